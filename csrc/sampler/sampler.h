@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* The sampler: one native thread that reads every Python thread's stack without the GIL.
+ *
+ * It owns the sampled tree; hp_sampler_collect is the only way to see it. Functions marked [GIL] are called with the GIL held and
+ * never wait for anything that needs it. The sampling path itself never takes the GIL and never calls Python code. */
+#ifndef HP_SAMPLER_SAMPLER_H
+#define HP_SAMPLER_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/code_table.h"
+#include "base/threads.h"
+#include "tree/call_tree.h"
+#include "tree/profile.h"
+
+typedef enum hp_sampler_method {
+    HP_METHOD_AUTO = 0, /* same-CPU where it is possible, else remote; the choice is recorded */
+    HP_METHOD_SAME_CPU, /* go to the running thread's CPU: being scheduled there is having stopped it */
+    HP_METHOD_REMOTE,   /* verified copies with retries: marked as biased below about 0.3 us */
+} hp_sampler_method;
+
+typedef struct hp_sampler_options {
+    double rate_hz; /* 0 < rate <= 1,000,000; intervals are random with mean 1/rate */
+    hp_clock_kind clock;
+    hp_sampler_method method;
+    uint64_t seed;       /* of the intervals; 0: from the system */
+    uint32_t node_limit; /* 0: the default, 1,000,000 */
+} hp_sampler_options;
+
+typedef struct hp_sampler_counts {
+    uint64_t kept;       /* thread samples in the tree, those beneath targets included */
+    uint64_t retried;    /* walks that had to be repeated */
+    uint64_t unresolved; /* ended under `<unresolved>`: counted in kept too, never dropped */
+    uint64_t missed;     /* ticks that the sampler was too late for, by more than one mean interval */
+    uint64_t ticks;
+    uint64_t moves;      /* changes of CPU to follow a thread */
+    uint64_t cpu_ns;     /* of the sampler's own thread */
+} hp_sampler_counts;
+
+/* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
+typedef struct hp_sampled_line {
+    uint32_t node;
+    uint32_t unit; /* index of the instruction within the code object; the line is decoded later */
+    uint64_t samples, sampled;
+} hp_sampled_line;
+typedef struct hp_sampled_thread {
+    uint32_t thread; /* index in hp_threads */
+    uint32_t root;   /* node; HP_NO_NODE if it was never sampled outside targets */
+    uint64_t samples, traced_samples;
+    uint64_t measured_ns;   /* what the samples' intervals cover, first to last sight */
+    uint64_t sampled_ns;    /* in the tree */
+    uint64_t unresolved_ns; /* part of sampled_ns that lies under `<unresolved>` */
+    uint64_t pending_ns;    /* outside targets, not yet given to any stack: part of the residual */
+} hp_sampled_thread;
+typedef struct hp_sampled {
+    hp_tree tree; /* children of the root: one per thread, whose `function` is the thread's INDEX, not a slot */
+    hp_sampled_line *lines;
+    uint32_t line_count;
+    hp_estimate *estimates; /* thread = index in hp_threads, function = slot */
+    uint32_t estimate_count;
+    hp_sampled_thread *threads;
+    uint32_t thread_count;
+    hp_sampler_counts counts;
+    hp_sampler_method method; /* the one in force */
+    const char *method_reason; /* static text: why not the preferred one, or "" */
+} hp_sampled;
+void hp_sampled_fini(hp_sampled *sampled);
+
+typedef struct hp_sampler hp_sampler;
+
+/* [GIL] Checks the options (HP_BAD_VALUE with a sentence), installs what must watch memory and code lifetimes (once per process, for ever), starts nothing. */
+hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp_code_table *code, hp_threads *threads, hp_error *error);
+/* [GIL] Frees a stopped sampler. */
+void hp_sampler_free(hp_sampler *sampler);
+/* [GIL] Starts or resumes the thread (all signals blocked, named "hybridprof"). Running already: HP_OK. */
+hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error);
+/* [GIL] Ends the thread and joins it: a tick is finished first, a sleep is cut short. What was gathered stays. Not running: HP_OK. */
+hp_status hp_sampler_stop(hp_sampler *sampler);
+bool hp_sampler_running(const hp_sampler *sampler);
+/* [GIL] Copies what was gathered, between two ticks. Sampling goes on. */
+hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out);
+/* [GIL] The rate from the next tick on. */
+hp_status hp_sampler_set_rate(hp_sampler *sampler, double rate_hz, hp_error *error);
+
+/* In a forked child: there is no thread; locks are made anew and all data is dropped. */
+void hp_sampler_after_fork_child(hp_sampler *sampler);
+
+#endif

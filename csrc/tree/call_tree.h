@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The calling-context tree: a node is (parent, function) and carries both what was sampled and what was counted.
+ *
+ * Invariants: node 0 is the root and has no function; a parent's index is below its children's, so one pass from the end adds
+ * up inclusive values without recursion; (parent, function) is unique. The children of the root are the threads.
+ * In live trees `function` is a code-table slot and `exact` is in ticks; in a profile it is a function id and ns.
+ * Owner: one thread, or whoever holds the lock its owner names. Not thread-safe by itself. */
+#ifndef HP_TREE_CALL_TREE_H
+#define HP_TREE_CALL_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define HP_NO_NODE UINT32_MAX
+#define HP_NO_FUNCTION UINT32_MAX
+
+enum {
+    HP_NODE_PARTIAL = 1u << 0, /* calls is a lower bound: a share of calls was traced, or the function was met late */
+    HP_NODE_OPEN = 1u << 1,    /* an activation was still open when this was collected */
+};
+
+typedef struct hp_node {
+    uint32_t parent;
+    uint32_t function;
+    uint32_t first_child; /* newest first */
+    uint32_t next_sibling;
+    uint64_t samples;  /* stacks that ended here */
+    uint64_t sampled;  /* self time by sampling, outside traced extents, ns */
+    uint64_t calls;    /* exact: activations that began while traced */
+    uint64_t exact;    /* self time by tracing, less calibrated overhead */
+    uint64_t overhead; /* what tracing itself cost here, taken out of `exact` */
+    uint32_t flags;
+    uint32_t recent_child; /* last child asked for: the common case of hp_tree_child costs one comparison */
+} hp_node;
+
+typedef struct hp_tree {
+    hp_node *nodes;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t limit;     /* most nodes ever; past it hp_tree_child returns the parent's `<overflow>` child */
+    uint64_t overflowed; /* how often */
+    uint32_t *index;    /* open addressing over (parent, function); power of two; HP_NO_NODE is empty */
+    uint32_t index_mask;
+    uint32_t overflow_function; /* the function of overflow nodes */
+} hp_tree;
+
+/* `limit` 0: no limit but 2^31. `overflow_function` is given to nodes that stand for what did not fit. */
+hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function);
+void hp_tree_fini(hp_tree *tree);
+
+/* Slow path of hp_tree_child: finds or makes. Never fails: when memory or the limit is reached the overflow child of the topmost possible
+ * ancestor (one per thread root, reserved in time) is returned and counted. */
+uint32_t hp_tree_find_or_add(hp_tree *tree, uint32_t parent, uint32_t function);
+
+static inline uint32_t hp_tree_child(hp_tree *tree, uint32_t parent, uint32_t function) {
+    uint32_t recent = tree->nodes[parent].recent_child;
+    if (recent != HP_NO_NODE && tree->nodes[recent].function == function)
+        return recent;
+    return hp_tree_find_or_add(tree, parent, function);
+}
+
+/* HP_NO_NODE if there is none. */
+uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function);
+
+/* What hp_tree_add does with a node of `from`: the function id it becomes, or one of these. */
+#define HP_MAP_HIDE (UINT32_MAX - 1u) /* leave the node out, its own values and children go to its parent */
+
+/* Adds every value of `from` to `into`. `map[function]` gives the function id in `into`; roots' children (threads) are mapped like all others.
+ * `exact_scale` turns `exact` and `overhead` into the unit of `into` (ns per tick; 1.0 between profiles). `node_map`, if not NULL, receives for each node of `from` its node in `into` (from->count entries). */
+hp_status hp_tree_add(hp_tree *into, const hp_tree *from, const uint32_t *map, double exact_scale, uint32_t *node_map);
+
+/* Debug audit: HP_OK or HP_BAD_FORMAT if an invariant above is broken. For tests. */
+hp_status hp_tree_check(const hp_tree *tree);
+
+#endif

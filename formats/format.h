@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of a format, and the one table of them (formats.c). Adding a format: one folder and one line in that table. */
+#ifndef HP_FORMATS_FORMAT_H
+#define HP_FORMATS_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/sink.h"
+#include "base/status.h"
+#include "tree/profile.h"
+
+typedef struct hp_format {
+    const char *name;            /* as `-f` takes it */
+    const char *const *suffixes; /* NULL-terminated: ".pstats", ".prof" */
+    const char *prefix;          /* file name prefix that also selects it ("callgrind.out"), or NULL */
+    /* Writes the whole profile. Must not need Python. NULL: cannot be written. */
+    hp_status (*write)(hp_sink *sink, const hp_profile *profile, hp_error *error);
+    /* Whether these first bytes may be of this format; NULL: cannot be read. */
+    bool (*recognize)(const uint8_t *bytes, size_t size);
+    /* Reads untrusted bytes. Never crashes, never allocates more than a small multiple of `size` says it may; what can be saved of a damaged file is
+     * saved with a warning in meta.warnings. The result is summarized and checked. */
+    hp_status (*read)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+} hp_format;
+
+extern const hp_format *const hp_formats[]; /* NULL-terminated */
+
+/* By name, NULL if unknown. */
+const hp_format *hp_format_named(const char *name);
+/* By the file's name, NULL if it tells nothing. */
+const hp_format *hp_format_for_path(const char *path);
+
+/* Writes atomically (see hp_write_atomically). */
+hp_status hp_export(const hp_profile *profile, const char *path, const hp_format *format, hp_error *error);
+/* Reads by content, whatever the name. Error sentences carry the path. */
+hp_status hp_import(const char *path, hp_profile **out, hp_error *error);
+
+#endif
