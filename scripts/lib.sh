@@ -87,3 +87,8 @@ report_path() { # NAME
     mkdir -p "${HYBRIDPROF_REPORTS:-$CACHE/reports}"
     echo "${HYBRIDPROF_REPORTS:-$CACHE/reports}/${HYBRIDPROF_LABEL:-}$1.xml"
 }
+
+# Brendan Gregg's flamegraph.pl: on PATH, or where Debian's libdevel-nytprof-perl puts it.
+flamegraph_path() {
+    command -v flamegraph.pl || { [ -x /usr/share/perl5/Devel/NYTProf/flamegraph.pl ] && echo /usr/share/perl5/Devel/NYTProf/flamegraph.pl; }
+}
