@@ -71,16 +71,17 @@ static PyObject *start(PyObject *module, PyObject *arguments, PyObject *keywords
     hp_session_options options;
     if (!read_options(&options, arguments, keywords))
         return NULL;
-    int started = hp_session_start(hp_state(module), &options);
+    int started = hp_session_start(hp_module_state_of(module), &options);
     return started < 0 ? NULL : PyBool_FromLong(started);
 }
 
 static PyObject *stop(PyObject *module, PyObject *Py_UNUSED(none)) {
-    return PyBool_FromLong(hp_session_stop(hp_state(module)));
+    return PyBool_FromLong(hp_session_stop(hp_module_state_of(module)));
 }
 
 static PyObject *running(PyObject *module, PyObject *Py_UNUSED(none)) {
-    const hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
+    hp_fork_check(state);
     return PyBool_FromLong(state->session && state->session->running);
 }
 
@@ -96,7 +97,7 @@ static hp_session *settled_session(hp_module_state *state) {
 }
 
 static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     hp_session *session = settled_session(state);
     if (!session)
         return NULL;
@@ -116,7 +117,7 @@ static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
 enum { TOKEN_BITS = 40 };
 
 static PyObject *enter_block(PyObject *module, PyObject *argument) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     const char *name = PyUnicode_Check(argument) ? PyUnicode_AsUTF8(argument) : NULL;
     if (!name) {
         if (!PyErr_Occurred())
@@ -132,7 +133,7 @@ static PyObject *enter_block(PyObject *module, PyObject *argument) {
 }
 
 static PyObject *leave_block(PyObject *module, PyObject *argument) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     unsigned long long token = PyLong_AsUnsignedLongLong(argument);
     if (token == (unsigned long long)-1 && PyErr_Occurred())
         return NULL;
@@ -149,7 +150,7 @@ static PyObject *needs_wrapper(PyObject *module, PyObject *code) {
         PyErr_Format(PyExc_TypeError, "needs_wrapper takes a code object, not %.100s", Py_TYPE(code)->tp_name);
         return NULL;
     }
-    const hp_module_state *state = hp_state(module);
+    const hp_module_state *state = hp_module_state_of(module);
     bool needed = state->tracer ? hp_tracer_needs_wrapper(state->tracer, (PyCodeObject *)code) : !hp_monitoring_is_there();
     return PyBool_FromLong(needed);
 }
@@ -166,7 +167,7 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
         Py_XDECREF(shown);
         return NULL;
     }
-    return hp_stream_set(hp_state(module), path, interval) < 0 ? NULL : Py_NewRef(Py_None);
+    return hp_stream_set(hp_module_state_of(module), path, interval) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyMethodDef hp_session_methods[] = {

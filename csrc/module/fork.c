@@ -60,10 +60,7 @@ static bool in_main_thread(void) {
     return syscall(SYS_gettid) == getpid();
 }
 
-static PyObject *before_fork(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_state(module);
-    if (!hp_session_settle(state) || !state->session || !state->session->running)
-        Py_RETURN_NONE;
+static void end_threads(hp_module_state *state) {
     hp_stream_pause(state);
     if (state->session->sampler)
         hp_sampler_stop(state->session->sampler);
@@ -72,11 +69,20 @@ static PyObject *before_fork(PyObject *module, PyObject *Py_UNUSED(none)) {
     Py_XSETREF(state->fork_frame, frame);
     state->fork_instruction = frame ? PyFrame_GetLasti(frame) : 0;
     state->restart_after_fork = true;
+}
+
+static PyObject *before_fork(PyObject *module, PyObject *Py_UNUSED(none)) {
+    hp_module_state *state = hp_module_state_of(module);
+    if (!hp_session_begin_transition(state))
+        Py_RETURN_NONE;
+    if (state->session && state->session->running)
+        end_threads(state);
+    hp_session_end_transition(state);
     Py_RETURN_NONE;
 }
 
 static PyObject *after_fork_in_parent(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     if (state->restart_after_fork && (!in_main_thread() || Py_AddPendingCall(restart_later, state) < 0))
         restart(state);
     Py_RETURN_NONE;
@@ -98,14 +104,19 @@ static void become_child(hp_module_state *state) {
     hp_session_drop(state);
 }
 
+void hp_fork_check(hp_module_state *state) {
+    if (state->pid != getpid())
+        become_child(state);
+}
+
 static PyObject *after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(none)) {
-    become_child(hp_state(module));
+    hp_fork_check(hp_module_state_of(module));
     Py_RETURN_NONE;
 }
 
 /* Callbacks that were registered before us still run after this: nothing may start again. */
 static PyObject *at_exit(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     state->exiting = true;
     hp_session_stop(state);
     Py_RETURN_NONE;

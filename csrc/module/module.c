@@ -54,7 +54,7 @@ static int add_hooks(PyObject *module) {
 static int module_exec(PyObject *module) {
     if (!may_load())
         return -1;
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     hp_clock_init();
     state->pid = getpid();
     state->targets = PyDict_New();
@@ -76,7 +76,7 @@ static int module_exec(PyObject *module) {
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
-    const hp_module_state *state = hp_state(module);
+    const hp_module_state *state = hp_module_state_of(module);
     Py_VISIT(state->targets);
     Py_VISIT(state->names);
     Py_VISIT(state->format_error);
@@ -88,7 +88,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
 /* The garbage collector may clear a module whose functions are still called: everything below copes with what is missing, but for the
  * containers, which are therefore emptied and not dropped. */
 static int module_clear(PyObject *module) {
-    const hp_module_state *state = hp_state(module);
+    const hp_module_state *state = hp_module_state_of(module);
     if (state->targets)
         PyDict_Clear(state->targets);
     if (state->names)
@@ -99,7 +99,7 @@ static int module_clear(PyObject *module) {
 /* atexit has stopped the session long before; this is for an import that failed and for embedders. The code table stays: what watches the
  * deaths of code objects is installed for the life of the process and writes to it. */
 static void module_free(void *object) {
-    hp_module_state *state = hp_state(object);
+    hp_module_state *state = hp_module_state_of(object);
     if (state->module) {
         hp_session_stop(state);
         hp_session_drop(state);

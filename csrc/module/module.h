@@ -86,11 +86,13 @@ bool hp_monitoring_is_there(void);
 /* targets.c: what is remembered from session to session. */
 extern PyMethodDef hp_target_methods[];
 
-/* fork.c: registers with `os` and atexit; hp_fork_forget drops what a pending restart holds. */
+/* fork.c: registers with `os` and atexit; hp_fork_forget drops what a pending restart holds; hp_fork_check finds out about forks that went
+ * around Python's hooks (uWSGI's). */
 int hp_fork_register(PyObject *module);
+void hp_fork_check(hp_module_state *state);
 void hp_fork_forget(hp_module_state *state);
 
-static inline hp_module_state *hp_state(PyObject *module) {
+static inline hp_module_state *hp_module_state_of(PyObject *module) {
     return PyModule_GetState(module);
 }
 

@@ -149,7 +149,7 @@ PyObject *hp_core_load(PyObject *module, PyObject *path_argument) {
     Py_BEGIN_ALLOW_THREADS
     status = hp_import(path, &profile, &error);
     Py_END_ALLOW_THREADS
-    PyObject *result = status == HP_OK ? hp_profile_wrap(hp_state(module), profile) : hp_raise(hp_state(module), &error, path);
+    PyObject *result = status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), &error, path);
     free(path);
     return result;
 }

@@ -8,9 +8,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "frame/frame.h"
 #include "module/stream.h"
 
 bool hp_session_settle(hp_module_state *state) {
+    hp_fork_check(state);
     while (state->transition_owner != 0) {
         if (state->transition_owner == PyThread_get_thread_ident())
             return false;
@@ -20,6 +22,17 @@ bool hp_session_settle(hp_module_state *state) {
         Py_END_ALLOW_THREADS
     }
     return true;
+}
+
+bool hp_session_begin_transition(hp_module_state *state) {
+    if (!hp_session_settle(state))
+        return false;
+    state->transition_owner = PyThread_get_thread_ident();
+    return true;
+}
+
+void hp_session_end_transition(hp_module_state *state) {
+    state->transition_owner = 0;
 }
 
 hp_session *hp_session_hold(hp_session *session) {
@@ -141,7 +154,11 @@ static void start_tracer(hp_module_state *state, hp_session *session) {
     arm_targets(state, session);
 }
 
+/* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. */
 static hp_status start_sampler(hp_module_state *state, hp_session *session, hp_error *error) {
+    hp_status watched = hp_code_life_watch(state->code, error);
+    if (watched != HP_OK)
+        return watched;
     if (session->options.sampler.rate_hz <= 0)
         return HP_OK;
     hp_status status = hp_sampler_new(&session->sampler, &session->options.sampler, state->code, session->threads, error);
@@ -174,11 +191,11 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
 }
 
 int hp_session_start(hp_module_state *state, const hp_session_options *options) {
-    if (!hp_session_settle(state) || state->exiting || (state->session && state->session->running))
+    if (!hp_session_begin_transition(state))
         return 0;
-    state->transition_owner = PyThread_get_thread_ident();
-    int result = start_in_transition(state, options);
-    state->transition_owner = 0;
+    bool possible = !state->exiting && !(state->session && state->session->running);
+    int result = possible ? start_in_transition(state, options) : 0;
+    hp_session_end_transition(state);
     return result;
 }
 
@@ -198,21 +215,26 @@ static void end_tracer(hp_module_state *state, hp_session *session) {
     hp_tracer_free(tracer);
 }
 
-int hp_session_stop(hp_module_state *state) {
-    if (!hp_session_settle(state) || !state->session || !state->session->running)
-        return 0;
-    state->transition_owner = PyThread_get_thread_ident();
+static void stop_in_transition(hp_module_state *state) {
     hp_session *session = state->session;
     hp_fork_forget(state);
     if (session->sampler)
         hp_sampler_stop(session->sampler);
-    end_tracer(state, session);
     hp_names_threads(state, session); /* while those that live can still be told from those that ended */
+    end_tracer(state, session);
     session->ended = hp_timebase_now();
     session->running = false;
     hp_stream_session_ended(state);
-    state->transition_owner = 0;
-    return 1;
+}
+
+int hp_session_stop(hp_module_state *state) {
+    if (!hp_session_begin_transition(state))
+        return 0;
+    bool running = state->session && state->session->running;
+    if (running)
+        stop_in_transition(state);
+    hp_session_end_transition(state);
+    return running;
 }
 
 void hp_session_drop(hp_module_state *state) {

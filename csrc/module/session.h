@@ -41,6 +41,10 @@ struct hp_session {
  * a finalizer or a hook in the middle of it and must not go on. */
 bool hp_session_settle(hp_module_state *state);
 
+/* The same, and then the calling thread is the one that changes things, until it says that it has ended. */
+bool hp_session_begin_transition(hp_module_state *state);
+void hp_session_end_transition(hp_module_state *state);
+
 /* 1: started; 0: one runs already or the interpreter ends; -1: an exception is set. */
 int hp_session_start(hp_module_state *state, const hp_session_options *options);
 /* 1: stopped; 0: none ran. Never fails. */

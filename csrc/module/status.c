@@ -22,7 +22,8 @@ static hp_tracer_counts tracer_counts(const hp_session *session) {
 }
 
 PyObject *hp_core_status(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
+    hp_fork_check(state);
     hp_session *session = state->session;
     bool running = session && session->running;
     hp_sampler_counts sampled = {0};

@@ -53,9 +53,9 @@ static void append(hp_stream *stream, hp_gathered *gathered) {
 }
 
 /* [GIL] NULL when memory is short: then this time nothing is appended. */
-static hp_gathered *gather_now(hp_module_state *state) {
+static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
     hp_gathered *gathered = malloc(sizeof *gathered);
-    if (gathered && hp_gather(state, state->session, gathered) != HP_OK) {
+    if (gathered && hp_gather(state, session, gathered) != HP_OK) {
         free(gathered);
         gathered = NULL;
     }
@@ -82,7 +82,7 @@ static int serve(void *argument) {
         return 0;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    hp_gathered *gathered = gather_now(state);
+    hp_gathered *gathered = gather_now(state, state->session);
     PyErr_Restore(type, value, traceback);
     if (state->stream)
         deliver(state->stream, gathered);
@@ -201,13 +201,9 @@ static void finish(hp_stream *stream, hp_gathered *last, hp_error *error) {
 static void end_stream(hp_module_state *state, hp_session *session) {
     hp_stream *stream = state->stream;
     hp_session_hold(session);
-    join_thread(stream);
     state->stream = NULL;
-    hp_gathered *last = malloc(sizeof *last);
-    if (last && hp_gather(state, session, last) != HP_OK) {
-        free(last);
-        last = NULL;
-    }
+    join_thread(stream);
+    hp_gathered *last = gather_now(state, session);
     hp_error error = {0};
     Py_BEGIN_ALLOW_THREADS
     finish(stream, last, &error);
@@ -230,18 +226,18 @@ int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interv
     char *path = NULL;
     if (path_argument != Py_None && !(path = hp_text_from_path(path_argument)))
         return -1;
-    if (!hp_session_settle(state)) {
+    if (!hp_session_begin_transition(state)) {
         free(path);
         PyErr_SetString(PyExc_RuntimeError, "the profiler is just starting or stopping in this thread: call stream() when it has");
         return -1;
     }
-    if (state->stream)
-        end_stream(state, state->session);
+    hp_stream_session_ended(state);
     free(state->stream_path);
     state->stream_path = path;
     state->stream_interval = interval;
     if (path && state->session && state->session->running)
         hp_stream_session_started(state);
+    hp_session_end_transition(state);
     return 0;
 }
 

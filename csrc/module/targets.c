@@ -28,7 +28,7 @@ static PyObject *add_target(PyObject *module, PyObject *arguments, PyObject *key
     double rate = 1.0;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|d:add_target", names, &object, &rate))
         return NULL;
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     PyCodeObject *code = check_code(object);
     if (!code)
         return NULL;
@@ -44,7 +44,7 @@ static PyObject *add_target(PyObject *module, PyObject *arguments, PyObject *key
 }
 
 static PyObject *remove_target(PyObject *module, PyObject *object) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     PyCodeObject *code = check_code(object);
     PyObject *key = code ? PyLong_FromVoidPtr(code) : NULL;
     if (!key)
@@ -60,11 +60,11 @@ static PyObject *remove_target(PyObject *module, PyObject *object) {
 }
 
 static PyObject *targets(PyObject *module, PyObject *Py_UNUSED(none)) {
-    return PyDict_Values(hp_state(module)->targets);
+    return PyDict_Values(hp_module_state_of(module)->targets);
 }
 
 static PyObject *trace_everything(PyObject *module, PyObject *flag) {
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     int on = PyObject_IsTrue(flag);
     if (on < 0 || (state->tracer && hp_tracer_trace_everything(state->tracer, on != 0) < 0))
         return NULL;
@@ -73,7 +73,7 @@ static PyObject *trace_everything(PyObject *module, PyObject *flag) {
 }
 
 static PyObject *hide_file(PyObject *module, PyObject *argument) {
-    hp_hidden *hidden = &hp_state(module)->hidden;
+    hp_hidden *hidden = &hp_module_state_of(module)->hidden;
     if (!PyUnicode_Check(argument) || PyUnicode_GET_LENGTH(argument) == 0) {
         PyErr_Format(PyExc_ValueError, "prefix must be the beginning of a file name, not %R: an empty one would hide everything", argument);
         return NULL;
@@ -104,7 +104,7 @@ static PyObject *set_thread_name(PyObject *module, PyObject *arguments, PyObject
     PyObject *name;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "kU:set_thread_name", names, &ident, &name))
         return NULL;
-    hp_module_state *state = hp_state(module);
+    hp_module_state *state = hp_module_state_of(module);
     PyThreadState *at = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     while (at && at->thread_id != ident)
         at = PyThreadState_Next(at);
