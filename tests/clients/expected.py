@@ -123,7 +123,9 @@ def escaped(text: str) -> str:
 
 def labels(held: Held) -> dict[Function, str]:
     """module.qualname, and the first line where that is shared."""
-    plain = {function: escaped(f"{function.module}.{function.qualname}" if function.module else function.qualname) for function in held.functions}
+    plain = {
+        function: escaped(f"{function.module}.{function.qualname}" if function.module else function.qualname) for function in held.functions
+    }
     shared = Counter(plain.values())
     return {function: label if shared[label] == 1 else f"{label}:{function.line}" for function, label in plain.items()}
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-BURN = '''
+BURN = """
 import time
 
 
@@ -11,11 +11,11 @@ def burn(seconds):
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         sum(range(300))
-'''
+"""
 
 PLAIN = (
     BURN
-    + '''
+    + """
 class Shop:
     def order(self):
         burn(0.1)
@@ -34,12 +34,12 @@ shop = Shop()
 shop.order()
 (lambda: burn(0.05))()
 Shop.close()
-'''
+"""
 )
 
 RECURSIVE = (
     BURN
-    + '''
+    + """
 def walk(depth):
     burn(0.004)
     if depth:
@@ -49,12 +49,12 @@ def walk(depth):
 
 walk(6)
 burn(0.05)
-'''
+"""
 )
 
 MUTUAL = (
     BURN
-    + '''
+    + """
 def even(n):
     burn(0.01)
     return True if n == 0 else odd(n - 1)
@@ -71,12 +71,12 @@ def chain(n):
 
 chain(9)
 even(4)
-'''
+"""
 )
 
 HOSTILE = (
     BURN
-    + r'''
+    + r"""
 NAMES = ["a b", "semi;colon", "\u00e9t\u00e9 \U0001f389", "new\nline", "tab\there", "</script>", "fn=x", "%s%d", "l\udc80ne", "node", "(12)",
          "back\\slash", 'quo"te', "[x]", "a:b:c", "# f", "f 42", "<lambda>", "line\u2028separator", "f@plt", "& < >", "bell\x07", "  two  spaces"]
 
@@ -92,11 +92,10 @@ def named(name):
 
 for function in [named(name) for name in NAMES]:
     function()
-'''
+"""
 )
 
-SAME_NAMES = (
-    '''
+SAME_NAMES = """
 import os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from first import work as first_work, Thing as First
@@ -106,11 +105,10 @@ first_work(0.05)
 second_work(0.1)
 First().run(0.06)
 Second().run(0.03)
-'''
-)
+"""
 SAME_NAMES_MODULE = (
     BURN
-    + '''
+    + """
 def work(seconds):
     burn(seconds)
 
@@ -118,15 +116,15 @@ def work(seconds):
 class Thing:
     def run(self, seconds):
         burn(seconds)
-'''
+"""
 )
 
 THREADS = (
-    '''
+    """
 import threading
-'''
+"""
     + BURN
-    + '''
+    + """
 def task(seconds):
     step(seconds / 2)
     step(seconds / 2)
@@ -142,12 +140,12 @@ for thread in threads:
 task(0.1)
 for thread in threads:
     thread.join()
-'''
+"""
 )
 
 MIXED = (
     BURN
-    + '''
+    + """
 def shared(seconds):
     burn(seconds)
     small()
@@ -170,7 +168,7 @@ def elsewhere():
 for _ in range(2):
     target()
     elsewhere()
-'''
+"""
 )
 
 # name -> (files, options of `hybridprof run`). The file to run is program.py.

@@ -138,7 +138,15 @@ def flamegraph_table(path: Path, program: Path) -> Shown:
         match = TITLE.match(title.text or "") if title is not None else None
         if match is None or rectangle is None:
             continue
-        boxes.append((float(rectangle.get("y", 0)), float(rectangle.get("x", 0)), float(rectangle.get("width", 0)), match["name"], int(match["count"].replace(",", ""))))
+        boxes.append(
+            (
+                float(rectangle.get("y", 0)),
+                float(rectangle.get("x", 0)),
+                float(rectangle.get("width", 0)),
+                match["name"],
+                int(match["count"].replace(",", "")),
+            )
+        )
     boxes.sort(key=lambda box: (-box[0], box[1]))
     assert boxes and boxes[0][3] == "all", text[:2000]
     return boxes_table(boxes)

@@ -35,7 +35,10 @@ def missing(what: str, install: str) -> None:
 def tools() -> Path:
     folder = Path(os.environ.get("HYBRIDPROF_CLIENTS", "/nonexistent"))
     if not (folder / "python").exists():
-        missing("the Python clients' venv", "scripts/setup tools clients, and HYBRIDPROF_CLIENTS set to the folder that it prints (make test does)")
+        missing(
+            "the Python clients' venv",
+            "scripts/setup tools clients, and HYBRIDPROF_CLIENTS set to the folder that it prints (make test does)",
+        )
     return folder
 
 
@@ -89,7 +92,9 @@ def check_and_awaken(held: Shown, shown: Shown, steps: Steps, **options: bool) -
     """No difference; and each kind of number, altered in the greatest row that shows it, makes one."""
     assert differences(held, shown, steps, **options) == []
     for field_name in ("self_ns", "total_ns", "calls", "primitive_calls"):
-        both = [key for key, rows in held.items() if key in shown and all(getattr(row, field_name) is not None for row in [*rows, *shown[key]])]
+        both = [
+            key for key, rows in held.items() if key in shown and all(getattr(row, field_name) is not None for row in [*rows, *shown[key]])
+        ]
         if both:
             greatest = max(both, key=lambda key: held[key][0].total_ns or 0)
             assert differences(altered(held, greatest, field_name, steps), shown, steps, **options), f"an altered {field_name} was not seen"
@@ -100,7 +105,9 @@ def without_invented(shown: Shown) -> Shown:
     return {name: rows for name, rows in shown.items() if "all threads" not in str(name) and "~hybridprof" not in str(name)}
 
 
-def as_shown(run: Run, key_of: Callable[[Function], Hashable], displayed: Callable[[Hashable], Hashable] = lambda key: key, **options: bool) -> Shown:
+def as_shown(
+    run: Run, key_of: Callable[[Function], Hashable], displayed: Callable[[Hashable], Hashable] = lambda key: key, **options: bool
+) -> Shown:
     return grouped(run.held.by_key(key_of, **options), displayed)
 
 

@@ -171,7 +171,16 @@ def without_licence(sources: Sources) -> Iterator[str]:
 
 
 C_SOURCES = ("csrc/**/*.[ch]", "formats/**/*.[ch]")
-SOURCE_FILES = (*C_SOURCES, "hybridprof/**/*.py", "tests/**/*.py", "tests/**/*.[ch]", "benchmarks/**/*.py", "benchmarks/**/*.[ch]", "demo/**/*.py", "scripts/*")
+SOURCE_FILES = (
+    *C_SOURCES,
+    "hybridprof/**/*.py",
+    "tests/**/*.py",
+    "tests/**/*.[ch]",
+    "benchmarks/**/*.py",
+    "benchmarks/**/*.[ch]",
+    "demo/**/*.py",
+    "scripts/*",
+)
 
 RULES: list[tuple[Callable[[Sources], Iterator[str]], tuple[str, ...], dict[str, str]]] = [
     (wrong_includes, C_SOURCES, {"csrc/base/a.c": '#include "tree/call_tree.h"\n'}),
@@ -185,7 +194,11 @@ RULES: list[tuple[Callable[[Sources], Iterator[str]], tuple[str, ...], dict[str,
     (version_switches, C_SOURCES, {"csrc/tracer/recorder.c": '#include "internal/pycore_frame.h"\n'}),
     (wrong_imports, ("hybridprof/**/*.py",), {"hybridprof/profile.py": "from hybridprof import api\n", "hybridprof/api.py": ""}),
     (wrong_imports, ("hybridprof/**/*.py",), {"hybridprof/deep.py": "from .cli import main\n", "hybridprof/cli/__init__.py": ""}),
-    (wrong_imports, ("hybridprof/**/*.py",), {"hybridprof/rollout/stages.py": "def f():\n    import hybridprof.cli.run\n", "hybridprof/cli/run.py": ""}),
+    (
+        wrong_imports,
+        ("hybridprof/**/*.py",),
+        {"hybridprof/rollout/stages.py": "def f():\n    import hybridprof.cli.run\n", "hybridprof/cli/run.py": ""},
+    ),
     (wrong_imports, ("hybridprof/**/*.py",), {"hybridprof/attic.py": ""}),
     (slow_hooks, ("**/*.py",), {"hybridprof/api.py": "import sys\nsys.setprofile(None)\n"}),
     (slow_hooks, ("**/*.py",), {"tests/unit/test_x.py": "from sys import setprofile\n"}),
