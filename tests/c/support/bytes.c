@@ -26,7 +26,8 @@ char *hp_test_export(const hp_profile *profile, const hp_format *format, size_t 
     assert_int_equal(hp_sink_memory(&sink), HP_OK);
     if (format->write(sink, profile, &error) != HP_OK)
         fail_msg("%s: %s", format->name, error.text);
-    char *made = copy(hp_sink_bytes(sink, size), *size);
+    const uint8_t *bytes = hp_sink_bytes(sink, size);
+    char *made = copy(bytes, *size);
     hp_sink_free(sink);
     return made;
 }
