@@ -30,7 +30,8 @@ static inline uint64_t sample_random(uint64_t *state) {
 
 /* Names that have hurt formats: semicolons, spaces, angle brackets, non-ASCII, a lone surrogate (three bytes), a newline, emptiness. */
 static inline uint32_t sample_function(hp_profile *profile, uint32_t number) {
-    static const char *const odd[] = {"<lambda>", "na\xc3\xafve", "lone_\xed\xb3\xbf_surrogate", "semi;colon and space", "\xf0\x9f\x90\x8d", "", "two\nlines"};
+    static const char *const odd[] = {"<lambda>", "na\xc3\xafve", "lone_\xed\xb3\xbf_surrogate", "semi;colon and space", "\xf0\x9f\x90\x8d",
+                                      "",         "two\nlines"};
     char module[32], qualname[64], file[64];
     const char *name = number % 5 == 0 ? odd[number / 5 % 7] : "method";
     snprintf(module, sizeof module, "package.module_%u", number / 9);
@@ -49,7 +50,8 @@ static inline void sample_stack(hp_profile *profile, const hp_sample_shape *shap
     uint64_t ns = 9000000 + sample_random(&random) % 2000000;
     hp_estimate estimate = {.thread = thread, .self_samples = 1, .self_runs = 1, .total_samples = 1, .total_runs = 1};
     for (uint32_t level = 0; level < depth; level++) {
-        estimate.function = sample_function(profile, (uint32_t)(sample_random(&random) % (shape->functions < 8 * (level + 1) ? shape->functions : 8 * (level + 1))));
+        estimate.function = sample_function(
+            profile, (uint32_t)(sample_random(&random) % (shape->functions < 8 * (level + 1) ? shape->functions : 8 * (level + 1))));
         at = hp_tree_child(&profile->tree, at, estimate.function);
     }
     hp_node *leaf = &profile->tree.nodes[at];
@@ -180,14 +182,15 @@ static inline void dump_tree(FILE *to, const hp_profile *profile) {
 static inline void dump_threads(FILE *to, const hp_profile *profile) {
     for (uint32_t i = 0; i < profile->thread_count; i++) {
         const hp_profile_thread *t = &profile->threads[i];
-        fprintf(to, "thread %u %s %llu %llu %llu %llu %llu %llu %llu %llu ", i, t->name, U(t->native_id), U(t->samples), U(t->traced_samples),
-                U(t->measured_ns), U(t->sampled_ns), U(t->exact_ns), U(t->overhead_ns), U(t->unresolved_ns));
+        fprintf(to, "thread %u %s %llu %llu %llu %llu %llu %llu %llu %llu ", i, t->name, U(t->native_id), U(t->samples),
+                U(t->traced_samples), U(t->measured_ns), U(t->sampled_ns), U(t->exact_ns), U(t->overhead_ns), U(t->unresolved_ns));
         dump_path(to, profile, t->root);
         fputc(0, to);
     }
     for (uint32_t i = 0; i < profile->estimate_count; i++) {
         const hp_estimate *e = &profile->estimates[i];
-        fprintf(to, "estimate %u %llu %llu %llu %llu ", e->thread, U(e->self_samples), U(e->self_runs), U(e->total_samples), U(e->total_runs));
+        fprintf(to, "estimate %u %llu %llu %llu %llu ", e->thread, U(e->self_samples), U(e->self_runs), U(e->total_samples),
+                U(e->total_runs));
         dump_function(to, profile, e->function);
         fputc(0, to);
     }
@@ -196,8 +199,9 @@ static inline void dump_threads(FILE *to, const hp_profile *profile) {
 static inline void dump_summary(FILE *to, const hp_profile *profile) {
     for (uint32_t i = 0; i < profile->row_count; i++) {
         const hp_row *r = &profile->rows[i];
-        fprintf(to, "row %d %llu %llu %llu %llu %llu %llu %llu %llu %llu ", (int)r->measured, U(r->samples), U(r->calls), U(r->primitive_calls),
-                U(r->self_sampled), U(r->self_exact), U(r->total_sampled), U(r->total_exact), U(r->self_error_ns), U(r->total_error_ns));
+        fprintf(to, "row %d %llu %llu %llu %llu %llu %llu %llu %llu %llu ", (int)r->measured, U(r->samples), U(r->calls),
+                U(r->primitive_calls), U(r->self_sampled), U(r->self_exact), U(r->total_sampled), U(r->total_exact), U(r->self_error_ns),
+                U(r->total_error_ns));
         dump_function(to, profile, r->function);
         fputc(0, to);
     }
@@ -212,7 +216,9 @@ static inline void dump_summary(FILE *to, const hp_profile *profile) {
     }
 }
 
-static inline int dump_compare(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static inline int dump_compare(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 /* Everything a profile says, one line for each thing; sorted, so that ids do not show, or as it stands. malloc'ed. */
 static inline char *sample_dump(const hp_profile *profile, bool sorted) {

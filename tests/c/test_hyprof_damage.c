@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Damaged and hostile .hyprof files: what was written whole comes back exactly or not at all, and no file makes the reader crash or take unbounded memory. */
+/* Damaged and hostile .hyprof files: what was written whole comes back exactly or not at all, and no file makes the reader crash or take
+ * unbounded memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,7 +107,7 @@ static void test_flip_at_every_byte(void **state) {
         int before = 0;
         for (int i = 0; i < GROUPS; i++)
             before += at >= live.ends[i];
-        for (unsigned bit = at % 3; bit < 8; bit += 3) {
+        for (unsigned bit = (unsigned)(at % 3); bit < 8; bit += 3) {
             live.group.out.data[at] ^= (uint8_t)(1u << bit);
             assert_int_equal(groups_read(live.group.out.data, live.ends[GROUPS], warning, sizeof warning), before);
             live.group.out.data[at] ^= (uint8_t)(1u << bit);
@@ -134,7 +135,8 @@ static void test_tails(void **state) {
     free(copy);
 }
 
-/* --- chunks whose checksums are right and whose content lies ----------------------------------------------------------------------------- */
+/* --- chunks whose checksums are right and whose content lies -----------------------------------------------------------------------------
+ */
 
 typedef struct lie {
     const char *what;
@@ -158,27 +160,37 @@ static const lie lies[] = {
     LIE("column too short", HP_CHUNK_NODES, "\x94\x01\x02\xc4\x01\x00\xc4\x02\x00\x00", "does not hold 2 numbers"),
     LIE("column too long", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x02\x00\x00\xc4\x01\x00", "does not hold 1 numbers"),
     LIE("column of 4 GB", HP_CHUNK_NODES, "\x94\x01\x01\xc6\xff\xff\xff\xff\x00\xc4\x01\x00", "does not hold"),
-    LIE("number of eleven bytes", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x0b\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\xc4\x01\x00", "does not hold"),
-    LIE("number above 64 bits", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02\xc4\x01\x00", "does not hold"),
+    LIE("number of eleven bytes", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x0b\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\xc4\x01\x00",
+        "does not hold"),
+    LIE("number above 64 bits", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02\xc4\x01\x00",
+        "does not hold"),
     LIE("node before its parent", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x01\x02\xc4\x01\x00", "the parent of a node"),
     LIE("node of no function", HP_CHUNK_NODES, "\x94\x01\x01\xc4\x01\x00\xc4\x01\x02", "the function of a node"),
     LIE("nodes that do not go on", HP_CHUNK_NODES, "\x94\x05\x01\xc4\x01\x00\xc4\x01\x00", "nodes begin at 5"),
     LIE("twice the same node", HP_CHUNK_NODES, "\x94\x01\x02\xc4\x02\x00\x00\xc4\x02\x00\x00", "is the same as node"),
     LIE("samples of no node", HP_CHUNK_SAMPLED, "\x95\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02", "node 4 is out of range"),
-    LIE("calls of no node", HP_CHUNK_EXACT, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x00", "node 4 is out of range"),
+    LIE("calls of no node", HP_CHUNK_EXACT, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x00",
+        "node 4 is out of range"),
     LIE("line of no node", HP_CHUNK_LINES, "\x94\x00\x01\xc4\x01\x08\xc4\x01\x02", "node 4 is out of range"),
     LIE("counts of no line", HP_CHUNK_LINE_COUNTS, "\x95\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02", "line row 4"),
     LIE("estimate of no function", HP_CHUNK_ESTIMATES, "\x94\x00\x01\xc4\x01\x00\xc4\x01\x08", "the function of an estimate"),
-    LIE("counts of no estimate", HP_CHUNK_ESTIMATE_COUNTS, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02", "estimate row 4"),
-    LIE("function of no name", HP_CHUNK_FUNCTIONS, "\x98\x01\x01\xc4\x01\x00\xc4\x01\x08\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00", "string 4 is out of range"),
-    LIE("function of no kind", HP_CHUNK_FUNCTIONS, "\x98\x01\x01\xc4\x01\x08\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00", "the kind of a function"),
-    LIE("twice the same function", HP_CHUNK_FUNCTIONS, "\x98\x01\x01\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00", "is the same as function 0"),
+    LIE("counts of no estimate", HP_CHUNK_ESTIMATE_COUNTS, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02",
+        "estimate row 4"),
+    LIE("function of no name", HP_CHUNK_FUNCTIONS, "\x98\x01\x01\xc4\x01\x00\xc4\x01\x08\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00",
+        "string 4 is out of range"),
+    LIE("function of no kind", HP_CHUNK_FUNCTIONS, "\x98\x01\x01\xc4\x01\x08\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00",
+        "the kind of a function"),
+    LIE("twice the same function", HP_CHUNK_FUNCTIONS,
+        "\x98\x01\x01\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00\xc4\x01\x00", "function 1 is there twice"),
     LIE("absent node that never was", HP_CHUNK_NODES_ABSENT, "\x93\x00\x01\xc4\x01\x08", "node 4 is out of range"),
     LIE("absent function that never was", HP_CHUNK_FUNCTIONS_ABSENT, "\x93\x00\x01\xc4\x01\x08", "function 4 is out of range"),
     LIE("row of no function", HP_CHUNK_ROWS,
-        "\x9d\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x00\xc4\x01\x00", "the function of a row"),
+        "\x9d\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01"
+        "\x00\xc4\x01\x00",
+        "the function of a row"),
     LIE("edge of no function", HP_CHUNK_EDGES,
-        "\x9b\x00\x01\xc4\x01\x08\xc4\x01\x00\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02", "the function of an edge"),
+        "\x9b\x00\x01\xc4\x01\x08\xc4\x01\x00\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02",
+        "the function of an edge"),
     LIE("string longer than its chunk", HP_CHUNK_STRINGS, "\x94\x01\x01\xc4\x02\xfe\x01\xc4\x01x", "the size of a string"),
     LIE("strings without texts", HP_CHUNK_STRINGS, "\x93\x01\x01\xc4\x01\x02", "holds no texts"),
     LIE("rate that is no number", HP_CHUNK_META, "\x81\xa7rate_hz\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", "malformed at \"rate_hz\""),
@@ -215,7 +227,8 @@ static void test_lies(void **state) {
     }
 }
 
-/* --- memory ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static void put32(uint8_t *at, uint32_t value) {
     for (int i = 0; i < 4; i++)
@@ -260,7 +273,7 @@ static void test_inflated_sizes(void **state) {
     assert_non_null(strstr(error.text, "more than the format allows"));
     assert_int_equal(read_forged(1 << 10, 1 << 9, &error), HP_BAD_FORMAT); /* inflates to more than it says */
     assert_non_null(strstr(error.text, "does not inflate"));
-    assert_int_equal(read_forged(1 << 9, 1 << 10, &error), HP_BAD_FORMAT);
+    assert_int_equal(read_forged(500, 600, &error), HP_BAD_FORMAT);
     assert_non_null(strstr(error.text, "does not inflate"));
 }
 
@@ -291,7 +304,7 @@ static void test_memory_is_bounded(void **state) {
     pid_t child = fork();
     if (child == 0) {
         hp_profile *profile = NULL;
-        struct rlimit limit = {512 * group.out.size + (64u << 20), 512 * group.out.size + (64u << 20)};
+        struct rlimit limit = {128 * group.out.size + (16u << 20), 128 * group.out.size + (16u << 20)};
         setrlimit(RLIMIT_AS, &limit);
         _exit(hp_format_hyprof.read(group.out.data, group.out.size, &profile, NULL) == HP_OK ? 0 : 1);
     }
@@ -300,7 +313,7 @@ static void test_memory_is_bounded(void **state) {
     hp_group_free(&group);
 }
 
-/* With no memory at all to be had the reader says so. */
+/* With less than it needs the reader says so. */
 static void test_memory_runs_out(void **state) {
     hp_group group = {0};
     (void)state;
@@ -308,14 +321,15 @@ static void test_memory_runs_out(void **state) {
     skip();
 #endif
     densest_file(&group, 300000);
-    for (rlim_t megabytes = 8; megabytes < 64; megabytes += 8) {
+    for (rlim_t megabytes = 8; megabytes < 48; megabytes += 3) {
         int exit_status = 1;
         pid_t child = fork();
         if (child == 0) {
             hp_profile *profile = NULL;
             struct rlimit limit = {megabytes << 20, megabytes << 20};
             setrlimit(RLIMIT_AS, &limit);
-            _exit(hp_format_hyprof.read(group.out.data, group.out.size, &profile, NULL) == HP_NO_MEMORY ? 0 : 1);
+            hp_status status = hp_format_hyprof.read(group.out.data, group.out.size, &profile, NULL);
+            _exit(status == HP_NO_MEMORY || (status == HP_OK && megabytes > 24) ? 0 : 1);
         }
         assert_int_equal(waitpid(child, &exit_status, 0), child);
         assert_int_equal(exit_status, 0);
@@ -325,8 +339,12 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_flip_at_every_byte), cmocka_unit_test(test_tails),
-        cmocka_unit_test(test_lies),              cmocka_unit_test(test_inflated_sizes),     cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_cut_at_every_byte),
+        cmocka_unit_test(test_flip_at_every_byte),
+        cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_inflated_sizes),
+        cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_live, free_live);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A .hyprof file that grows: after each append a reader sees exactly the profile that was appended, whatever changed since the one before. */
+/* A .hyprof file that grows: after each append a reader sees exactly the profile that was appended, whatever changed since the one before.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +100,8 @@ static void test_shrinking_and_renaming(void **state) {
     const struct {
         uint32_t stacks, threads;
         const char *name;
-    } steps[] = {{300, 4, "Thread-1"}, {320, 4, "MainThread"}, {10, 2, "MainThread"}, {400, 5, "Thread-1"}, {0, 1, "x"}, {50, 3, "MainThread"}};
+    } steps[] = {{300, 4, "Thread-1"}, {320, 4, "MainThread"}, {10, 2, "MainThread"}, {400, 5, "Thread-1"},
+                 {0, 1, "x"},          {50, 3, "MainThread"}};
     assert_int_equal(hp_hyprof_open(&stream, path, NULL), HP_OK);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         shape.stacks = steps[i].stacks;
@@ -210,7 +212,8 @@ static void test_places_that_cannot_be_written(void **state) {
     hp_profile_free(profile);
 }
 
-/* A disk that is full for a while (here: a limit on the size of files): the append fails, the file stays whole, and the next one that fits holds everything. */
+/* A disk that is full for a while (here: a limit on the size of files): the append fails, the file stays whole, and the next one that fits
+ * holds everything. */
 static void test_full_disk(void **state) {
     (void)state;
     struct rlimit old, low;
