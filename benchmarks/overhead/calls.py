@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Single calls: what hybridprof adds to a traced call next to what cProfile adds, and what calls cost that are not traced.
+
+python -m overhead.calls [--quick]
+
+Each variant runs the same loop in this process, in turn, timed by the thread's CPU clock; the bare loop's time is subtracted.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import hybridprof
+from measure import alternate, machine, spread, table
+
+CALLS = 200_000
+
+
+def leaf() -> None:
+    pass
+
+
+def method_like(a: int, b: int) -> int:
+    return a + b
+
+
+def loop(count: int) -> None:
+    for number in range(count):
+        leaf()
+        method_like(number, 1)
+
+
+@hybridprof.deep
+def traced_loop(count: int) -> None:
+    for number in range(count):
+        leaf()
+        method_like(number, 1)
+
+
+@hybridprof.deep
+def another_target() -> None:
+    leaf()
+
+
+@hybridprof.deep(rate=0.001)
+def rarely_traced() -> None:
+    pass
+
+
+def bare_caller(count: int) -> None:
+    for _ in range(count):
+        leaf()
+
+
+def rare_caller(count: int) -> None:
+    for _ in range(count):
+        rarely_traced()
+
+
+def timed(function: Callable[[int], None], count: int) -> float:
+    """ns of thread CPU time per round of the loop."""
+    started = time.thread_time_ns()
+    function(count)
+    return (time.thread_time_ns() - started) / count
+
+
+def under_hybridprof(function: Callable[[int], None], count: int) -> float:
+    hybridprof.start(rate=100)
+    another_target()
+    try:
+        function(count // 10)  # what there is to learn and specialise happens before the clock
+        return timed(function, count)
+    finally:
+        hybridprof.stop()
+
+
+def under_cprofile(function: Callable[[int], None], count: int) -> float:
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        return timed(function, count)
+    finally:
+        profiler.disable()
+
+
+def main(quick: bool) -> None:
+    count = CALLS // 20 if quick else CALLS
+    variants: dict[str, Callable[[], float]] = {
+        "bare": lambda: timed(loop, count),
+        "traced": lambda: under_hybridprof(traced_loop, count),
+        "cProfile": lambda: under_cprofile(loop, count),
+        "untargeted": lambda: under_hybridprof(loop, count),
+        "bare caller": lambda: timed(bare_caller, count),
+        "rate 0.001": lambda: under_hybridprof(rare_caller, count),
+    }
+    for run in variants.values():
+        run()
+    results = alternate(3 if quick else 15, variants)
+
+    def added(name: str, bare: str, calls: int) -> list[float]:
+        return [(value - base) / calls for value, base in zip(results[name], results[bare], strict=True)]
+
+    ours, theirs = added("traced", "bare", 2), added("cProfile", "bare", 2)
+    print(f"### Added to one call, ns of thread CPU time: median [quartiles]\n\n{machine()}\n")
+    table(
+        ["call", "ns added"],
+        [
+            ["bare call itself, with its share of the loop", spread([value / 2 for value in results["bare"]], "{:.1f}")],
+            ["traced by hybridprof", spread(ours, "{:.1f}")],
+            ["traced by cProfile", spread(theirs, "{:.1f}")],
+            ["hybridprof / cProfile", f"{statistics.median(ours) / statistics.median(theirs):.2f}"],
+            ["not targeted, while other functions are", spread(added("untargeted", "bare", 2), "{:.1f}")],
+            ["of a target that the rate (0.001) leaves out", spread(added("rate 0.001", "bare caller", 1), "{:.1f}")],
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main("--quick" in sys.argv)

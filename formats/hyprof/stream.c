@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* A .hyprof file that grows while the program runs.
+ *
+ * What a crash can cost: each append is one write() of a whole group at the end of the file, so a process that is killed leaves whole
+ * groups and at most one torn one, which readers leave out; no sync is needed for that, the kernel has the bytes. Against a crash of the
+ * machine the file is synced when it is made, when it is closed and now and then in between, never at each append: an fdatasync may block
+ * for seconds behind somebody else's writes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "formats/hyprof/encode.h"
+#include "formats/hyprof/hyprof.h"
+
+static const int64_t sync_interval_ns = INT64_C(30000000000);
+
+struct hp_hyprof_stream {
+    char *path;
+    int descriptor; /* -1 until the first append has made the file */
+    off_t length;   /* up to the last whole group */
+    int64_t synced_ns;
+    pid_t owner; /* a forked child has a copy of all this and must not write */
+    bool lost;   /* the file cannot be gone on with: `failure` says why, each append says it again */
+    hp_error failure;
+    uint32_t groups;
+    hp_encoder encoder;
+    hp_group group; /* kept for its deflater; `out` is empty between appends */
+};
+
+static void stream_free(hp_hyprof_stream *stream) {
+    if (stream->descriptor >= 0)
+        close(stream->descriptor);
+    hp_group_free(&stream->group);
+    hp_encoder_fini(&stream->encoder);
+    free(stream->path);
+    free(stream);
+}
+
+hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *error) {
+    hp_hyprof_stream *stream = calloc(1, sizeof *stream);
+    *out = NULL;
+    if (stream == NULL)
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write %s", path);
+    stream->descriptor = -1;
+    stream->owner = getpid();
+    stream->path = strdup(path);
+    if (hp_encoder_init(&stream->encoder) != HP_OK || stream->path == NULL) {
+        stream_free(stream);
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write %s", path);
+    }
+    *out = stream;
+    return HP_OK;
+}
+
+static hp_status stream_error(const hp_hyprof_stream *stream, hp_error *error) {
+    return hp_fail(error, HP_IO, errno, "cannot write %s: %m", stream->path);
+}
+
+/* From now on each append fails with the same sentence. */
+static hp_status stream_lose(hp_hyprof_stream *stream, hp_error *error, int system, const char *what) {
+    stream->lost = true;
+    hp_fail(&stream->failure, HP_IO, system, "%s %s: what is measured from now on is not in it", stream->path, what);
+    return hp_fail(error, HP_IO, system, "%s", stream->failure.text);
+}
+
+static hp_status write_group(hp_sink *sink, const void *what, hp_error *error) {
+    const hp_group *group = what;
+    (void)error; /* the sink remembers its own failures */
+    hp_sink_write(sink, group->out.data, group->out.size);
+    return HP_OK;
+}
+
+/* The first group goes to a temporary file that takes the place of `path`; then the file is opened to be gone on with. */
+static hp_status stream_create(hp_hyprof_stream *stream, hp_error *error) {
+    struct stat file;
+    if (stat(stream->path, &file) == 0 && !S_ISREG(file.st_mode))
+        return hp_fail(error, HP_BAD_VALUE, 0, "%s is not a regular file: only such a one can be written while the program runs",
+                       stream->path);
+    hp_status status = hp_write_atomically(stream->path, write_group, &stream->group, error);
+    if (status != HP_OK)
+        return status;
+    stream->descriptor = open(stream->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (stream->descriptor < 0)
+        return stream_error(stream, error);
+    stream->synced_ns = hp_now_ns();
+    if (fstat(stream->descriptor, &file) == 0 && S_ISREG(file.st_mode) && (size_t)file.st_size == stream->group.out.size)
+        return HP_OK;
+    close(stream->descriptor);
+    stream->descriptor = -1;
+    return hp_fail(error, HP_IO, 0, "%s was replaced by something else while it was written", stream->path);
+}
+
+/* pwrite: where a failed append was cut off, the next one must not leave a hole. */
+static bool write_at(int descriptor, const uint8_t *bytes, size_t size, off_t at) {
+    while (size > 0) {
+        ssize_t written = pwrite(descriptor, bytes, size, at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            errno = written == 0 ? EIO : errno;
+            return false;
+        }
+        bytes += written;
+        size -= (size_t)written;
+        at += written;
+    }
+    return true;
+}
+
+static hp_status stream_extend(hp_hyprof_stream *stream, hp_error *error) {
+    struct stat file;
+    if (fstat(stream->descriptor, &file) != 0)
+        return stream_error(stream, error);
+    if (file.st_nlink == 0)
+        return stream_lose(stream, error, 0, "was removed while the program runs");
+    if (file.st_size < stream->length)
+        return stream_lose(stream, error, 0, "was cut by another program");
+    if (write_at(stream->descriptor, stream->group.out.data, stream->group.out.size, stream->length))
+        return HP_OK;
+    hp_status status = stream_error(stream, error);
+    /* Half a group would hide all later ones from readers. */
+    if (ftruncate(stream->descriptor, stream->length) != 0)
+        return stream_lose(stream, error, errno, "could not be written whole, nor cut back");
+    return status;
+}
+
+static hp_status stream_put(hp_hyprof_stream *stream, hp_error *error) {
+    hp_status status = hp_group_status(&stream->group, error);
+    if (status == HP_OK)
+        status = stream->descriptor < 0 ? stream_create(stream, error) : stream_extend(stream, error);
+    if (status == HP_OK)
+        stream->length += (off_t)stream->group.out.size;
+    hp_bytes_free(&stream->group.out);
+    stream->group.chunks = 0;
+    stream->group.failed = stream->group.too_long = false;
+    return status;
+}
+
+/* Some file systems know no fsync: then there is nothing more to be had. */
+static bool stream_sync(hp_hyprof_stream *stream) {
+    stream->synced_ns = hp_now_ns();
+    return fdatasync(stream->descriptor) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
+}
+
+static hp_status stream_usable(const hp_hyprof_stream *stream, hp_error *error) {
+    if (stream->owner != getpid())
+        return hp_fail(error, HP_UNSUPPORTED, 0, "%s belongs to process %ld: a forked child must open a file of its own", stream->path,
+                       (long)stream->owner);
+    return stream->lost ? hp_fail(error, HP_IO, stream->failure.system, "%s", stream->failure.text) : HP_OK;
+}
+
+hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, hp_error *error) {
+    hp_status status = stream_usable(stream, error);
+    if (status == HP_OK)
+        status = hp_encoder_take(&stream->encoder, profile, error);
+    if (status != HP_OK)
+        return status;
+    stream->group.groups = stream->groups; /* a group that was never written does not count */
+    if (stream->descriptor < 0)
+        hp_group_file_header(&stream->group);
+    hp_encoder_write(&stream->encoder, &stream->group);
+    status = stream_put(stream, error);
+    if (status != HP_OK)
+        return status;
+    hp_encoder_written(&stream->encoder);
+    stream->groups++;
+    if (hp_now_ns() - stream->synced_ns >= sync_interval_ns && !stream_sync(stream))
+        return stream_error(stream, error);
+    return HP_OK;
+}
+
+static hp_status stream_complete(hp_hyprof_stream *stream, hp_error *error) {
+    hp_status status = stream_usable(stream, error);
+    if (status != HP_OK)
+        return status;
+    stream->group.groups = stream->groups;
+    hp_group_end(&stream->group);
+    return stream_put(stream, error);
+}
+
+hp_status hp_hyprof_close(hp_hyprof_stream *stream, bool complete, hp_error *error) {
+    hp_status status = HP_OK;
+    if (stream == NULL)
+        return HP_OK;
+    if (stream->descriptor >= 0 && complete)
+        status = stream_complete(stream, error);
+    if (stream->descriptor >= 0 && stream->owner == getpid()) {
+        if (!stream_sync(stream) && status == HP_OK)
+            status = stream_error(stream, error);
+        if (close(stream->descriptor) != 0 && status == HP_OK)
+            status = stream_error(stream, error);
+        stream->descriptor = -1;
+    }
+    stream_free(stream);
+    return status;
+}

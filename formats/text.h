@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Names as every viewer can take them: control characters, U+2028/2029, lone surrogates and bytes that are no UTF-8 are written as
+ * escapes (`\n`, `\x0b`, `\u2028`), all else as it is. A backslash is not doubled, so what was escaped once stays the same the second time.
+ */
+#ifndef HP_FORMATS_TEXT_H
+#define HP_FORMATS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/sink.h"
+
+enum {
+    HP_TEXT_SEMICOLON = 1u << 0, /* also `;`, which separates frames in collapsed stacks */
+    HP_TEXT_SCRIPT = 1u << 1,    /* also `</script`, which ends snakeviz's page: becomes `<\/script` */
+};
+
+/* How many bytes hp_text_escape may need at most, the final NUL included. */
+static inline size_t hp_text_escaped_limit(size_t size) {
+    return 4 * size + 1;
+}
+/* Whether these bytes are UTF-8 (surrogates allowed). */
+bool hp_text_is_utf8(const void *bytes, size_t size);
+/* Whether hp_text_escape would change nothing. */
+bool hp_text_is_plain(const char *text, size_t size, unsigned also);
+/* Writes the escaped text and a NUL; returns its length. `out` has hp_text_escaped_limit(size) bytes. */
+size_t hp_text_escape(char *out, const char *text, size_t size, unsigned also);
+void hp_text_write(hp_sink *sink, const char *text, unsigned also);
+
+#endif

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Shared fixtures: the command line as users start it, and a profile that it really measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CLI_TIMEOUT = 120  # seconds
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SAMPLE_PROGRAM = '''
+import time
+
+
+def busy(seconds):
+    """Burns CPU time in Python code."""
+    end = time.process_time() + seconds
+    rounds = 0
+    while time.process_time() < end:
+        rounds += sum(range(200))
+    return rounds
+
+
+def counted(n):
+    return n * 2
+
+
+def recursive(n):
+    return counted(n) if n == 0 else recursive(n - 1)
+
+
+def main():
+    for n in range(7):
+        recursive(n)
+    busy(0.3)
+    print("done")
+
+
+main()
+'''
+
+
+def clean_environment(**changes: str | None) -> dict[str, str]:
+    """This process' environment without our own settings. The source folder must not hide the installed package: PYTHONSAFEPATH."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HYBRIDPROF_", "PYTEST_", "COVERAGE_"))}
+    environment["PYTHONSAFEPATH"] = "1"
+    for name, value in changes.items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+    return environment
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """run_cli("report", path, status=0, env={...}, cwd=...) starts `python -m hybridprof` in a temporary folder and checks its exit status (None: any)."""
+
+    def run(*arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "hybridprof", *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            env=clean_environment(**(env or {})),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=CLI_TIMEOUT,
+        )
+        if status is not None:
+            assert done.returncode == status, f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+        return done
+
+    return run
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> RunCli:
+    """run_python(code, *argv) runs a program of its own with this interpreter in a temporary folder; run_python(..., status=None) takes any exit status."""
+
+    def run(code: str, *arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            env=clean_environment(**(env or {})),
+            capture_output=True,
+            text=True,
+            timeout=CLI_TIMEOUT,
+        )
+        if status is not None:
+            assert done.returncode == status, f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sample_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program of about 0.3 s: `recursive` called 28 times (7 primitive), `counted` 7 times, `busy` once for most of the time."""
+    path = tmp_path_factory.mktemp("program") / "program.py"
+    path.write_text(SAMPLE_PROGRAM, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_profile(sample_program: Path) -> Path:
+    """What `run --deep __main__:recursive` measured of sample_program, as a .hyprof file."""
+    out = sample_program.with_name("sample.hyprof")
+    subprocess.run(
+        [sys.executable, "-m", "hybridprof", "run", "-r", "1000", "--deep", "__main__:recursive", "-o", out, sample_program],
+        cwd=sample_program.parent,
+        env=clean_environment(),
+        check=True,
+        capture_output=True,
+        timeout=CLI_TIMEOUT,
+    )
+    return out
