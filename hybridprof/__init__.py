@@ -23,7 +23,9 @@ if not DISABLED:
     try:
         from . import _core as _core
     except ImportError as error:
-        raise ImportError(f"hybridprof's compiled core cannot be imported ({error}); if this is the source tree, run: pip install -e .") from None
+        raise ImportError(
+            f"hybridprof's compiled core cannot be imported ({error}); if this is the source tree, run: pip install -e ."
+        ) from None
 
 if TYPE_CHECKING or not DISABLED:
     from .api import Profiler, running, snapshot, start, status, stop

@@ -88,13 +88,16 @@ class Profiler:
         with _lock:
             if self._active:
                 return self
-            self._watch.begin()
+            cpu = time.process_time_ns()
+            if _core.start(**self._options):
+                _owner, _started_cpu = self, cpu
             try:
-                cpu = time.process_time_ns()
-                if _core.start(**self._options):
-                    _owner, _started_cpu = self, cpu
+                self._watch.begin()  # now that the core knows its hook, and so whether functions need wrappers
             except BaseException:
                 self._watch.end()
+                if _owner is self:
+                    _core.stop()
+                    _owner = None
                 raise
             self._active = True
             self._profile = None

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     F = TypeVar("F")
-else:
-
-    def overload(function: object) -> object:
-        return function
 
 
 def checked_rate(rate: object, what: str) -> float:
@@ -92,12 +88,6 @@ class Deep:
     def __repr__(self) -> str:
         return "hybridprof.deep"
 
-    @overload
-    def __call__(self, target: F) -> F: ...
-    @overload
-    def __call__(self, *, rate: float) -> Callable[[F], F]: ...
-    @overload
-    def __call__(self, target: F, *, rate: float) -> F: ...
     def __call__(self, target: Any = None, *, rate: float = 1.0) -> Any:
         """Marks a function, method, property or class (all its own functions); every call of it and beneath it is traced while a profiler runs.
 
@@ -110,12 +100,26 @@ class Deep:
         return _marked(target, share)
 
 
+if TYPE_CHECKING:
+
+    class TypedDeep(Deep):
+        """What type checkers see: the decorated function keeps its type."""
+
+        @overload
+        def __call__(self, target: F, *, rate: float = 1.0) -> F: ...
+        @overload
+        def __call__(self, target: None = None, *, rate: float = 1.0) -> Callable[[F], F]: ...
+        def __call__(self, target: Any = None, *, rate: float = 1.0) -> Any: ...
+
+
 def _marked(target: Any, rate: float) -> Any:
     marked = mark(target, adder(rate))
     if marked is not None:
         return marked
     if getattr(target, "__wrapped__", None) is not None:
-        raise TypeError(f"hybridprof.deep cannot reach into a {type(target).__name__}: put @deep beneath the decorator that made it, next to the function")
+        raise TypeError(
+            f"hybridprof.deep cannot reach into a {type(target).__name__}: put @deep beneath the decorator that made it, next to the function"
+        )
     if isinstance(target, type):
         raise TypeError(f"hybridprof.deep found no Python function in class {target.__qualname__}")
     raise TypeError(f"hybridprof.deep marks Python functions, methods and classes, not {type(target).__name__} {_short(target)}")
@@ -126,4 +130,4 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-deep = Deep()
+deep: TypedDeep = Deep()  # type: ignore[assignment]

@@ -19,11 +19,21 @@ class EmptyProfile:
     """In place of `_core.Profile`: no functions, no threads; writing writes nothing."""
 
     def meta(self) -> dict[str, Any]:
-        samples = dict.fromkeys(("kept", "retried", "unresolved", "missed"), 0)
-        tracing = dict.fromkeys(("targets", "calls", "events", "overhead_ns", "truncated"), 0)
         return {
-            **{"python": "", "platform": "", "pid": 0, "argv": "", "started": 0, "duration_ns": 0, "clock": "wall", "rate_hz": 0.0, "samples": samples},
-            **{"sampler_cpu_ns": 0, "tracing": tracing, "threads": [], "residual_ns": 0, "warnings": [WHY]},
+            "python": "",
+            "platform": "",
+            "pid": 0,
+            "argv": "",
+            "started": 0,
+            "duration_ns": 0,
+            "clock": "wall",
+            "rate_hz": 0.0,
+            "samples": dict.fromkeys(("kept", "retried", "unresolved", "missed"), 0),
+            "sampler_cpu_ns": 0,
+            "tracing": dict.fromkeys(("targets", "calls", "events", "overhead_ns", "truncated"), 0),
+            "threads": [],
+            "residual_ns": 0,
+            "warnings": [WHY],
         }
 
     def _nothing(self) -> list[Any]:
@@ -81,8 +91,16 @@ def snapshot() -> Profile:
 
 def status() -> dict[str, Any]:
     return {
-        **{"running": False, "stage": "off", "rate_hz": 0.0, "clock": "wall", "targets": [], "patterns": []},
-        **{"sampler_cpu_share": 0.0, "tracer_share": 0.0, "why": WHY, "warnings": []},
+        "running": False,
+        "stage": "off",
+        "rate_hz": 0.0,
+        "clock": "wall",
+        "targets": [],
+        "patterns": [],
+        "sampler_cpu_share": 0.0,
+        "tracer_share": 0.0,
+        "why": WHY,
+        "warnings": [],
     }
 
 

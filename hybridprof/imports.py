@@ -124,12 +124,22 @@ def _shadow(name: str, loader: Any) -> None:
     if isinstance(loader, type) or type(attributes) is not dict:
         return  # built into the interpreter; `refresh` meets its modules later
     if hasattr(loader, "exec_module") and (not hasattr(loader, "get_code") or _core.needs_wrapper(follow.__code__)):
-        _once(attributes, "exec_module", lambda module: module.__name__ == name, loader.exec_module, lambda module, _: has_run(name, module))
+        _once(
+            attributes, "exec_module", lambda module: module.__name__ == name, loader.exec_module, lambda module, _: has_run(name, module)
+        )
     if hasattr(loader, "get_code"):
-        _once(attributes, "get_code", lambda asked=name: asked == name, loader.get_code, lambda _, code: None if code is None else about_to_run(name, code))
+        _once(
+            attributes,
+            "get_code",
+            lambda asked=name: asked == name,
+            loader.get_code,
+            lambda _, code: None if code is None else about_to_run(name, code),
+        )
 
 
-def _once(attributes: dict[str, Any], method: str, is_ours: Callable[..., bool], call: Callable[..., Any], then: Callable[[Any, Any], object]) -> None:
+def _once(
+    attributes: dict[str, Any], method: str, is_ours: Callable[..., bool], call: Callable[..., Any], then: Callable[[Any, Any], object]
+) -> None:
     """Shadows a method of one object until it is called for our module; `then` gets its argument and its result."""
 
     def shadow(*arguments: Any) -> Any:

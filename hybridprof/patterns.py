@@ -115,7 +115,9 @@ def missed(pattern: Pattern) -> str:
     else:
         near = [f"{name}:{qualname}" for name in difflib.get_close_matches(module, list(sys.modules), n=3, cutoff=0.6)]
         reason = "no such module was imported"
-    return f"pattern {pattern.text!r} matched nothing: {reason}" + (f"; did you mean {' or '.join(repr(each) for each in near)}?" if near else "")
+    return f"pattern {pattern.text!r} matched nothing: {reason}" + (
+        f"; did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
+    )
 
 
 def _qualnames(module: ModuleType) -> Iterator[str]:

@@ -120,7 +120,21 @@ class Profile:
     def functions(self) -> list[Function]:
         """One row per function, as the core orders them."""
         return [
-            Function(qualname, module, file, line, calls, primitive, own, total, own_error, total_error, cast(Measured, measured), samples, cast(Kind, kind))
+            Function(
+                qualname,
+                module,
+                file,
+                line,
+                calls,
+                primitive,
+                own,
+                total,
+                own_error,
+                total_error,
+                cast(Measured, measured),
+                samples,
+                cast(Kind, kind),
+            )
             for qualname, module, _, file, line, calls, primitive, own, total, own_error, total_error, measured, samples, kind in self._core.functions()
         ]
 
@@ -155,7 +169,10 @@ class Profile:
         """The threads, in the order in which they appeared."""
         names = [each.name for each in fields(Thread)]
         return [
-            Thread(**{name: thread[name] for name in names if name != "root"}, root=None if thread["root"] is None else self._nodes[thread["root"]])
+            Thread(
+                **{name: thread[name] for name in names if name != "root"},
+                root=None if thread["root"] is None else self._nodes[thread["root"]],
+            )
             for thread in self._core.threads()
         ]
 

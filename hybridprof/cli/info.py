@@ -44,13 +44,20 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
         ("samples", ", ".join(f"{samples[key]:,} {key}" for key in samples)),
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
-        ("tracing", ", ".join(f"{tracing[key]:,} {key}" for key in tracing if key != "overhead_ns") + f", overhead {table.duration(tracing['overhead_ns'])}{_by(profile, 'tracer_hook')}"),
+        (
+            "tracing",
+            ", ".join(f"{tracing[key]:,} {key}" for key in tracing if key != "overhead_ns")
+            + f", overhead {table.duration(tracing['overhead_ns'])}{_by(profile, 'tracer_hook')}",
+        ),
         ("residual", f"{table.duration(facts['residual_ns'])} of measured time unexplained"),
         *(("warning", str(warning)) for warning in facts["warnings"]),
     ]
     for name, text in lines:
         table.say(f"{name:<9} {text}")
-    rows = [[thread.name, *(table.duration(ns) for ns in (thread.measured_ns, thread.sampled_ns, thread.exact_ns, thread.overhead_ns))] for thread in profile.threads]
+    rows = [
+        [thread.name, *(table.duration(ns) for ns in (thread.measured_ns, thread.sampled_ns, thread.exact_ns, thread.overhead_ns))]
+        for thread in profile.threads
+    ]
     if rows:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):

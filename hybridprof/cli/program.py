@@ -88,7 +88,7 @@ def prepared(target: Target) -> Callable[[], None]:
         _set_path0("")
         return _code_runner(_compiled_text(target.name), module)
     if _is_container(target.name):
-        _set_path0(target.name, always=True)
+        _set_path0(os.getcwd() if target.name == "." else os.path.join(os.getcwd(), target.name), always=True)
         return _module_runner("__main__", alter_argv=False)
     _set_path0(os.path.dirname(os.path.realpath(target.name)))
     return _code_runner(_compiled_script(target.name, module), module)
@@ -173,7 +173,7 @@ def _exec_in(shared: Any, names: dict[str, Any], namespace: Any) -> Callable[...
 
 
 def _compiled_script(path: str, module: ModuleType) -> CodeType:
-    full = path if os.path.isabs(path) else os.path.join(os.getcwd(), path.removeprefix("./") if PYTHON < (3, 11) else path)
+    full = os.path.join(os.getcwd(), path)
     module.__file__ = full
     if PYTHON < (3, 15):
         module.__dict__["__cached__"] = None
@@ -205,7 +205,8 @@ def _compiled_text(text: str) -> CodeType:
         import linecache
 
         lines: Any = linecache
-        lines._register_code(code, text, "<string>")  # what `python -c` does, for the source lines in tracebacks
+        # What `python -c` does, for the source lines in tracebacks; the first 3.13 keyed them by file name.
+        lines._register_code(code if hasattr(linecache, "_interactive_cache") else "<string>", text, "<string>")
     return code
 
 

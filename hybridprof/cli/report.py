@@ -15,7 +15,10 @@ from .main import BadInput, Parser
 
 
 def parser() -> Parser:
-    made = Parser(prog="hybridprof report", description="Prints a profile (.hyprof or pstats). Sampled numbers carry the half width of their 95 %% interval.")
+    made = Parser(
+        prog="hybridprof report",
+        description="Prints a profile (.hyprof or pstats). Sampled numbers carry the half width of their 95 %% interval.",
+    )
     add = made.add_argument
     add("file", metavar="FILE")
     add("-s", "--sort", default="self", metavar="KEY", help="self, total, calls, name, file, ... or pstats' names for them (default self)")
@@ -35,7 +38,9 @@ def main(argv: list[str]) -> int:
         raise BadInput(f"--limit must be 0 (all) or more, not {options.limit}")
     profile = load(options.file)
     if (options.tree or options.threads) and not profile.tree.children:
-        raise BadInput(f"{options.file!r} holds no calling contexts, so that there is no {'tree' if options.tree else 'table by thread'} to print; a .hyprof file has them")
+        raise BadInput(
+            f"{options.file!r} holds no calling contexts, so that there is no {'tree' if options.tree else 'table by thread'} to print; a .hyprof file has them"
+        )
     if options.json:
         _print_json(profile, key, options)
         return 0
@@ -74,7 +79,9 @@ def _details(profile: Profile, options: Any) -> Any:
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
                 assert other is not None
-                found.append(f"{table.calls(edge):>12}  {table.duration(edge.total_ns):>10}  {sign} {table.label(other)}  {table.place(other)}")
+                found.append(
+                    f"{table.calls(edge):>12}  {table.duration(edge.total_ns):>10}  {sign} {table.label(other)}  {table.place(other)}"
+                )
         return found
 
     return lines
@@ -97,7 +104,8 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
     answer: dict[str, Any] = {"meta": profile.meta, "functions": [plain(row) for row in chosen(profile.functions)]}
     if options.threads:
         answer["threads"] = [
-            {"name": thread.name, "native_id": thread.native_id, "functions": [as_json(row) for row in chosen(thread.functions)]} for thread in threads.by_thread(profile)
+            {"name": thread.name, "native_id": thread.native_id, "functions": [as_json(row) for row in chosen(thread.functions)]}
+            for thread in threads.by_thread(profile)
         ]
     json.dump(answer, sys.stdout, default=str)
     sys.stdout.write("\n")
@@ -122,4 +130,11 @@ def as_json(row: Function) -> dict[str, Any]:
 
 def _edge_json(edge: Edge, other: Function | None) -> dict[str, Any]:
     assert other is not None
-    return {"name": other.name, "file": other.file, "line": other.line, "calls": edge.calls, "total_ns": edge.total_ns, "measured": edge.measured}
+    return {
+        "name": other.name,
+        "file": other.file,
+        "line": other.line,
+        "calls": edge.calls,
+        "total_ns": edge.total_ns,
+        "measured": edge.measured,
+    }

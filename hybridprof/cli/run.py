@@ -27,10 +27,23 @@ def parser() -> Parser:
         description="Runs a program under the profiler. Its arguments, exit status, output and signals stay as they are.",
     )
     add = made.add_argument
-    add("-o", "--output", action="append", default=[], metavar="OUT", help="file to write; its suffix picks the format; repeatable (default hybridprof.PID.hyprof)")
+    add(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="OUT",
+        help="file to write; its suffix picks the format; repeatable (default hybridprof.PID.hyprof)",
+    )
     add("-r", "--rate", type=float, default=100.0, metavar="HZ", help="samples per second, 0 for tracing only (default 100)")
     add("--clock", choices=("wall", "cpu"), default="wall", help="which time is sampled (default wall)")
-    add("--deep", action="append", default=[], metavar="PATTERN", help="trace calls exactly: package.module:Class.method, module:*, * for everything; repeatable")
+    add(
+        "--deep",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="trace calls exactly: package.module:Class.method, module:*, * for everything; repeatable",
+    )
     add("--deep-rate", type=float, default=1.0, metavar="P", help="the share of their calls to trace, above 0 and at most 1 (default 1)")
     add("--c-calls", action="store_true", help="trace calls of C functions too")
     add("--hook", choices=("auto", "monitoring", "setprofile"), default="auto", help="how calls are traced (default auto)")

@@ -30,8 +30,16 @@ _ORDERS: dict[str, Callable[[Function], Any]] = {
     "line": lambda row: (row.line, row.file),
 }
 _ALIASES = {  # pstats' names for the same
-    **{"tottime": "self", "time": "self", "cumtime": "total", "cumulative": "total", "ncalls": "calls", "pcalls": "primitive"},
-    **{"filename": "file", "module": "file", "nfl": "name", "stdname": "file"},
+    "tottime": "self",
+    "time": "self",
+    "cumtime": "total",
+    "cumulative": "total",
+    "ncalls": "calls",
+    "pcalls": "primitive",
+    "filename": "file",
+    "module": "file",
+    "nfl": "name",
+    "stdname": "file",
 }
 
 
@@ -118,7 +126,12 @@ def show(rows: Sequence[Function], key: str, limit: int | None, details: Callabl
 def columns(table: list[list[str]], left: set[int]) -> list[str]:
     """Pads each column to its widest cell."""
     widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in table]
+    return [
+        "  ".join(
+            cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
 
 
 def say(line: str) -> None:

@@ -15,7 +15,10 @@ def show(root: Node, limit: int | None) -> None:
     for thread in root.children:
         lines: list[tuple[Node, int]] = []
         _collect(thread, lines, limit)
-        texts = [[table.duration(node.total_ns), table.duration(node.self_ns), _calls(node), "  " * depth + _label(node)] for node, depth in lines]
+        texts = [
+            [table.duration(node.total_ns), table.duration(node.self_ns), _calls(node), "  " * depth + _label(node)]
+            for node, depth in lines
+        ]
         for line in table.columns([["total", "self", "calls", "function"], *texts], left={3}):
             table.say(line)
         table.say("")
