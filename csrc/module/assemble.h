@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* From what was gathered to a profile, in two steps: copies are taken with the GIL (snapshot.c), and made into a profile without it
+ * (assemble.c, lines.c), so that a snapshot of a large program stops it only for the copying.
+ *
+ * A hp_gathered owns everything it points to but `code`, which lives as long as the process. */
+#ifndef HP_MODULE_ASSEMBLE_H
+#define HP_MODULE_ASSEMBLE_H
+
+#include "base/clock.h"
+#include "sampler/sampler.h"
+#include "tracer/tracer.h"
+#include "tree/profile.h"
+
+typedef struct hp_gathered_thread {
+    char *name;
+    uint64_t native_id;
+    int64_t began_ns, ended_ns; /* CLOCK_MONOTONIC: from the session's start or its own first sight to its last */
+} hp_gathered_thread;
+
+typedef struct hp_gathered {
+    hp_code_table *code;
+    hp_sampled sampled; /* all zero without a sampler */
+    hp_traced traced;   /* all zero without a tracer */
+    bool has_sampled, has_traced;
+    hp_gathered_thread *threads;
+    uint32_t thread_count;
+    char **hidden; /* file prefixes */
+    uint32_t hidden_count;
+    char **warnings;
+    uint32_t warning_count;
+    char *python, *platform, *program;
+    const char *hook; /* static */
+    hp_timebase began, ended;
+    int64_t started_wall_ns;
+    hp_clock_kind clock;
+    double rate_hz;
+    uint8_t id[16];
+} hp_gathered;
+
+void hp_gathered_fini(hp_gathered *gathered);
+
+/* Any thread, no GIL needed. Changes `gathered` (its trees are prepared in place); to be called once. */
+hp_status hp_assemble(hp_gathered *gathered, hp_profile **out);
+
+/* lines.c: the sampled instructions as lines of the profile. node_map: from nodes of the sampled tree to nodes of the profile. */
+hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile);
+
+#endif

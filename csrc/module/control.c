@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions that control the session, as Python sees them: arguments checked, states told. */
+#include "module/session.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "module/snapshot.h"
+#include "module/stream.h"
+
+/* The place of `name` in `names` (NULL-terminated), -1 with a sentence. */
+static int choose(const char *what, const char *name, const char *const *names) {
+    char known[128] = "";
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
+        if (i > 0)
+            strncat(known, ", ", sizeof known - strlen(known) - 1);
+        strncat(known, names[i], sizeof known - strlen(known) - 1);
+    }
+    PyErr_Format(PyExc_ValueError, "%s must be one of %s, not '%s'", what, known, name);
+    return -1;
+}
+
+static bool check_rate(double rate) {
+    if (rate == 0 || (rate > 0 && rate <= 1e6))
+        return true;
+    PyObject *shown = PyFloat_FromDouble(rate);
+    PyErr_Format(PyExc_ValueError, "rate must be above 0 and at most 1000000 Hz, or 0 for no sampler, not %R", shown);
+    Py_XDECREF(shown);
+    return false;
+}
+
+static bool check_seed(PyObject *seed, uint64_t *value) {
+    *value = seed ? PyLong_AsUnsignedLongLong(seed) : 0;
+    if (!PyErr_Occurred())
+        return true;
+    if (PyErr_ExceptionMatches(PyExc_OverflowError))
+        PyErr_Format(PyExc_ValueError, "seed must be from 0 to 2**64 - 1, not %R", seed);
+    return false;
+}
+
+bool hp_monitoring_is_there(void) {
+    return PySys_GetObject("monitoring") != NULL;
+}
+
+static bool read_options(hp_session_options *options, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", NULL};
+    static const char *const clocks[] = {"wall", "cpu", NULL};
+    static const char *const methods[] = {"auto", "same-cpu", "remote", NULL};
+    static const char *const hooks[] = {"auto", "monitoring", "setprofile", NULL};
+    static const char *const old_hooks[] = {"auto", "setprofile", NULL};
+    double rate = 100;
+    const char *clock = "wall", *method = "auto", *hook = "auto";
+    int c_calls = 0;
+    PyObject *seed_argument = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspO:start", names, &rate, &clock, &method, &hook, &c_calls, &seed_argument))
+        return false;
+    int clock_index, method_index;
+    uint64_t seed;
+    if (!check_rate(rate) || (clock_index = choose("clock", clock, clocks)) < 0 || (method_index = choose("method", method, methods)) < 0 ||
+        choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 || !check_seed(seed_argument, &seed))
+        return false;
+    options->sampler = (hp_sampler_options){
+        .rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed};
+    options->tracer = (hp_tracer_options){.hook = (hp_hook_kind)choose("hook", hook, hooks), .c_calls = c_calls != 0, .seed = seed};
+    return true;
+}
+
+static PyObject *start(PyObject *module, PyObject *arguments, PyObject *keywords) {
+    hp_session_options options;
+    if (!read_options(&options, arguments, keywords))
+        return NULL;
+    int started = hp_session_start(hp_module_state_of(module), &options);
+    return started < 0 ? NULL : PyBool_FromLong(started);
+}
+
+static PyObject *stop(PyObject *module, PyObject *Py_UNUSED(none)) {
+    return PyBool_FromLong(hp_session_stop(hp_module_state_of(module)));
+}
+
+static PyObject *running(PyObject *module, PyObject *Py_UNUSED(none)) {
+    hp_module_state *state = hp_module_state_of(module);
+    hp_fork_check(state);
+    return PyBool_FromLong(state->session && state->session->running);
+}
+
+/* The session as it is when nobody is in the middle of changing it; NULL with RuntimeError set. */
+static hp_session *settled_session(hp_module_state *state) {
+    if (!hp_session_settle(state))
+        PyErr_SetString(PyExc_RuntimeError, "the profiler is just starting or stopping in this thread: ask again when it has");
+    else if (!state->session)
+        PyErr_SetString(PyExc_RuntimeError, "nothing was measured yet: call start() first");
+    else
+        return state->session;
+    return NULL;
+}
+
+static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
+    hp_module_state *state = hp_module_state_of(module);
+    hp_session *session = settled_session(state);
+    if (!session)
+        return NULL;
+    hp_gathered gathered;
+    hp_status status = hp_gather(state, session, &gathered);
+    if (status != HP_OK)
+        return hp_raise_status(state, status);
+    hp_profile *profile = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = hp_assemble(&gathered, &profile);
+    hp_gathered_fini(&gathered);
+    Py_END_ALLOW_THREADS
+    return status == HP_OK ? hp_profile_wrap(state, profile) : hp_raise_status(state, status);
+}
+
+/* A token carries the number of its session above the tracer's own: one that outlived its session is known and ignored. */
+enum { TOKEN_BITS = 40 };
+
+static PyObject *enter_block(PyObject *module, PyObject *argument) {
+    hp_module_state *state = hp_module_state_of(module);
+    const char *name = PyUnicode_Check(argument) ? PyUnicode_AsUTF8(argument) : NULL;
+    if (!name) {
+        if (!PyErr_Occurred())
+            PyErr_Format(PyExc_TypeError, "a block is named by a str, not by %.100s", Py_TYPE(argument)->tp_name);
+        return NULL;
+    }
+    if (!state->tracer)
+        return PyLong_FromLong(0);
+    long token = hp_tracer_enter_block(state->tracer, name);
+    if (token < 0)
+        return NULL;
+    return PyLong_FromUnsignedLongLong((unsigned long long)state->session->number << TOKEN_BITS | (unsigned long long)token);
+}
+
+static PyObject *leave_block(PyObject *module, PyObject *argument) {
+    hp_module_state *state = hp_module_state_of(module);
+    unsigned long long token = PyLong_AsUnsignedLongLong(argument);
+    if (token == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    if (!state->tracer || token >> TOKEN_BITS != state->session->number)
+        Py_RETURN_NONE;
+    if (hp_tracer_leave_block(state->tracer, (long)(token & ((1ull << TOKEN_BITS) - 1))) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Where monitoring is there a wrapper could only be needed for a session that chose the other hook. */
+static PyObject *needs_wrapper(PyObject *module, PyObject *code) {
+    if (!PyCode_Check(code)) {
+        PyErr_Format(PyExc_TypeError, "needs_wrapper takes a code object, not %.100s", Py_TYPE(code)->tp_name);
+        return NULL;
+    }
+    const hp_module_state *state = hp_module_state_of(module);
+    bool needed = state->tracer ? hp_tracer_needs_wrapper(state->tracer, (PyCodeObject *)code) : !hp_monitoring_is_there();
+    return PyBool_FromLong(needed);
+}
+
+static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"path", "interval", NULL};
+    PyObject *path;
+    double interval = 1.0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|d:stream", names, &path, &interval))
+        return NULL;
+    if (!(interval >= 0.01 && interval <= 86400)) {
+        PyObject *shown = PyFloat_FromDouble(interval);
+        PyErr_Format(PyExc_ValueError, "interval must be from 0.01 to 86400 seconds, not %R", shown);
+        Py_XDECREF(shown);
+        return NULL;
+    }
+    return hp_stream_set(hp_module_state_of(module), path, interval) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyMethodDef hp_session_methods[] = {
+    {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
+     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0)\n--\n\nStarts the session. False (and "
+     "nothing changed) if one runs. rate in Hz; 0: no sampler, tracing only."},
+    {"stop", stop, METH_NOARGS, "stop($module, /)\n--\n\nEnds sampling and tracing; the data stays until the next start(). False if none ran."},
+    {"running", running, METH_NOARGS, "running($module, /)\n--\n\nWhether a session runs."},
+    {"snapshot", snapshot, METH_NOARGS,
+     "snapshot($module, /)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if there never was one."},
+    {"status", hp_core_status, METH_NOARGS,
+     "status($module, /)\n--\n\nrunning, rate_hz, clock, targets, sampler_method, tracer_hook, samples, sampler_cpu_ns, tracing."},
+    {"enter_block", enter_block, METH_O, "enter_block($module, name, /)\n--\n\nTraces what the current frame calls. 0 if no session runs."},
+    {"leave_block", leave_block, METH_O, "leave_block($module, token, /)\n--\n\nEnds a block; one of an earlier session is ignored."},
+    {"needs_wrapper", needs_wrapper, METH_O,
+     "needs_wrapper($module, code, /)\n--\n\nWhether a function must be wrapped in deep_function to be traced as a target."},
+    {"stream", (PyCFunction)(void (*)(void))stream, METH_VARARGS | METH_KEYWORDS,
+     "stream($module, /, path, interval=1.0)\n--\n\nWrites the session to a .hyprof file while it runs, every `interval` seconds and at its end."},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Sampled instructions become lines. Line tables can only be read forward, so instructions are sorted by code object and place: each
+ * table is read once, however many samples it has. */
+#include "module/assemble.h"
+
+#include <stdlib.h>
+
+#include "tree/line_table.h"
+
+typedef struct place {
+    uint32_t slot, unit; /* what the sampler saw */
+    uint32_t node, line; /* what it means in the profile */
+    uint64_t samples, sampled;
+} place;
+
+static int compare_places(const void *left, const void *right) {
+    const place *a = left, *b = right;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    return a->unit < b->unit ? -1 : a->unit > b->unit;
+}
+
+static int compare_lines(const void *left, const void *right) {
+    const place *a = left, *b = right;
+    if (a->node != b->node)
+        return a->node < b->node ? -1 : 1;
+    return a->line < b->line ? -1 : a->line > b->line;
+}
+
+static void decode(hp_code_table *code, const uint32_t *map, place *places, uint32_t count) {
+    hp_line_reader reader;
+    for (uint32_t i = 0; i < count; i++) {
+        hp_code_info info = {0};
+        if (i == 0 || places[i].slot != places[i - 1].slot) {
+            /* A hidden function's samples stand in its caller's node: the line that they have is not a line of the caller. */
+            bool known = map[places[i].slot] != HP_MAP_HIDE && hp_code_table_info(code, places[i].slot, &info);
+            hp_line_reader_init(&reader, known ? info.line_table : NULL, known ? info.line_table_size : 0, info.first_line);
+        }
+        places[i].line = hp_line_reader_line(&reader, places[i].unit);
+    }
+}
+
+static hp_status add_sums(const place *places, uint32_t count, hp_profile *profile) {
+    hp_status status = HP_OK;
+    for (uint32_t i = 0; status == HP_OK && i < count;) {
+        place sum = places[i++];
+        for (; i < count && compare_lines(&sum, &places[i]) == 0; i++) {
+            sum.samples += places[i].samples;
+            sum.sampled += places[i].sampled;
+        }
+        status = hp_profile_add_line(profile, sum.node, sum.line, sum.samples, sum.sampled);
+    }
+    return status;
+}
+
+hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile) {
+    const hp_sampled *sampled = &gathered->sampled;
+    if (sampled->line_count == 0)
+        return HP_OK;
+    place *places = malloc(sampled->line_count * sizeof *places);
+    if (!places)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < sampled->line_count; i++) {
+        const hp_sampled_line *from = &sampled->lines[i];
+        places[i] = (place){.slot = sampled->tree.nodes[from->node].function,
+                            .unit = from->unit,
+                            .node = node_map[from->node],
+                            .samples = from->samples,
+                            .sampled = from->sampled};
+    }
+    qsort(places, sampled->line_count, sizeof *places, compare_places);
+    decode(gathered->code, map, places, sampled->line_count);
+    qsort(places, sampled->line_count, sizeof *places, compare_lines);
+    hp_status status = add_sums(places, sampled->line_count, profile);
+    free(places);
+    return status;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* What only Python knows of code and threads: the module that a file is, the name that a thread was given. Nothing is imported and
+ * no attribute of the program's objects is asked for that could run its code. */
+#include "module/module.h"
+#include "module/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frame/frame.h"
+
+/* A module's source file: __file__, or its spec's origin. A new reference to a str, or NULL without an exception. */
+static PyObject *source_of(PyObject *module) {
+    PyObject *names = PyModule_GetDict(module);
+    PyObject *file = names ? PyDict_GetItemString(names, "__file__") : NULL;
+    if (file && PyUnicode_Check(file))
+        return Py_NewRef(file);
+    PyObject *spec = names ? PyDict_GetItemString(names, "__spec__") : NULL;
+    PyObject *origin_name = spec ? PyUnicode_FromString("origin") : NULL;
+    PyObject *origin = origin_name ? PyObject_GenericGetAttr(spec, origin_name) : NULL;
+    Py_XDECREF(origin_name);
+    PyErr_Clear();
+    if (origin && !PyUnicode_Check(origin))
+        Py_CLEAR(origin);
+    return origin;
+}
+
+/* {source file: module name}. A file that is __main__ and a module of another name too is __main__: that is what runs. */
+static PyObject *map_files(void) {
+    PyObject *modules = PyDict_Copy(PyImport_GetModuleDict());
+    PyObject *map = PyDict_New();
+    PyObject *name, *module;
+    Py_ssize_t position = 0;
+    while (modules && map && PyDict_Next(modules, &position, &name, &module)) {
+        if (!PyUnicode_CheckExact(name) || !PyModule_Check(module))
+            continue;
+        PyObject *file = source_of(module);
+        bool is_main = PyUnicode_CompareWithASCIIString(name, "__main__") == 0;
+        if (file && (is_main ? PyDict_SetItem(map, file, name) < 0 : !PyDict_SetDefault(map, file, name)))
+            PyErr_Clear();
+        Py_XDECREF(file);
+    }
+    Py_XDECREF(modules);
+    PyErr_Clear();
+    return map;
+}
+
+/* Frozen modules carry their name in their file: <frozen importlib._bootstrap>. */
+static char *frozen_module(const char *file) {
+    static const char prefix[] = "<frozen ";
+    size_t size = strlen(file);
+    if (strncmp(file, prefix, sizeof prefix - 1) != 0 || file[size - 1] != '>')
+        return NULL;
+    return strndup(file + sizeof prefix - 1, size - sizeof prefix);
+}
+
+static char *module_of(PyObject *map, const char *file) {
+    PyObject *key = hp_text_to_unicode(file);
+    PyObject *name = key && map ? PyDict_GetItemWithError(map, key) : NULL;
+    char *text = name ? hp_text_from_unicode(name) : NULL;
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return text ? text : frozen_module(file);
+}
+
+/* The map of files costs a walk over sys.modules: made when the first slot needs it. Returns false when memory is short. */
+static bool name_module(hp_module_state *state, uint32_t slot, PyObject **map) {
+    hp_code_info info;
+    if (!hp_code_table_info(state->code, slot, &info) || info.module || info.kind != HP_CODE_PYTHON || !info.file)
+        return true;
+    if (!*map && !(*map = map_files()))
+        return false;
+    char *module = module_of(*map, info.file);
+    hp_code_info more = {.kind = HP_CODE_PYTHON, .module = module ? module : ""};
+    hp_status status = hp_code_table_describe(state->code, slot, &more);
+    free(module);
+    return status == HP_OK;
+}
+
+/* With the GIL held an address that the table still knows is a living object. */
+static bool describe_slot(hp_module_state *state, uint32_t slot) {
+    hp_code_info info;
+    if (hp_code_table_info(state->code, slot, &info))
+        return true;
+    PyObject *object = (PyObject *)hp_code_table_address(state->code, slot);
+    if (!object || !PyCode_Check(object))
+        return true;
+    return hp_code_describe(state->code, slot, object) == HP_OK;
+}
+
+void hp_names_describe(hp_module_state *state) {
+    uint32_t count = hp_code_table_count(state->code);
+    PyObject *map = NULL;
+    bool complete = true;
+    for (uint32_t slot = state->described; slot < count; slot++)
+        complete = describe_slot(state, slot) && complete;
+    for (uint32_t slot = state->described; complete && slot < count; slot++)
+        complete = name_module(state, slot, &map);
+    Py_XDECREF(map);
+    PyErr_Clear();
+    if (complete && count > state->described)
+        state->described = count;
+}
+
+/* threading._active[ident]._name, if the program has imported threading. Borrowed lookups; the name is a new reference or NULL. */
+static PyObject *threading_name(PyObject *active, unsigned long ident) {
+    PyObject *key = PyLong_FromUnsignedLong(ident);
+    PyObject *thread = key ? PyDict_GetItemWithError(active, key) : NULL;
+    PyObject *attribute = thread ? PyUnicode_FromString("_name") : NULL;
+    PyObject *name = attribute ? PyObject_GenericGetAttr(thread, attribute) : NULL;
+    Py_XDECREF(attribute);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    if (name && !PyUnicode_Check(name))
+        Py_CLEAR(name);
+    return name;
+}
+
+static PyObject *find_active(void) {
+    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
+    PyObject *names = threading && PyModule_Check(threading) ? PyModule_GetDict(threading) : NULL;
+    PyObject *active = names ? PyDict_GetItemString(names, "_active") : NULL;
+    return active && PyDict_Check(active) ? Py_NewRef(active) : NULL;
+}
+
+/* What set_thread_name said, else what threading says, else that the main thread is the main thread. */
+static char *name_of(hp_module_state *state, PyObject *active, const hp_thread *thread) {
+    PyObject *key = PyLong_FromUnsignedLongLong(thread->state_id);
+    PyObject *name = key ? Py_XNewRef(PyDict_GetItemWithError(state->names, key)) : NULL;
+    Py_XDECREF(key);
+    PyErr_Clear();
+    if (!name && active)
+        name = threading_name(active, (unsigned long)thread->pthread);
+    if (!name && thread->native_id == (uint64_t)state->pid)
+        return strdup("MainThread");
+    char *text = name ? hp_text_from_unicode(name) : NULL;
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return text;
+}
+
+void hp_names_threads(hp_module_state *state, hp_session *session) {
+    int64_t now;
+    if (hp_session_see_threads(session, false, &now) != HP_OK)
+        return;
+    PyObject *active = find_active();
+    uint32_t count = hp_threads_count(session->threads);
+    for (uint32_t i = 0; i < count; i++) {
+        const hp_thread *thread = hp_threads_at(session->threads, i);
+        /* Idents are used again: only a thread that is alive now can be the one that threading knows by its ident. */
+        if (atomic_load_explicit(&thread->last_seen_ns, memory_order_relaxed) < now)
+            continue;
+        char *name = name_of(state, active, thread);
+        const char *known = hp_threads_name(session->threads, i);
+        if (name && (!known || strcmp(known, name) != 0))
+            (void)hp_threads_set_name(session->threads, i, name); /* short memory: it keeps the old one */
+        free(name);
+    }
+    Py_XDECREF(active);
+    PyErr_Clear();
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* The Profile type and what reads and writes files. Formats run without the GIL: a profile is immutable and `self` keeps it alive. */
+#include "module/profile_type.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/format.h"
+
+PyObject *hp_profile_wrap(hp_module_state *state, hp_profile *profile) {
+    hp_profile_object *self = PyObject_New(hp_profile_object, state->profile_type);
+    if (!self) {
+        hp_profile_free(profile);
+        return NULL;
+    }
+    self->profile = profile;
+    return (PyObject *)self;
+}
+
+static void profile_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    hp_profile_free(((hp_profile_object *)self)->profile);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *profile_repr(PyObject *self) {
+    const hp_profile *profile = ((hp_profile_object *)self)->profile;
+    return PyUnicode_FromFormat("<Profile of %u functions in %u threads>", profile->function_count, profile->thread_count);
+}
+
+/* "pstats, callgrind, ...", cut at `size`. */
+static void list_formats(char *text, size_t size, bool read) {
+    text[0] = '\0';
+    for (const hp_format *const *format = hp_formats; *format; format++) {
+        if (read ? !(*format)->read : !(*format)->write)
+            continue;
+        if (text[0])
+            strncat(text, ", ", size - strlen(text) - 1);
+        strncat(text, (*format)->name, size - strlen(text) - 1);
+    }
+}
+
+static const hp_format *unknown_format(hp_module_state *state, PyObject *name) {
+    char known[256];
+    list_formats(known, sizeof known, false);
+    PyErr_Format(state->format_error, "unknown format %R: it must be one of %s", name, known);
+    return NULL;
+}
+
+static const hp_format *writable(hp_module_state *state, const hp_format *format) {
+    if (format->write)
+        return format;
+    char known[256];
+    list_formats(known, sizeof known, false);
+    PyErr_Format(state->format_error, "format '%s' can be read but not written: write one of %s", format->name, known);
+    return NULL;
+}
+
+static const hp_format *format_named(hp_module_state *state, PyObject *name) {
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "a format is named by a str, not by %.100s", Py_TYPE(name)->tp_name);
+        return NULL;
+    }
+    const char *text = PyUnicode_AsUTF8(name);
+    const hp_format *format = text ? hp_format_named(text) : NULL;
+    PyErr_Clear();
+    return format ? writable(state, format) : unknown_format(state, name);
+}
+
+static const hp_format *format_of_path(hp_module_state *state, const char *path, PyObject *shown) {
+    const hp_format *format = hp_format_for_path(path);
+    if (format)
+        return writable(state, format);
+    char known[256];
+    list_formats(known, sizeof known, false);
+    PyErr_Format(state->format_error, "the name %R does not tell a format: pass format=, one of %s", shown, known);
+    return NULL;
+}
+
+static hp_module_state *state_of(PyObject *self) {
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+static PyObject *profile_write(PyObject *self, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"path", "format", NULL};
+    PyObject *path_argument, *format_argument = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O:write", names, &path_argument, &format_argument))
+        return NULL;
+    char *path = hp_text_from_path(path_argument);
+    if (!path)
+        return NULL;
+    hp_module_state *state = state_of(self);
+    const hp_format *format = format_argument == Py_None ? format_of_path(state, path, path_argument) : format_named(state, format_argument);
+    PyObject *result = NULL;
+    if (format) {
+        hp_error error = {0};
+        hp_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = hp_export(((hp_profile_object *)self)->profile, path, format, &error);
+        Py_END_ALLOW_THREADS
+        result = status == HP_OK ? Py_NewRef(Py_None) : hp_raise(state, &error, path);
+    }
+    free(path);
+    return result;
+}
+
+static hp_status encode(const hp_profile *profile, const hp_format *format, hp_sink **sink, hp_error *error) {
+    if (hp_sink_memory(sink) != HP_OK)
+        return hp_fail(error, HP_NO_MEMORY, 0, "no memory to encode a profile as %s", format->name);
+    hp_status status = format->write(*sink, profile, error);
+    return status == HP_OK ? hp_sink_flush(*sink, error) : status;
+}
+
+static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"format", NULL};
+    PyObject *name;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:encode", names, &name))
+        return NULL;
+    hp_module_state *state = state_of(self);
+    const hp_format *format = format_named(state, name);
+    if (!format)
+        return NULL;
+    hp_sink *sink = NULL;
+    hp_error error = {0};
+    hp_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = encode(((hp_profile_object *)self)->profile, format, &sink, &error);
+    Py_END_ALLOW_THREADS
+    PyObject *result = NULL;
+    if (status == HP_OK) {
+        size_t size;
+        const uint8_t *bytes = hp_sink_bytes(sink, &size);
+        result = PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)size);
+    } else {
+        hp_raise(state, &error, NULL);
+    }
+    hp_sink_free(sink);
+    return result;
+}
+
+PyObject *hp_core_load(PyObject *module, PyObject *path_argument) {
+    char *path = hp_text_from_path(path_argument);
+    if (!path)
+        return NULL;
+    hp_profile *profile = NULL;
+    hp_error error = {0};
+    hp_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hp_import(path, &profile, &error);
+    Py_END_ALLOW_THREADS
+    PyObject *result = status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), &error, path);
+    free(path);
+    return result;
+}
+
+static PyObject *suffixes_of(const hp_format *format) {
+    Py_ssize_t count = 0;
+    while (format->suffixes && format->suffixes[count])
+        count++;
+    PyObject *suffixes = PyTuple_New(count);
+    for (Py_ssize_t i = 0; suffixes && i < count; i++) {
+        PyObject *suffix = PyUnicode_FromString(format->suffixes[i]);
+        if (!suffix)
+            Py_CLEAR(suffixes);
+        else
+            PyTuple_SET_ITEM(suffixes, i, suffix);
+    }
+    return suffixes;
+}
+
+PyObject *hp_core_formats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    PyObject *list = PyList_New(0);
+    for (const hp_format *const *at = hp_formats; list && *at; at++) {
+        const hp_format *format = *at;
+        PyObject *row = Py_BuildValue("(sNzNN)", format->name, suffixes_of(format), format->prefix, PyBool_FromLong(format->read != NULL),
+                                      PyBool_FromLong(format->write != NULL));
+        if (!row || PyList_Append(list, row) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+PyObject *hp_core_format_for_path(PyObject *Py_UNUSED(module), PyObject *path_argument) {
+    char *path = hp_text_from_path(path_argument);
+    if (!path)
+        return NULL;
+    const hp_format *format = hp_format_for_path(path);
+    free(path);
+    return format ? PyUnicode_FromString(format->name) : Py_NewRef(Py_None);
+}
+
+static PyMethodDef profile_methods[] = {
+    {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
+     "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
+    {"functions", (PyCFunction)hp_profile_functions, METH_NOARGS,
+     "functions($self, /)\n--\n\n(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, total_error_ns, "
+     "measured, samples, kind) of every function."},
+    {"edges", (PyCFunction)hp_profile_edges, METH_NOARGS,
+     "edges($self, /)\n--\n\n(caller, callee, calls, primitive_calls, self_ns, total_ns, measured); caller -1 at a thread's root."},
+    {"nodes", (PyCFunction)hp_profile_nodes, METH_NOARGS,
+     "nodes($self, /)\n--\n\n(parent, function, calls, self_ns, total_ns, samples, measured), parents first."},
+    {"threads", (PyCFunction)hp_profile_threads, METH_NOARGS, "threads($self, /)\n--\n\nA dict for each thread; times in ns."},
+    {"lines", (PyCFunction)hp_profile_lines, METH_NOARGS, "lines($self, /)\n--\n\n(node, line, samples, sampled_ns)."},
+    {"write", (PyCFunction)(void (*)(void))profile_write, METH_VARARGS | METH_KEYWORDS,
+     "write($self, /, path, format=None)\n--\n\nWrites the profile atomically, without the GIL. FormatError or OSError."},
+    {"encode", (PyCFunction)(void (*)(void))profile_encode, METH_VARARGS | METH_KEYWORDS,
+     "encode($self, /, format)\n--\n\nThe bytes that write() would write."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot profile_slots[] = {
+    {Py_tp_dealloc, profile_dealloc},
+    {Py_tp_repr, profile_repr},
+    {Py_tp_methods, profile_methods},
+    {Py_tp_doc, "Finished, immutable data. Made by snapshot() and load()."},
+    {0, NULL},
+};
+
+PyType_Spec hp_profile_type_spec = {
+    .name = "hybridprof._core.Profile",
+    .basicsize = sizeof(hp_profile_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = profile_slots,
+};

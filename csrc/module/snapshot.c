@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies of both trees are taken first, in C alone and so at one moment; names are looked up afterwards, for every slot that the
+ * copies can hold. A code object that dies in between is described by its death. */
+#include "module/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+void hp_gathered_fini(hp_gathered *gathered) {
+    if (gathered->has_sampled)
+        hp_sampled_fini(&gathered->sampled);
+    if (gathered->has_traced)
+        hp_traced_fini(&gathered->traced);
+    for (uint32_t i = 0; i < gathered->thread_count; i++)
+        free(gathered->threads[i].name);
+    for (uint32_t i = 0; i < gathered->hidden_count; i++)
+        free(gathered->hidden[i]);
+    for (uint32_t i = 0; i < gathered->warning_count; i++)
+        free(gathered->warnings[i]);
+    free(gathered->threads);
+    free(gathered->hidden);
+    free(gathered->warnings);
+    free(gathered->python);
+    free(gathered->platform);
+    free(gathered->program);
+    *gathered = (hp_gathered){0};
+}
+
+static hp_status copy_texts(char *const *from, uint32_t count, char ***to, uint32_t *copied) {
+    *to = calloc((size_t)count + 1, sizeof **to);
+    if (!*to)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!((*to)[i] = strdup(from[i])))
+            return HP_NO_MEMORY;
+        *copied = i + 1;
+    }
+    return HP_OK;
+}
+
+/* The stopped session keeps its original. Only the nodes are needed by what reads the copy. */
+static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
+    *to = *from;
+    to->tree.index = NULL;
+    to->tree.nodes = malloc(((size_t)from->tree.count + 1) * sizeof *to->tree.nodes);
+    to->threads = malloc(((size_t)from->thread_count + 1) * sizeof *to->threads);
+    if (!to->tree.nodes || !to->threads) {
+        hp_traced_fini(to);
+        return HP_NO_MEMORY;
+    }
+    if (from->tree.count > 0)
+        memcpy(to->tree.nodes, from->tree.nodes, from->tree.count * sizeof *to->tree.nodes);
+    if (from->thread_count > 0)
+        memcpy(to->threads, from->threads, from->thread_count * sizeof *to->threads);
+    return HP_OK;
+}
+
+static hp_status gather_trees(hp_session *session, hp_gathered *gathered) {
+    if (session->sampler) {
+        hp_status status = hp_sampler_collect(session->sampler, &gathered->sampled);
+        if (status != HP_OK)
+            return status;
+        gathered->has_sampled = true;
+    }
+    hp_status status = HP_OK;
+    if (session->tracer || session->has_traced) {
+        status = session->tracer ? hp_tracer_collect(session->tracer, &gathered->traced) : copy_traced(&session->traced, &gathered->traced);
+        gathered->has_traced = status == HP_OK;
+    }
+    return status;
+}
+
+static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
+    uint32_t count = hp_threads_count(session->threads);
+    gathered->threads = calloc((size_t)count + 1, sizeof *gathered->threads);
+    if (!gathered->threads)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        const hp_thread *from = hp_threads_at(session->threads, i);
+        hp_gathered_thread *to = &gathered->threads[i];
+        const char *name = hp_threads_name(session->threads, i);
+        if (name && !(to->name = strdup(name)))
+            return HP_NO_MEMORY;
+        gathered->thread_count = i + 1;
+        to->native_id = from->native_id;
+        to->began_ns = from->existed_at_start ? session->began.ns : from->first_seen_ns;
+        to->ended_ns = atomic_load_explicit(&from->last_seen_ns, memory_order_relaxed); /* a number that stands for itself */
+        if (!session->running && to->ended_ns > session->ended.ns)
+            to->ended_ns = session->ended.ns;
+    }
+    return HP_OK;
+}
+
+static hp_status gather_warnings(hp_session *session, hp_gathered *gathered) {
+    const char *warning;
+    for (uint32_t i = 0; session->tracer && (warning = hp_tracer_warning(session->tracer, i)) != NULL; i++)
+        hp_session_warn(session, warning);
+    return copy_texts(session->warnings, session->warning_count, &gathered->warnings, &gathered->warning_count);
+}
+
+/* In single quotes unless it needs none; a quote inside becomes '\''. */
+static void quote_word(FILE *out, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
+    if (*word && word[strspn(word, plain)] == '\0') {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word; word++) {
+        if (*word == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*word, out);
+    }
+    fputc('\'', out);
+}
+
+/* sys.orig_argv (what was typed), else sys.argv; "" where the program took both away. */
+static char *gather_program(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    PyObject *list = PySys_GetObject("orig_argv");
+    if (!list || !PyList_Check(list) || PyList_GET_SIZE(list) == 0)
+        list = PySys_GetObject("argv");
+    for (Py_ssize_t i = 0; list && PyList_Check(list) && i < PyList_GET_SIZE(list); i++) {
+        PyObject *item = PyList_GET_ITEM(list, i);
+        char *word = PyUnicode_Check(item) ? hp_text_from_unicode(item) : NULL;
+        if (i > 0)
+            fputc(' ', out);
+        quote_word(out, word ? word : "");
+        free(word);
+    }
+    PyErr_Clear();
+    return fclose(out) == 0 ? text : NULL;
+}
+
+static hp_status gather_surroundings(hp_gathered *gathered) {
+    const char *version = Py_GetVersion();
+    gathered->python = strndup(version, strcspn(version, " "));
+    gathered->program = gather_program();
+    struct utsname machine;
+    char platform[sizeof machine.sysname + sizeof machine.release + sizeof machine.machine + 3] = "unknown";
+    if (uname(&machine) == 0)
+        snprintf(platform, sizeof platform, "%s-%s-%s", machine.sysname, machine.release, machine.machine);
+    gathered->platform = strdup(platform);
+    return gathered->python && gathered->program && gathered->platform ? HP_OK : HP_NO_MEMORY;
+}
+
+static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
+    gathered->code = state->code;
+    gathered->began = session->began;
+    gathered->started_wall_ns = session->started_wall_ns;
+    gathered->clock = session->options.sampler.clock;
+    gathered->rate_hz = session->options.sampler.rate_hz;
+    gathered->hook = session->hook;
+    memcpy(gathered->id, session->id, sizeof gathered->id);
+    hp_status status = gather_trees(session, gathered);
+    gathered->ended = session->running ? hp_timebase_now() : session->ended;
+    if (status == HP_OK)
+        status = gather_warnings(session, gathered);
+    if (status == HP_OK)
+        status = copy_texts(state->hidden.prefixes, state->hidden.count, &gathered->hidden, &gathered->hidden_count);
+    if (status != HP_OK)
+        return status;
+    if (session->running)
+        hp_names_threads(state, session);
+    hp_names_describe(state);
+    status = gather_threads(session, gathered);
+    return status == HP_OK ? gather_surroundings(gathered) : status;
+}
+
+hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
+    *gathered = (hp_gathered){0};
+    hp_session_hold(session); /* naming may run code that starts another */
+    hp_status status = gather(state, session, gathered);
+    hp_session_release(session);
+    if (status != HP_OK)
+        hp_gathered_fini(gathered);
+    return status;
+}

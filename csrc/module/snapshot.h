@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The half of a snapshot that needs the GIL. */
+#ifndef HP_MODULE_SNAPSHOT_H
+#define HP_MODULE_SNAPSHOT_H
+
+#include "module/assemble.h"
+#include "module/session.h"
+
+/* [GIL] Copies all that the session has gathered so far. HP_OK, or a status and nothing to free; leaves no exception behind. May run
+ * Python code (the garbage collector), but only when the copies are complete. */
+hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered);
+
+#endif

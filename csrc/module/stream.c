@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "module/stream.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "formats/hyprof/hyprof.h"
+#include "module/snapshot.h"
+
+/* Owner: the module's state. `mutex` is held for an exchange of pointers only, never while the GIL may be released. */
+struct hp_stream {
+    hp_module_state *state;
+    char *path;
+    double interval;        /* seconds */
+    hp_hyprof_stream *file; /* owner: the thread, or whoever joined it */
+    pthread_t thread;
+    bool thread_runs; /* guarded by: GIL */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    /* Guarded by: mutex */
+    bool ending;
+    bool asked;            /* the main thread has a request that it has not served */
+    hp_gathered *gathered; /* what it served: owned, taken by the thread */
+    hp_error error;        /* the first failure; nothing is written after it */
+};
+
+static void note_error(hp_stream *stream, const hp_error *error) {
+    pthread_mutex_lock(&stream->mutex);
+    if (stream->error.status == HP_OK)
+        stream->error = *error;
+    pthread_mutex_unlock(&stream->mutex);
+}
+
+/* No GIL. A failed stream stays failed: what was appended before is in the file. */
+static void append(hp_stream *stream, hp_gathered *gathered) {
+    hp_error error = {0};
+    hp_profile *profile = NULL;
+    hp_status status = hp_assemble(gathered, &profile);
+    if (status != HP_OK)
+        hp_fail(&error, status, 0, "a snapshot for '%s' failed: memory was short", stream->path);
+    if (status == HP_OK && !stream->file)
+        status = hp_hyprof_open(&stream->file, stream->path, &error);
+    if (status == HP_OK)
+        status = hp_hyprof_append(stream->file, profile, &error);
+    if (status != HP_OK)
+        note_error(stream, &error);
+    hp_profile_free(profile);
+    hp_gathered_fini(gathered);
+    free(gathered);
+}
+
+/* [GIL] NULL when memory is short: then this time nothing is appended. */
+static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
+    hp_gathered *gathered = malloc(sizeof *gathered);
+    if (gathered && hp_gather(state, session, gathered) != HP_OK) {
+        free(gathered);
+        gathered = NULL;
+    }
+    return gathered;
+}
+
+static void deliver(hp_stream *stream, hp_gathered *gathered) {
+    pthread_mutex_lock(&stream->mutex);
+    hp_gathered *old = stream->gathered;
+    stream->gathered = gathered;
+    stream->asked = false;
+    pthread_cond_signal(&stream->wake);
+    pthread_mutex_unlock(&stream->mutex);
+    if (old) {
+        hp_gathered_fini(old);
+        free(old);
+    }
+}
+
+/* A pending call: main thread, GIL, between two instructions of the program. The stream that asked may be gone. */
+static int serve(void *argument) {
+    hp_module_state *state = argument;
+    if (!state->stream || !state->session || !state->session->running || state->transition_owner != 0)
+        return 0;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    hp_gathered *gathered = gather_now(state, state->session);
+    PyErr_Restore(type, value, traceback);
+    if (state->stream)
+        deliver(state->stream, gathered);
+    else if (gathered) {
+        hp_gathered_fini(gathered);
+        free(gathered);
+    }
+    return 0;
+}
+
+static struct timespec deadline_in(double seconds) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + (int64_t)(seconds * 1e9);
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+/* Mutex held. A request that the main thread has not served yet is not repeated: it is late, and that harms nobody. */
+static void ask(hp_stream *stream) {
+    if (!stream->asked && stream->error.status == HP_OK)
+        stream->asked = Py_AddPendingCall(serve, stream->state) == 0;
+}
+
+static void *run(void *argument) {
+    hp_stream *stream = argument;
+    pthread_mutex_lock(&stream->mutex);
+    struct timespec deadline = deadline_in(stream->interval);
+    while (!stream->ending) {
+        if (stream->gathered) {
+            hp_gathered *gathered = stream->gathered;
+            stream->gathered = NULL;
+            pthread_mutex_unlock(&stream->mutex);
+            append(stream, gathered);
+            pthread_mutex_lock(&stream->mutex);
+        } else if (pthread_cond_timedwait(&stream->wake, &stream->mutex, &deadline) != 0) {
+            ask(stream);
+            deadline = deadline_in(stream->interval);
+        }
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    return NULL;
+}
+
+/* Signals belong to the program's threads. */
+static void start_thread(hp_stream *stream) {
+    if (stream->thread_runs)
+        return;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    stream->ending = stream->asked = false; /* no thread yet: nobody to share it with */
+    int refused = pthread_create(&stream->thread, NULL, run, stream);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    stream->thread_runs = refused == 0;
+    if (refused == 0)
+        pthread_setname_np(stream->thread, "hybridprof-file");
+    else
+        hp_fail(&stream->error, HP_IO, refused, "no thread could be started to write '%s' while the program runs", stream->path);
+}
+
+/* The GIL is free while the thread finishes an append. */
+static void join_thread(hp_stream *stream) {
+    if (!stream->thread_runs)
+        return;
+    stream->thread_runs = false;
+    pthread_mutex_lock(&stream->mutex);
+    stream->ending = true;
+    pthread_cond_signal(&stream->wake);
+    pthread_mutex_unlock(&stream->mutex);
+    Py_BEGIN_ALLOW_THREADS
+    pthread_join(stream->thread, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+static hp_stream *stream_new(hp_module_state *state, const char *path, double interval) {
+    hp_stream *stream = calloc(1, sizeof *stream);
+    if (!stream || !(stream->path = strdup(path))) {
+        free(stream);
+        return NULL;
+    }
+    stream->state = state;
+    stream->interval = interval;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&stream->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&stream->mutex, NULL);
+    return stream;
+}
+
+/* No thread, or one that does not exist in this process. */
+static void stream_free(hp_stream *stream) {
+    if (stream->gathered) {
+        hp_gathered_fini(stream->gathered);
+        free(stream->gathered);
+    }
+    pthread_mutex_destroy(&stream->mutex);
+    pthread_cond_destroy(&stream->wake);
+    free(stream->path);
+    free(stream);
+}
+
+/* Without the GIL: the last append, the end mark. Its failure becomes a warning of the session. */
+static void finish(hp_stream *stream, hp_gathered *last, hp_error *error) {
+    bool complete = stream->error.status == HP_OK;
+    if (last && complete)
+        append(stream, last);
+    complete = complete && last && stream->error.status == HP_OK;
+    if (stream->file && hp_hyprof_close(stream->file, complete, error) != HP_OK && stream->error.status == HP_OK)
+        stream->error = *error;
+    *error = stream->error;
+}
+
+/* Ends `state->stream`; `last`: what it is to hold at the end. */
+static void end_stream(hp_module_state *state, hp_session *session) {
+    hp_stream *stream = state->stream;
+    hp_session_hold(session);
+    state->stream = NULL;
+    join_thread(stream);
+    hp_gathered *last = gather_now(state, session);
+    hp_error error = {0};
+    Py_BEGIN_ALLOW_THREADS
+    finish(stream, last, &error);
+    Py_END_ALLOW_THREADS
+    if (error.status != HP_OK)
+        hp_session_warn(session, error.text);
+    stream_free(stream);
+    hp_session_release(session);
+}
+
+static int begin_stream(hp_module_state *state, const char *path, double interval) {
+    state->stream = stream_new(state, path, interval);
+    if (!state->stream)
+        return -1;
+    start_thread(state->stream);
+    return 0;
+}
+
+int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interval) {
+    char *path = NULL;
+    if (path_argument != Py_None && !(path = hp_text_from_path(path_argument)))
+        return -1;
+    if (!hp_session_begin_transition(state)) {
+        free(path);
+        PyErr_SetString(PyExc_RuntimeError, "the profiler is just starting or stopping in this thread: call stream() when it has");
+        return -1;
+    }
+    hp_stream_session_ended(state);
+    free(state->stream_path);
+    state->stream_path = path;
+    state->stream_interval = interval;
+    if (path && state->session && state->session->running)
+        hp_stream_session_started(state);
+    hp_session_end_transition(state);
+    return 0;
+}
+
+void hp_stream_session_started(hp_module_state *state) {
+    if (!state->stream_path || state->stream)
+        return;
+    if (begin_stream(state, state->stream_path, state->stream_interval) < 0)
+        hp_session_warn(state->session, "the session is not written while it runs: memory was short");
+    free(state->stream_path);
+    state->stream_path = NULL;
+}
+
+void hp_stream_session_ended(hp_module_state *state) {
+    if (state->stream)
+        end_stream(state, state->session);
+}
+
+void hp_stream_pause(hp_module_state *state) {
+    if (state->stream)
+        join_thread(state->stream);
+}
+
+void hp_stream_resume(hp_module_state *state) {
+    if (state->stream)
+        start_thread(state->stream);
+}
+
+void hp_stream_drop(hp_module_state *state) {
+    hp_stream *stream = state->stream;
+    state->stream = NULL;
+    free(state->stream_path);
+    state->stream_path = NULL;
+    if (!stream)
+        return;
+    if (stream->file)
+        (void)hp_hyprof_close(stream->file, false, NULL);
+    stream_free(stream);
+}
+
+PyObject *hp_stream_error(hp_module_state *state) {
+    if (!state->stream)
+        Py_RETURN_NONE;
+    pthread_mutex_lock(&state->stream->mutex);
+    hp_error error = state->stream->error;
+    pthread_mutex_unlock(&state->stream->mutex);
+    return error.status == HP_OK ? Py_NewRef(Py_None) : hp_text_to_unicode(error.text);
+}
