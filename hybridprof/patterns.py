@@ -91,7 +91,6 @@ def functions_of(value: object, namespace: dict[str, Any]) -> Iterator[FunctionT
     for function in own_functions(value):
         if function.__globals__ is namespace:
             yield function
-            continue
         for cell in function.__closure__ or ():
             try:
                 inner = cell.cell_contents
@@ -108,16 +107,13 @@ def missed(pattern: Pattern) -> str:
     module, _, qualname = pattern.text.partition(":")
     loaded = [name for name, each in list(sys.modules.items()) if issubclass(type(each), ModuleType) and pattern.is_for((name,))]
     if loaded:
-        known = sorted({f"{name}:{each}" for name in loaded for each in _qualnames(sys.modules[name])})
-        near = difflib.get_close_matches(pattern.text, known, n=3, cutoff=0.5)
-        near = near or [each for each in known if each.rpartition(".")[2].rpartition(":")[2] == qualname.rpartition(".")[2]][:3]
+        known = {each: name for name in loaded for each in _qualnames(sys.modules[name])}
+        near = [f"{known[each]}:{each}" for each in difflib.get_close_matches(qualname, known, n=3)]
         reason = f"module {loaded[0]} has no such function" if len(loaded) == 1 else "no module has such a function"
     else:
-        near = [f"{name}:{qualname}" for name in difflib.get_close_matches(module, list(sys.modules), n=3, cutoff=0.6)]
+        near = [f"{name}:{qualname}" for name in difflib.get_close_matches(module, list(sys.modules), n=3)]
         reason = "no such module was imported"
-    return f"pattern {pattern.text!r} matched nothing: {reason}" + (
-        f"; did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
-    )
+    return f"pattern {pattern.text!r} matched nothing: {reason}" + (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
 
 
 def _qualnames(module: ModuleType) -> Iterator[str]:

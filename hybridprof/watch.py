@@ -83,7 +83,7 @@ class Watch:
         patterns = [pattern for pattern in self.patterns if pattern.is_for(modules)]
         for each in marking.codes_within(code) if patterns else ():
             if not _core.needs_wrapper(each):
-                self._take(patterns, {each.co_qualname}, each)
+                self._take(patterns, each.co_qualname, each)
 
     def loaded(self, modules: tuple[str, ...], module: ModuleType) -> None:
         """A module that has run."""
@@ -95,16 +95,21 @@ class Watch:
         return any(pattern.is_for(modules) for pattern in self.patterns)
 
     def place(self, modules: tuple[str, ...], namespace: dict[str, Any], slot: Slot) -> None:
-        """Marks what a slot of the module holds, if a pattern wants it; replaces it where the core needs wrappers."""
+        """Marks what a slot of the module holds, if a pattern wants it; replaces it where the core needs wrappers.
+
+        Functions go by the name in their code: a decorator's wrapper may bear the name of what it wraps, but shares its code with all others.
+        """
         holder, name, value, path = slot
         patterns = [pattern for pattern in self.patterns if pattern.is_for(modules)]
+        functions = list(functions_of(value, namespace))
         wanted = False
-        for function in functions_of(value, namespace):
+        for function in functions:
             for code in marking.codes_within(function.__code__):
                 outer = code is function.__code__
-                if outer or not _core.needs_wrapper(code):
-                    taken = self._take(patterns, {path, function.__qualname__, code.co_qualname} if outer else {code.co_qualname}, code)
-                    wanted = wanted or (outer and taken)
+                if (outer or not _core.needs_wrapper(code)) and self._take(patterns, code.co_qualname, code):
+                    wanted = wanted or outer
+        if functions and not wanted:  # made by exec, or under another name
+            wanted = self._take(patterns, path, functions[-1].__code__)
         if wanted:
             replacement = self._wrapped(value)
             if replacement is not value:
@@ -115,11 +120,12 @@ class Watch:
         """A sentence for each pattern that has met nothing so far."""
         return [missed(pattern) for pattern in self.patterns if not pattern.matched and not pattern.everything]
 
-    def _take(self, patterns: list[Pattern], qualnames: set[str], code: CodeType) -> bool:
-        fitting = [pattern for pattern in patterns if any(pattern.matches(qualname) for qualname in qualnames)]
+    def _take(self, patterns: list[Pattern], qualname: str, code: CodeType) -> bool:
+        """Whether a pattern fits the name; then the code becomes a target, unless its function is to be wrapped for that."""
+        fitting = [pattern for pattern in patterns if pattern.matches(qualname)]
         for pattern in fitting:
             pattern.matched = True
-        if fitting:
+        if fitting and not _core.needs_wrapper(code):
             self._add(code)
         return bool(fitting)
 

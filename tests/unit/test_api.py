@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-import hybridprof
 import pytest
+
+import hybridprof
 
 
 @pytest.fixture(autouse=True)

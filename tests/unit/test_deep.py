@@ -10,8 +10,9 @@ import pickle
 from collections.abc import Iterator
 from types import CodeType
 
-import hybridprof
 import pytest
+
+import hybridprof
 from hybridprof import _core, marking
 
 
@@ -49,7 +50,12 @@ def test_function_keeps_what_programs_ask_of_it() -> None:
     assert decorated(1) == 6
     assert decorated(1, 1, c=1) == 3
     assert inspect.signature(decorated) == inspect.signature(plain)
-    assert (decorated.__name__, decorated.__qualname__, decorated.__doc__, decorated.__module__) == ("decorated", "decorated", "Adds.", __name__)
+    assert (decorated.__name__, decorated.__qualname__, decorated.__doc__, decorated.__module__) == (
+        "decorated",
+        "decorated",
+        "Adds.",
+        __name__,
+    )
     assert decorated.__defaults__ == (2,)
     assert inspect.isfunction(decorated)
     assert pickle.loads(pickle.dumps(decorated)) is decorated
@@ -315,5 +321,5 @@ def test_a_block_that_ends_in_another_order() -> None:
 
 @pytest.mark.parametrize("name", ["", None, 3])
 def test_a_block_needs_a_name(name: object) -> None:
-    with pytest.raises(TypeError, match="^a block's name is a str that is not empty, not "):
+    with pytest.raises(TypeError, match=r"^a block's name is a str that is not empty, not "):
         hybridprof.deep.block(name)  # type: ignore[arg-type]

@@ -7,8 +7,9 @@ import dataclasses
 import pstats
 from pathlib import Path
 
-import hybridprof
 import pytest
+
+import hybridprof
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_stats_is_pstats(profile: hybridprof.Profile, capsys: pytest.CaptureFixt
     stats = profile.stats()
     assert type(stats) is pstats.Stats
     (key,) = (key for key in stats.stats if key[2] == "recursive")  # type: ignore[attr-defined]
-    primitive, calls, own, total, callers = stats.stats[key]  # type: ignore[attr-defined]
+    primitive, calls, own, _, callers = stats.stats[key]  # type: ignore[attr-defined]
     assert (primitive, calls) == (7, 28)
     assert own == pytest.approx(row(profile, "recursive").self_ns / 1e9)
     assert {caller[2] for caller in callers} == {"main", "recursive"}
@@ -92,7 +93,7 @@ def test_write_in_a_format_that_the_name_does_not_tell(profile: hybridprof.Profi
             profile.write(*arguments)
     with pytest.raises(OSError, match="none"):
         profile.write(tmp_path / "none" / "x.pstats")
-    with pytest.raises(TypeError, match="a path is a str or os.PathLike, not int"):
+    with pytest.raises(TypeError, match=r"^a path is a str or os.PathLike, not int"):
         profile.write(3)  # type: ignore[arg-type]
 
 
