@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread), so that
- * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root and one below that, one under each
+ * thread), so that hp_tree_find_or_add has something true to return when memory or the limit is reached.
+ *
+ * In live trees the children of the root are numbered by thread, so one of them may have the overflow function's number: below the root's
+ * children the number means overflow, at the root's children it does not stop anything from being added. */
 #include "tree/call_tree.h"
 
 #include <stdlib.h>
@@ -8,7 +11,7 @@
 
 #include "base/hash.h"
 
-enum { FIRST_CAPACITY = 64, LEAST_LIMIT = 2 };
+enum { FIRST_CAPACITY = 64, LEAST_LIMIT = 3 };
 #define MOST_NODES (1u << 31)
 
 /* Where (parent, function) is in the index, or where it would go. */
@@ -52,7 +55,7 @@ hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function
         return HP_NO_MEMORY;
     tree->nodes[0] = (hp_node){HP_NO_NODE, HP_NO_FUNCTION, HP_NO_NODE, HP_NO_NODE, 0, 0, 0, 0, 0, 0, HP_NO_NODE};
     tree->count = 1;
-    tree->reserved = 1;
+    tree->reserved = 2;
     return HP_OK;
 }
 
@@ -111,7 +114,7 @@ static uint32_t tree_overflow(hp_tree *tree, uint32_t parent) {
 uint32_t hp_tree_find_or_add(hp_tree *tree, uint32_t parent, uint32_t function) {
     uint32_t found = hp_tree_find(tree, parent, function);
     if (found == HP_NO_NODE) {
-        if (parent != 0 && tree->nodes[parent].function == tree->overflow_function) {
+        if (parent != 0 && !is_thread(tree, parent) && tree->nodes[parent].function == tree->overflow_function) {
             tree->overflowed++; /* what is below what did not fit does not fit */
             return parent;
         }
