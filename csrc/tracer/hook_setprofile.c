@@ -21,6 +21,7 @@ typedef struct hp_setprofile {
     PyObject *installer; /* what threading.setprofile was given: new threads begin with it */
     bool for_good;
     bool in_pieces; /* a target or the host of a block is a generator or coroutine */
+    PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
 } hp_setprofile;
 
 static const char others_function[] = "a thread has a profile function of another tool (sys.setprofile): nothing is traced in it";
@@ -40,13 +41,28 @@ static bool stands_at_yield(hp_frame *frame, PyCodeObject *code) {
     return *unit == YIELD_VALUE;
 }
 
-/* Calls, resumes and throws come as the same event. Where the frame stands tells them apart: at its first RESUME; at the yield that it was
- * suspended by, or before its first RESUME if it never started; or at another RESUME. */
+/* Calls, resumes and throws come as the same event. Where the frame stands tells them apart: at its first RESUME; before that, if it never
+ * started; at the yield that suspended it (a throw up to 3.12); or at a later RESUME, which from 3.13 on may be either: then the real chain
+ * is looked at as for a throw, which finds no more than a resume would. */
 static hp_start_kind start_kind(hp_frame *frame, PyCodeObject *code) {
     int unit = (int)hp_frame_unit(frame);
     if (unit == code->_co_firsttraceable)
         return HP_START_CALL;
+#if PY_VERSION_HEX >= 0x030D0000
+    return HP_START_THROW;
+#else
     return unit < code->_co_firsttraceable || stands_at_yield(frame, code) ? HP_START_THROW : HP_START_RESUME;
+#endif
+}
+
+static void set_all(hp_tracer *tracer, bool on);
+
+/* A thread that has just been made has run no Python code yet, so it is covered from its first call on (threading.setprofile begins later). */
+static void cover_new_thread(hp_tracer *tracer, PyObject *function) {
+    const hp_setprofile *s = setprofile_of(tracer);
+    const PyMethodDef *definition = PyCFunction_Check(function) ? ((PyCFunctionObject *)function)->m_ml : NULL;
+    if (s->for_good && definition != NULL && (definition == s->starters[0] || definition == s->starters[1]))
+        set_all(tracer, true);
 }
 
 static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, PyObject *argument) {
@@ -68,6 +84,8 @@ static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, 
             hp_record_c_call(tracer, thread, argument);
         break;
     case PyTrace_C_RETURN:
+        cover_new_thread(tracer, argument);
+        /* fallthrough */
     case PyTrace_C_EXCEPTION:
         if (tracer->c_calls)
             hp_record_c_return(tracer, thread, argument);
@@ -110,10 +128,12 @@ typedef struct hp_census {
     unsigned without, ours, others;
 } hp_census;
 
-static hp_census count_threads(void) {
+static hp_census count_threads(const hp_setprofile *s) {
     hp_census census = {0, 0, 0};
-    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); t != NULL; t = PyThreadState_Next(t))
-        *(t->c_profilefunc == NULL ? &census.without : t->c_profilefunc == on_event ? &census.ours : &census.others) += 1;
+    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); t != NULL; t = PyThreadState_Next(t)) {
+        bool ours = t->c_profilefunc == on_event || (t->c_profileobj != NULL && t->c_profileobj == s->installer);
+        *(t->c_profilefunc == NULL ? &census.without : ours ? &census.ours : &census.others) += 1;
+    }
     return census;
 }
 
@@ -127,7 +147,7 @@ static void set_threads(hp_tracer *tracer, bool on) {
 #else
 /* One thread's function cannot be set from another any more, only all at once: then those of other tools would be lost. */
 static void set_threads(hp_tracer *tracer, bool on) {
-    hp_census census = count_threads();
+    hp_census census = count_threads(setprofile_of(tracer));
     if ((on ? census.without : census.ours) == 0)
         return;
     if (census.others == 0)
@@ -141,7 +161,7 @@ static void set_all(hp_tracer *tracer, bool on) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     set_threads(tracer, on);
-    if (on && count_threads().others > 0)
+    if (on && count_threads(setprofile_of(tracer)).others > 0)
         hp_tracer_warn(tracer, others_function);
     PyErr_Restore(type, value, traceback);
 }
@@ -242,11 +262,25 @@ static void close_hook(hp_tracer *tracer) {
     PyErr_Restore(type, value, traceback);
 }
 
+static void find_starters(hp_setprofile *s) {
+    static const char *const names[] = {"start_new_thread", "start_joinable_thread"};
+    PyObject *module = PyImport_ImportModule("_thread");
+    for (int i = 0; i < 2 && module != NULL; i++) {
+        PyObject *starter = PyObject_GetAttrString(module, names[i]);
+        s->starters[i] = starter != NULL && PyCFunction_Check(starter) ? ((PyCFunctionObject *)starter)->m_ml : NULL;
+        Py_XDECREF(starter);
+        PyErr_Clear(); /* start_joinable_thread came with 3.13 */
+    }
+    Py_XDECREF(module);
+    PyErr_Clear();
+}
+
 static int open_hook(hp_tracer *tracer) {
     hp_setprofile *s = PyMem_RawCalloc(1, sizeof *s);
     if (s == NULL)
         return hp_tracer_no_memory();
     tracer->hook_data = s;
+    find_starters(s);
     s->handle = hp_handle_new(tracer);
     s->installer = s->handle != NULL ? PyCFunction_New(&install_method, (PyObject *)s->handle) : NULL;
     if (s->installer != NULL)
