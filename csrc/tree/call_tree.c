@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under each thread, and one under the root that is then
- * treated as a thread), so that hp_tree_find_or_add has something true to return when memory or the limit is reached.
- *
- * In a live tree the children of the root are keyed by the thread's index and not by a slot, so that thread 0 has the number of the
- * overflow slot: whether a node is an overflow node is told by its place, below a thread, as well as by its function. */
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one), so that
+ * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
 #include "tree/call_tree.h"
 
 #include <stdlib.h>
@@ -73,8 +70,9 @@ static bool is_thread(const hp_tree *tree, uint32_t node) {
     return node != 0 && tree->nodes[node].parent == 0;
 }
 
+/* A thread's `function` is its index, which may equal the overflow function: a thread is never an overflow node. */
 static bool is_overflow(const hp_tree *tree, uint32_t node) {
-    return node != 0 && tree->nodes[node].function == tree->overflow_function && is_thread(tree, tree->nodes[node].parent);
+    return node != 0 && !is_thread(tree, node) && tree->nodes[node].function == tree->overflow_function;
 }
 
 static bool is_reserved(const hp_tree *tree, uint32_t parent, uint32_t function) {
