@@ -35,7 +35,9 @@ INDEX = Template(
 
 def choose_sources(limit: int) -> list[tuple[str, Path]]:
     folder = Path(sysconfig.get_path("stdlib"))
-    sources = sorted(path for path in folder.glob("[a-z]*.py") if path.stem not in SKIPPED and path.is_file() and path.stat().st_size < LARGEST)
+    sources = sorted(
+        path for path in folder.glob("[a-z]*.py") if path.stem not in SKIPPED and path.is_file() and path.stat().st_size < LARGEST
+    )
     return [(path.stem, path) for path in sources[:limit]]
 
 
@@ -52,7 +54,9 @@ def main(folder: Path, limit: int) -> int:
     pages = [read_page(module, path) for module, path in choose_sources(limit)]
     write_pages(folder, pages)
     broken = broken_links(folder)
-    print(f"{len(pages)} modules, {sum(len(page.definitions) for page in pages)} definitions, {len(broken)} broken links: {folder / 'index.html'}")
+    print(
+        f"{len(pages)} modules, {sum(len(page.definitions) for page in pages)} definitions, {len(broken)} broken links: {folder / 'index.html'}"
+    )
     return 1 if broken else 0
 
 

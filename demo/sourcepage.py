@@ -48,7 +48,10 @@ def highlight(source: str) -> str:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         (start_row, start_column), (end_row, end_column) = token.start, token.end
         if row < start_row:
-            parts.extend(html.escape(lines[number][column if number == row - 1 else 0 :]) for number in range(row - 1, min(start_row - 1, len(lines))))
+            parts.extend(
+                html.escape(lines[number][column if number == row - 1 else 0 :])
+                for number in range(row - 1, min(start_row - 1, len(lines)))
+            )
             column = 0
         if start_row <= len(lines):
             parts.append(html.escape(lines[start_row - 1][column if row <= start_row else 0 : start_column]))

@@ -62,7 +62,9 @@ def clean_environment(**changes: str | None) -> dict[str, str]:
 def run_cli(tmp_path: Path) -> RunCli:
     """run_cli("report", path, status=0, env={...}, cwd=...) starts `python -m hybridprof` in a temporary folder and checks its exit status (None: any)."""
 
-    def run(*arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(
+        *arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "hybridprof", *map(str, arguments)],
             cwd=cwd or tmp_path,
@@ -73,7 +75,9 @@ def run_cli(tmp_path: Path) -> RunCli:
             timeout=CLI_TIMEOUT,
         )
         if status is not None:
-            assert done.returncode == status, f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+            assert done.returncode == status, (
+                f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+            )
         return done
 
     return run
@@ -83,7 +87,9 @@ def run_cli(tmp_path: Path) -> RunCli:
 def run_python(tmp_path: Path) -> RunCli:
     """run_python(code, *argv) runs a program of its own with this interpreter in a temporary folder; run_python(..., status=None) takes any exit status."""
 
-    def run(code: str, *arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None) -> "subprocess.CompletedProcess[str]":
+    def run(
+        code: str, *arguments: object, status: int | None = 0, cwd: Path | None = None, env: dict[str, str | None] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
             cwd=cwd or tmp_path,
@@ -93,7 +99,9 @@ def run_python(tmp_path: Path) -> RunCli:
             timeout=CLI_TIMEOUT,
         )
         if status is not None:
-            assert done.returncode == status, f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+            assert done.returncode == status, (
+                f"exit status {done.returncode} instead of {status}\nstdout: {done.stdout[-2000:]}\nstderr: {done.stderr[-4000:]}"
+            )
         return done
 
     return run

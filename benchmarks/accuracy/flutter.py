@@ -18,8 +18,9 @@ import sys
 import time
 from collections.abc import Callable
 
-import hybridprof
 from measure import machine, table
+
+import hybridprof
 
 
 def tiny(value: int) -> int:
@@ -113,7 +114,15 @@ def main(quick: bool) -> None:
                 errors[tool].append(100 * (found - truth))
         for tool, values in errors.items():
             error = statistics.stdev(values) / math.sqrt(len(values))
-            rows.append([cold.__name__, f"{statistics.mean(truths):.3f}", tool, f"{statistics.mean(values):+.1f}", f"{statistics.mean(values) / error:+.1f}" if error else "–"])
+            rows.append(
+                [
+                    cold.__name__,
+                    f"{statistics.mean(truths):.3f}",
+                    tool,
+                    f"{statistics.mean(values):+.1f}",
+                    f"{statistics.mean(values) / error:+.1f}" if error else "–",
+                ]
+            )
     print(f"### Share of the half that calls: estimate − truth, {runs} runs of {seconds} CPU s\n\n{machine()}\n")
     table(["other half", "true share", "profiler", "points", "z"], rows)
 

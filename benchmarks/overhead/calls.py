@@ -14,8 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 
-import hybridprof
 from measure import alternate, machine, spread, table
+
+import hybridprof
 
 CALLS = 200_000
 

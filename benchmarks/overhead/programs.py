@@ -40,13 +40,17 @@ class Runner:
         out = f"{self.folder}/out.hyprof"
         options = [option.replace("OUT", out) for option in MODES[mode]]
         environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONHASHSEED": "0"}
-        done = subprocess.run([sys.executable, *options, *self.program], env=environment, cwd=self.folder, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, *options, *self.program], env=environment, cwd=self.folder, check=True, capture_output=True, text=True
+        )
         if mode in ("100 Hz", "1 kHz"):
             self.note_sampler(mode, out)
         return float(done.stdout.split()[0])
 
     def note_sampler(self, mode: str, path: str) -> None:
-        info = json.loads(subprocess.run([sys.executable, "-m", "hybridprof", "info", path, "--json"], check=True, capture_output=True, text=True).stdout)
+        info = json.loads(
+            subprocess.run([sys.executable, "-m", "hybridprof", "info", path, "--json"], check=True, capture_output=True, text=True).stdout
+        )
         self.sampler.setdefault(mode, []).append(100 * info["sampler_cpu_ns"] / info["duration_ns"])
 
 

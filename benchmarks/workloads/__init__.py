@@ -3,4 +3,15 @@
 
 from __future__ import annotations
 
-NAMES = ("generators", "json_parser", "particles", "pretty_printer", "queens", "scheduler", "spreadsheet", "templates", "toml_parser", "word_index")
+NAMES = (
+    "generators",
+    "json_parser",
+    "particles",
+    "pretty_printer",
+    "queens",
+    "scheduler",
+    "spreadsheet",
+    "templates",
+    "toml_parser",
+    "word_index",
+)

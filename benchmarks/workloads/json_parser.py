@@ -77,7 +77,10 @@ class Parser:
 
 
 def document(orders: int) -> str:
-    rows = [{"id": n, "paid": n % 3 == 0, "note": None, "lines": [{"sku": f"a{n}-{k}", "price": k * 1.5, "tags": ["x", "y"]} for k in range(6)]} for n in range(orders)]
+    rows = [
+        {"id": n, "paid": n % 3 == 0, "note": None, "lines": [{"sku": f"a{n}-{k}", "price": k * 1.5, "tags": ["x", "y"]} for k in range(6)]}
+        for n in range(orders)
+    ]
     return json.dumps({"orders": rows}, indent=1)
 
 

@@ -46,7 +46,9 @@ class Particle:
 class Box:
     def __init__(self, count: int) -> None:
         random = Random(7)
-        self.particles = [Particle(Vector(random.random(), random.random()), Vector(random.uniform(-1, 1), random.uniform(-1, 1))) for _ in range(count)]
+        self.particles = [
+            Particle(Vector(random.random(), random.random()), Vector(random.uniform(-1, 1), random.uniform(-1, 1))) for _ in range(count)
+        ]
 
     def step(self) -> None:
         for particle in self.particles:

@@ -44,7 +44,17 @@ def title(value: str) -> str:
     return value.title()
 
 
-ROW = block([text("<tr><td>"), variable("name", title), text("</td><td>"), variable("price", money), text("</td><td>"), when("stock", text("yes"), text("<b>no</b>")), text("</td></tr>\n")])
+ROW = block(
+    [
+        text("<tr><td>"),
+        variable("name", title),
+        text("</td><td>"),
+        variable("price", money),
+        text("</td><td>"),
+        when("stock", text("yes"), text("<b>no</b>")),
+        text("</td></tr>\n"),
+    ]
+)
 PAGE = block([text("<h1>"), variable("heading", title), text("</h1><table>"), repeat("rows", "row", ROW), text("</table>")])
 
 

@@ -15,7 +15,7 @@ def document(sections: int) -> str:
             f"ratio = {number / 7:.4f}",
             f'hosts = ["a{number}.example.org", "b{number}.example.org"]',
             "enabled = true",
-            f"limits = {{ cpu = {number % 8}, memory = \"{number}M\" }}",
+            f'limits = {{ cpu = {number % 8}, memory = "{number}M" }}',
             f"[[job]]\nname = 'job {number}'\nat = 07:30:00",
         ]
     return "\n".join(lines) + "\n"

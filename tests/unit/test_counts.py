@@ -15,7 +15,9 @@ def counts(*paths: Path) -> str:
 
 
 def test_sums_both_shapes_of_report(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_text('<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1"/><testsuite tests="2"/></testsuites>')
+    (tmp_path / "a.xml").write_text(
+        '<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1"/><testsuite tests="2"/></testsuites>'
+    )
     (tmp_path / "b.xml").write_text('<testsuite tests="8" failures="0" errors="0" skipped="3"/>')
     assert counts(tmp_path / "a.xml", tmp_path / "b.xml") == "9 2 4"
 

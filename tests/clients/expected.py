@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""What a client must show of a profile, derived from its tree of calling contexts by rules written down here once more, on purpose.
+
+A client keys functions in its own way. So everything is computed for a *key*: self time, inclusive time (once per stack, at the outermost
+activation of the key), calls, primitive calls; and, for callgrind, inclusive time along loop-erased stacks (docs: formats/callgrind/SPEC.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+
+from hybridprof import _core
+
+
+@dataclass(frozen=True)
+class Function:
+    qualname: str
+    module: str
+    name: str
+    file: str
+    line: int
+    kind: str
+
+
+@dataclass
+class Numbers:
+    """Of one key. None: this client does not show it, or not for this key."""
+
+    self_ns: float | None = 0
+    total_ns: float | None = 0
+    calls: int | None = 0
+    primitive_calls: int | None = 0
+
+
+@dataclass
+class Held:
+    """What hybridprof holds of one run."""
+
+    functions: list[Function]
+    nodes: list[tuple[int, int, int, int]]  # parent, function, calls, self ns; parents first, the root not among them (parent -1)
+    sum_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sum_ns = sum(node[3] for node in self.nodes)
+
+    @classmethod
+    def load(cls, path: str) -> Held:
+        profile = _core.load(path)
+        functions = [Function(row[0], row[1], row[2], row[3], row[4], row[13]) for row in profile.functions()]
+        place: dict[int, int] = {}
+        nodes = []
+        for index, (parent, function, calls, self_ns, _, _, _) in enumerate(profile.nodes()):
+            if function < 0:
+                place[index] = -1
+                continue
+            place[index] = len(nodes)
+            nodes.append((place[parent], function, calls or 0, self_ns))
+        return cls(functions, nodes)
+
+    def by_key(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> dict[Hashable, Numbers]:
+        keys = [key_of(function) for function in self.functions]
+        found: dict[Hashable, Numbers] = {}
+        stacks: list[tuple[Hashable, ...]] = []
+        for parent, function, calls, self_ns in self.nodes:
+            key = keys[function]
+            above = stacks[parent] if parent >= 0 else ()
+            if key not in above:
+                stack = (*above, key)
+            elif loop_erased:
+                stack = above[: above.index(key) + 1]
+            else:
+                stack = above
+            stacks.append(stack)
+            numbers = found.setdefault(key, Numbers())
+            numbers.self_ns += self_ns
+            numbers.calls += calls
+            numbers.primitive_calls += calls if key not in above else 0
+            for each in stack:
+                found[each].total_ns += self_ns
+        return found
+
+    def edges(self, key_of: Callable[[Function], Hashable]) -> set[tuple[Hashable, Hashable]]:
+        keys = [key_of(function) for function in self.functions]
+        return {(keys[self.nodes[parent][1]], keys[function]) for parent, function, _, _ in self.nodes if parent >= 0}
+
+    def beneath_cycles(self, key_of: Callable[[Function], Hashable]) -> set[Hashable]:
+        """Keys in a cycle of the call graph, direct recursion left out, and all that is reached from them."""
+        callees: dict[Hashable, set[Hashable]] = {}
+        for caller, callee in self.edges(key_of):
+            if caller != callee:
+                callees.setdefault(caller, set()).add(callee)
+
+        def reached(start: Hashable) -> set[Hashable]:
+            seen: set[Hashable] = set()
+            todo = list(callees.get(start, ()))
+            while todo:
+                key = todo.pop()
+                if key not in seen:
+                    seen.add(key)
+                    todo.extend(callees.get(key, ()))
+            return seen
+
+        beneath: set[Hashable] = set()
+        for key in callees:
+            if key in (below := reached(key)):
+                beneath |= below
+        return beneath
+
+
+def escaped(text: str) -> str:
+    """Control characters, U+2028, U+2029 and lone surrogates, as every format writes them."""
+
+    def escape(match: re.Match[str]) -> str:
+        character = match.group()
+        named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
+        return named or (f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}")
+
+    return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", escape, text)
+
+
+def labels(held: Held) -> dict[Function, str]:
+    """module.qualname, and the first line where that is shared."""
+    plain = {
+        function: escaped(f"{function.module}.{function.qualname}" if function.module else function.qualname) for function in held.functions
+    }
+    shared = Counter(plain.values())
+    return {function: label if shared[label] == 1 else f"{label}:{function.line}" for function, label in plain.items()}
+
+
+def frame(label: str, function: Function) -> str:
+    """One frame of a collapsed stack."""
+    place = f" ({escaped(function.file)}:{function.line})" if function.file else "" if label.endswith(">") else " (~)"
+    return (label + place).replace(";", "\\x3b")
+
+
+def pstats_key(function: Function) -> tuple[str, int, str]:
+    if function.kind == "python":
+        return escaped(function.file), function.line, escaped(function.name)
+    name = escaped(function.name or function.qualname)
+    return "~", 0, f"<block {name}>" if function.kind == "block" else name
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The last digit that a client displays: half of it is what a number may be off. Relative: of the number itself (significant digits)."""
+
+    time_ns: float = 0
+    relative: float = 0
+
+    def allows(self, held: float, shown: float) -> bool:
+        # The last term: what a double loses on the way.
+        return abs(held - shown) <= self.time_ns / 2 + self.relative * abs(held) / 2 + 1e-9 * abs(held) + 1e-6
+
+
+Shown = dict[Hashable, list[Numbers]]
+
+
+def grouped(numbers: dict[Hashable, Numbers], displayed: Callable[[Hashable], Hashable]) -> Shown:
+    """By the name a client displays: two functions may look the same there and still be two rows."""
+    result: Shown = {}
+    for key, each in numbers.items():
+        result.setdefault(displayed(key), []).append(each)
+    return result
+
+
+def order(numbers: Numbers) -> tuple[float, float, int]:
+    return numbers.self_ns or 0, numbers.total_ns or 0, numbers.calls or 0
+
+
+def differences(held: Shown, shown: Shown, steps: Steps, *, unmeasured_may_lack: bool = False) -> list[str]:
+    """One sentence for each number that differs by more than the client's display allows, and for each row that only one side has."""
+    wrong = [f"only the client shows {key!r}: {shown[key]}" for key in shown.keys() - held.keys()]
+    for key, rows in held.items():
+        if unmeasured_may_lack:
+            rows = [row for row in rows if row.total_ns]
+        there = shown.get(key, [])
+        if len(rows) != len(there):
+            wrong.append(f"{key!r}: {len(rows)} rows held, {len(there)} shown")
+            continue
+        for ours, theirs in zip(sorted(rows, key=order), sorted(there, key=order), strict=True):
+            for field_name in ("self_ns", "total_ns"):
+                mine, seen = getattr(ours, field_name), getattr(theirs, field_name)
+                if mine is not None and seen is not None and not steps.allows(mine, seen):
+                    wrong.append(f"{key!r}: {field_name} is {mine}, the client shows {seen}")
+            for field_name in ("calls", "primitive_calls"):
+                mine, seen = getattr(ours, field_name), getattr(theirs, field_name)
+                if mine is not None and seen is not None and mine != seen:
+                    wrong.append(f"{key!r}: {field_name} is {mine}, the client shows {seen}")
+    return wrong
+
+
+def altered(held: Shown, key: Hashable, field_name: str, steps: Steps) -> Shown:
+    """The same with one number changed by twice what the display hides."""
+    rows = held[key]
+    value = getattr(rows[0], field_name)
+    change = 1 if field_name.endswith("calls") else 2 * steps.time_ns + 2 * steps.relative * value + 2
+    return {**held, key: [replace(rows[0], **{field_name: value + change}), *rows[1:]]}

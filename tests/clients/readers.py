@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Runs other people's programs on our files and reads back what they show: for each a table of displayed name -> numbers, and its display's steps."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from clients.expected import Numbers, Shown, Steps
+
+
+def output(*command: str | Path, cwd: str | Path = "/") -> str:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
+    environment.pop("PYTHONSAFEPATH", None)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, encoding="utf-8")
+    assert done.returncode == 0, f"{command} failed: {done.stderr[-3000:]}"
+    return done.stdout
+
+
+def show(found: Shown, name: object, numbers: Numbers) -> None:
+    found.setdefault(name, []).append(numbers)
+
+
+# --- pstats.Stats of an interpreter: what print_stats prints ------------------------------------------------------------------------
+
+PRINT_STATS = "import pstats, sys; sys.stdout.reconfigure(errors='surrogateescape'); pstats.Stats(sys.argv[1]).print_stats()"
+PSTATS_STEPS = Steps(time_ns=1e6)
+
+
+def pstats_table(path: Path, python: str = sys.executable) -> Shown:
+    """Columns stand at fixed places: calls, tottime, percall, cumtime, percall, file:line(name)."""
+    text = output(python, "-c", PRINT_STATS, path)
+    _, _, body = text.partition("filename:lineno(function)\n")
+    assert body, text
+    found: Shown = {}
+    for line in body.splitlines():
+        if line.strip():
+            calls, _, primitive = line[:9].strip().partition("/")
+            numbers = Numbers(float(line[10:18]) * 1e9, float(line[28:36]) * 1e9, int(calls), int(primitive or calls))
+            show(found, line[46:], numbers)
+    return found
+
+
+# --- snakeviz: the rows that it puts on its page ------------------------------------------------------------------------------------
+
+SNAKEVIZ = "import json, pstats, sys; from snakeviz.stats import table_rows, json_stats; s = pstats.Stats(sys.argv[1]); print(json.dumps([table_rows(s), json_stats(s)]))"
+SNAKEVIZ_STEPS = Steps(relative=1e-3)  # four significant digits
+
+
+def snakeviz_table(path: Path, tools: Path) -> Shown:
+    rows, tree = json.loads(output(tools / "python", "-c", SNAKEVIZ, path))
+    assert tree
+    found: Shown = {}
+    for (text, calls), self_s, _, total_s, _, _, name in rows:
+        show(found, name, Numbers(float(self_s) * 1e9, float(total_s) * 1e9, calls, int(text.partition("/")[2] or text)))
+    return found
+
+
+# --- gprof2dot: the labels of its nodes ---------------------------------------------------------------------------------------------
+
+NODE = re.compile(r'^\t"?(?P<id>(?:[^"\\]|\\.)*?)"? \[.*\blabel="(?P<label>(?:[^"\\]|\\.)*)"')
+
+
+def gprof2dot_table(path: Path, form: str, sum_ns: int, tools: Path) -> tuple[Shown, Steps]:
+    """Percent of the whole with two places: a step is a ten-thousandth of the sum."""
+    text = output(tools / "python", "-m", "gprof2dot", "-f", form, "-n0", "-e0", path)
+    found: Shown = {}
+    for line in text.splitlines():
+        match = NODE.match(line)
+        if match is None or match["id"] in ("graph", "node", "edge") or " -> " in line.partition("[")[0]:
+            continue
+        label = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], match["label"])
+        *names, total, own = [part for part in label.split("\n") if not part.endswith("\u00d7")]
+        calls = next((int(part[:-1]) for part in label.split("\n") if re.fullmatch(r"\d+\u00d7", part)), None)
+        numbers = Numbers(float(own.strip("()%")) / 100 * sum_ns, float(total.strip("%")) / 100 * sum_ns, calls, None)
+        show(found, names[-1], numbers)
+    return found, Steps(time_ns=sum_ns / 1e4)
+
+
+# --- callgrind_annotate: exact integers ---------------------------------------------------------------------------------------------
+
+CELL = re.compile(r"\s*(?:([\d,]+)(?: \([ \d.]+%\))?|\.)(?= )")
+CALLGRIND_STEPS = Steps()
+
+
+def annotate_rows(path: Path, *options: str) -> tuple[list[str], dict[str, list[int]]]:
+    """(event names, `file:function [object]` -> a value for each event)."""
+    text = output("callgrind_annotate", "--threshold=100", "--auto=no", "--show-percs=yes", *options, path)
+    shown = re.search(r"^Events shown:\s+(.*)$", text, re.MULTILINE)
+    assert shown, text
+    events = shown[1].split()
+    _, _, body = text.partition("file:function\n")
+    rows: dict[str, list[int]] = {}
+    for line in body.splitlines()[1:]:
+        values, at = [], 0
+        for _ in events:
+            match = CELL.match(line, at)
+            if match is None:
+                break
+            values.append(int((match[1] or "0").replace(",", "")))
+            at = match.end()
+        if len(values) == len(events):
+            rows[line[at:].strip()] = values
+    return events, rows
+
+
+def annotate_table(path: Path) -> Shown:
+    """The first event, which is all time; calls from the event of that name."""
+    events, own = annotate_rows(path)
+    _, inclusive = annotate_rows(path, "--inclusive=yes")
+    found: Shown = {}
+    calls_at = events.index("Calls_exact") if "Calls_exact" in events else None
+    for name in own.keys() | inclusive.keys():
+        calls = None if calls_at is None else own.get(name, [0] * len(events))[calls_at]
+        show(found, name, Numbers(own.get(name, [0])[0], inclusive.get(name, [0])[0], calls, None))
+    return found
+
+
+# --- flamegraph.pl: its boxes -------------------------------------------------------------------------------------------------------
+
+TITLE = re.compile(r"(?P<name>.*) \((?P<count>[\d,]+) ns, [\d.]+%\)$", re.DOTALL)
+FLAMEGRAPH_STEPS = Steps()
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def flamegraph_table(path: Path, program: Path) -> Shown:
+    """A box is as wide as its inclusive count; its callers lie beneath it. Self is the box minus the boxes upon it."""
+    text = output(program, "--countname", "ns", "--minwidth", "0", "--width", "1000000", path)
+    boxes = []
+    for group in ElementTree.fromstring(text).iter(f"{SVG}g"):
+        title, rectangle = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
+        match = TITLE.match(title.text or "") if title is not None else None
+        if match is None or rectangle is None:
+            continue
+        boxes.append(
+            (
+                float(rectangle.get("y", 0)),
+                float(rectangle.get("x", 0)),
+                float(rectangle.get("width", 0)),
+                match["name"],
+                int(match["count"].replace(",", "")),
+            )
+        )
+    boxes.sort(key=lambda box: (-box[0], box[1]))
+    assert boxes and boxes[0][3] == "all", text[:2000]
+    return boxes_table(boxes)
+
+
+def boxes_table(boxes: list[tuple[float, float, float, str, int]]) -> Shown:
+    numbers: dict[str, Numbers] = {}
+    below: list[tuple[float, float, int, tuple[str, ...]]] = []  # of the row beneath: x, end, index, names from the root
+    row: list[tuple[float, float, int, tuple[str, ...]]] = []
+    own = [box[4] for box in boxes]
+    level = None
+    for index, (y, x, width, name, count) in enumerate(boxes):
+        if y != level:
+            below, row, level = row, [], y
+        # Widths have one decimal and empty boxes none: the parent is the last that begins at or before the middle of this box.
+        parents = [parent for parent in below if parent[0] - 0.2 <= x + width / 2 <= parent[1] + 0.2]
+        names = ()
+        if parents:
+            parent = max(parents, key=lambda each: min(each[1], x + width) - max(each[0], x))
+            own[parent[2]] -= count
+            names = parent[3]
+        if name not in names:
+            numbers.setdefault(name, Numbers(0, 0, None, None)).total_ns += count
+        row.append((x, x + width, index, (*names, name)))
+    for box, left in zip(boxes, own, strict=True):
+        numbers[box[3]].self_ns += left
+    del numbers["all"]
+    return {html.unescape(name): [each] for name, each in numbers.items()}
