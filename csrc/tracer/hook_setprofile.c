@@ -32,7 +32,7 @@ static hp_setprofile *setprofile_of(const hp_tracer *tracer) { return tracer->ho
 
 static bool runs_in_pieces(const PyCodeObject *code) { return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0; }
 
-static bool stands_at_yield(hp_frame *frame, PyCodeObject *code) {
+static bool stands_at_yield(hp_python_frame *frame, PyCodeObject *code) {
     const unsigned char *unit = (const unsigned char *)code->co_code_adaptive + hp_frame_unit(frame) * sizeof(_Py_CODEUNIT);
 #ifdef INSTRUMENTED_YIELD_VALUE
     if (*unit == INSTRUMENTED_YIELD_VALUE)
@@ -44,7 +44,7 @@ static bool stands_at_yield(hp_frame *frame, PyCodeObject *code) {
 /* Calls, resumes and throws come as the same event. Where the frame stands tells them apart: at its first RESUME; before that, if it never
  * started; at the yield that suspended it (a throw up to 3.12); or at a later RESUME, which from 3.13 on may be either: then the real chain
  * is looked at as for a throw, which finds no more than a resume would. */
-static hp_start_kind start_kind(hp_frame *frame, PyCodeObject *code) {
+static hp_start_kind start_kind(hp_python_frame *frame, PyCodeObject *code) {
     int unit = (int)hp_frame_unit(frame);
     if (unit == code->_co_firsttraceable)
         return HP_START_CALL;
@@ -68,7 +68,7 @@ static void cover_new_thread(hp_tracer *tracer, PyObject *function) {
 static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, PyObject *argument) {
     hp_tracer *tracer = hp_handle_tracer(self);
     PyThreadState *thread = PyThreadState_Get();
-    hp_frame *frame = hp_frame_current(thread);
+    hp_python_frame *frame = hp_frame_current(thread);
     if (tracer == NULL || frame == NULL)
         return 0;
     PyCodeObject *code = hp_frame_code(frame);
