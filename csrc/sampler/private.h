@@ -48,7 +48,7 @@ typedef struct hp_watched {
     uint64_t last_epoch, last_switches;
     bool last_valid;
     bool same_codes; /* only instructions differ from the stack before: the same leaf */
-    uint32_t leaf;      /* its node; HP_NO_NODE: none yet */
+    uint32_t leaf;   /* its node; HP_NO_NODE: none yet */
     uint32_t leaf_unit;
 
     /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
@@ -76,10 +76,10 @@ struct hp_sampler {
     pthread_mutex_t mutex;
 
     pthread_t native;
-    bool started;           /* guarded by: GIL. There is a thread to join */
+    bool started;            /* guarded by: GIL. There is a thread to join */
     _Atomic uint32_t wanted; /* 1: run, 0: end. The sleep is a futex wait on it; release/acquire: nothing else hangs on it */
-    _Atomic bool alive;     /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
-    _Atomic double rate_hz; /* relaxed: a number on its own */
+    _Atomic bool alive;      /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
+    _Atomic double rate_hz;  /* relaxed: a number on its own */
 
     hp_intervals intervals;
     hp_follow follow;
@@ -135,6 +135,8 @@ hp_bounds hp_main_stack_bounds(void);
 
 /* --- tick.c --- */
 void hp_sampler_tick(hp_sampler *sampler, int64_t now);
+/* Adds the threads that exist now, without sampling them. */
+void hp_sampler_meet(hp_sampler *sampler, int64_t now);
 
 /* --- read_thread.c: head lock held --- */
 typedef enum hp_read {

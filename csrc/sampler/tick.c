@@ -11,10 +11,10 @@
 
 enum {
     ROUNDS = 64,
-    ATTEMPTS = 16,     /* of one thread, then its outer part has to do */
-    IDLE_TICKS = 64,   /* without a GIL holder: give the affinity back */
-    LOCK_YIELDS = 16,  /* tries for the head lock that only yield */
-    LOCK_SLEEPS = 40,  /* further ones, 50 us apart */
+    ATTEMPTS = 16,    /* of one thread, then its outer part has to do */
+    IDLE_TICKS = 64,  /* without a GIL holder: give the affinity back */
+    LOCK_YIELDS = 16, /* tries for the head lock that only yield */
+    LOCK_SLEEPS = 40, /* further ones, 50 us apart */
 };
 
 static void pause_us(long microseconds) {
@@ -201,4 +201,10 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     }
     sampler->counts.moves = sampler->follow.moves;
     loosen(sampler, holder);
+}
+
+void hp_sampler_meet(hp_sampler *sampler, int64_t now) {
+    sampler->tick++;
+    if (begin_round(sampler, now))
+        hp_states_unlock();
 }

@@ -33,4 +33,7 @@ typedef struct hp_hook {
 extern const hp_hook hp_hook_setprofile;
 extern const hp_hook hp_hook_monitoring; /* 3.12+ */
 
+/* The hooks of this interpreter, the default first; NULL past the end. */
+const hp_hook *hp_hook_offered(unsigned index);
+
 #endif

@@ -6,17 +6,10 @@
  * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are switched
  * on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew, and
  * 3.13.0 allows only 2^24 of them. */
+#include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
-#include <string.h>
-
 enum { HP_FIRST_TOOL = 3, HP_LAST_TOOL = 5 };
-
-/* What callbacks are bound to. Outlives the tracer if somebody else keeps a callback. */
-typedef struct hp_handle {
-    PyObject_HEAD
-    hp_tracer *tracer; /* NULL when it is gone */
-} hp_handle;
 
 typedef struct hp_monitoring {
     PyObject *module; /* sys.monitoring */
@@ -37,11 +30,9 @@ static hp_monitoring *monitoring_of(const hp_tracer *tracer) { return tracer->ho
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
 
-static inline hp_tracer *tracer_of(PyObject *self) { return ((hp_handle *)self)->tracer; }
-
 #define HP_CALLBACK(name, action)                                                                                                                \
     static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                             \
-        hp_tracer *tracer = tracer_of(self);                                                                                                     \
+        hp_tracer *tracer = hp_handle_tracer(self);                                                                                                     \
         PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                       \
         if (tracer != NULL)                                                                                                                      \
             action;                                                                                                                              \
@@ -87,12 +78,12 @@ static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
 }
 
 static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {
-    hp_tracer *tracer = tracer_of(self);
+    hp_tracer *tracer = hp_handle_tracer(self);
     PyCodeObject *code = (PyCodeObject *)arguments[0];
     if (tracer == NULL)
         Py_RETURN_NONE;
     PyThreadState *thread = PyThreadState_Get();
-    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     bool armed = state != NULL && (state->flags & HP_CODE_ARMED);
     if (!armed && !tracer->everything && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
         Py_RETURN_NONE;
@@ -307,9 +298,7 @@ static void close_hook(hp_tracer *tracer) {
         give_back(m, HP_RECORDER);
         give_back(m, HP_DISCOVERY);
     }
-    if (m->handle != NULL)
-        m->handle->tracer = NULL;
-    Py_XDECREF(m->handle);
+    hp_handle_end(m->handle);
     Py_XDECREF(m->local_events);
     Py_XDECREF(m->recorder_id);
     Py_XDECREF(m->set_local_events);
@@ -320,26 +309,6 @@ static void close_hook(hp_tracer *tracer) {
     PyMem_RawFree(m);
     tracer->hook_data = NULL;
     PyErr_Restore(type, value, traceback);
-}
-
-static void free_handle(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
-
-static hp_handle *make_handle(hp_tracer *tracer) {
-    PyType_Slot slots[] = {{Py_tp_dealloc, (void *)free_handle}, {0, NULL}};
-    PyType_Spec spec = {.name = "hybridprof._core.TracerHandle",
-                        .basicsize = (int)sizeof(hp_handle),
-                        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                        .slots = slots};
-    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&spec);
-    hp_handle *handle = type != NULL ? PyObject_New(hp_handle, type) : NULL;
-    Py_XDECREF(type); /* the instance holds it */
-    if (handle != NULL)
-        handle->tracer = tracer;
-    return handle;
 }
 
 static int find_events(hp_monitoring *m, bool c_calls) {
@@ -368,7 +337,7 @@ static int open_hook(hp_tracer *tracer) {
     tracer->hook_data = m;
     m->ids[HP_RECORDER] = m->ids[HP_DISCOVERY] = -1;
     m->module = monitoring_module();
-    m->handle = make_handle(tracer);
+    m->handle = hp_handle_new(tracer);
     m->names[HP_RECORDER] = PyUnicode_FromString("hybridprof");
     m->names[HP_DISCOVERY] = PyUnicode_FromString("hybridprof discovery");
     bool made = m->module != NULL && m->handle != NULL && m->names[HP_RECORDER] != NULL && m->names[HP_DISCOVERY] != NULL;

@@ -139,29 +139,30 @@ int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
 /* --- life ----------------------------------------------------------------------------------------------------------------------------- */
 
 static const hp_hook *choose(hp_hook_kind kind) {
-#ifdef HP_HAVE_MONITORING
-    if (kind != HP_HOOK_SETPROFILE)
-        return &hp_hook_monitoring;
-#else
-    (void)kind;
-#endif
-    return &hp_hook_setprofile;
+    for (unsigned i = 0; hp_hook_offered(i) != NULL; i++)
+        if (kind == HP_HOOK_AUTO || hp_hook_offered(i)->kind == kind)
+            return hp_hook_offered(i);
+    return NULL;
 }
 
 static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
-    tracer->hook = choose(kind);
-    if (kind == HP_HOOK_MONITORING && tracer->hook->kind != kind) {
+    const hp_hook *hook = choose(kind);
+    if (hook == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "hook=\"monitoring\" needs Python 3.12 or later; this one offers hook=\"setprofile\"");
         return -1;
     }
-    if (tracer->hook->open(tracer) == 0)
+    tracer->hook = hook;
+    if (hook->open(tracer) == 0)
         return 0;
-    if (kind != HP_HOOK_AUTO || tracer->hook->kind == HP_HOOK_SETPROFILE || !PyErr_ExceptionMatches(PyExc_RuntimeError))
+    tracer->hook = NULL;
+    if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
         return -1;
     PyErr_Clear();
-    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: other tools hold the monitoring tool ids 3, 4 and 5, and two of them are needed");
+    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
+    if (hp_hook_setprofile.open(tracer) < 0)
+        return -1;
     tracer->hook = &hp_hook_setprofile;
-    return tracer->hook->open(tracer);
+    return 0;
 }
 
 /* Records of all threads go, and the gates of all threads are of the past. */
@@ -195,7 +196,6 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
         return NULL;
     }
     if (open_hook(tracer, options->hook) < 0) {
-        tracer->hook = NULL;
         hp_tracer_free(tracer);
         return NULL;
     }
