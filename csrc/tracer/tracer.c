@@ -241,10 +241,13 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
+/* The function may stop the session it is traced by: then the tracer is gone, and its end has taken the hook off already. A tracer's end
+ * and the next one's beginning both draw a new id, so the last id is ours only as long as we are there. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
+    uint64_t id = tracer->id;
     bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (on)
+    if (on && id == last_id)
         tracer->hook->leave(tracer);
     return result;
 }
