@@ -1,7 +1,8 @@
 """The measuring core. One session per process; every function is safe from any thread. Times are ns, rates Hz."""
 
+from collections.abc import Callable
 from types import CodeType
-from typing import Any, Callable, Final, Literal, final
+from typing import Any, Final, Literal, final
 
 class FormatError(ValueError):
     """A file or path is not what it should be; the message is one sentence with the path. Also raised for unknown formats."""

@@ -9,9 +9,13 @@
 #include "frame/layout.h"
 
 /* The top frame of `state`, complete or not, shims included; NULL where no Python code runs. */
-static inline struct _PyInterpreterFrame *hp_frame_top(PyThreadState *state) { return hp_layout_top(state); }
+static inline struct _PyInterpreterFrame *hp_frame_top(PyThreadState *state) {
+    return hp_layout_top(state);
+}
 
-static inline PyCodeObject *hp_frame_code(struct _PyInterpreterFrame *frame) { return (PyCodeObject *)hp_layout_executable(frame); }
+static inline PyCodeObject *hp_frame_code(struct _PyInterpreterFrame *frame) {
+    return (PyCodeObject *)hp_layout_executable(frame);
+}
 
 /* False for shims (entries from C), for frames in their prologue and for executables that are not code objects. */
 static inline bool hp_frame_complete(struct _PyInterpreterFrame *frame) {
@@ -49,6 +53,8 @@ static inline uint32_t hp_frame_unit(struct _PyInterpreterFrame *frame) {
 }
 
 /* True for the frame of a generator, coroutine or async generator, which lies in that object on the heap. */
-static inline bool hp_frame_of_generator(struct _PyInterpreterFrame *frame) { return frame->owner == FRAME_OWNED_BY_GENERATOR; }
+static inline bool hp_frame_of_generator(struct _PyInterpreterFrame *frame) {
+    return frame->owner == FRAME_OWNED_BY_GENERATOR;
+}
 
 #endif

@@ -5,9 +5,17 @@
 
 #include <internal/pycore_frame.h>
 
-static inline struct _PyInterpreterFrame *hp_layout_top(PyThreadState *state) { return state->current_frame; }
-static inline PyObject *hp_layout_executable(const struct _PyInterpreterFrame *frame) { return frame->f_executable; }
-static inline bool hp_layout_is_shim(char owner) { return owner >= FRAME_OWNED_BY_CSTACK; }
-static inline const char *hp_layout_instruction(const struct _PyInterpreterFrame *frame) { return (const char *)frame->instr_ptr; }
+static inline struct _PyInterpreterFrame *hp_layout_top(PyThreadState *state) {
+    return state->current_frame;
+}
+static inline PyObject *hp_layout_executable(const struct _PyInterpreterFrame *frame) {
+    return frame->f_executable;
+}
+static inline bool hp_layout_is_shim(char owner) {
+    return owner >= FRAME_OWNED_BY_CSTACK;
+}
+static inline const char *hp_layout_instruction(const struct _PyInterpreterFrame *frame) {
+    return (const char *)frame->instr_ptr;
+}
 
 #endif

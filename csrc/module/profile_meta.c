@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static PyObject *thread_dict(const hp_profile_thread *thread) {
     long long residual = (long long)(thread->measured_ns - thread->sampled_ns - thread->exact_ns - thread->overhead_ns);
@@ -81,6 +82,16 @@ static PyObject *id_text(const uint8_t id[16]) {
     return PyUnicode_FromString(text);
 }
 
+/* ISO 8601, UTC: 2026-01-31T12:30:00.123456Z. */
+static PyObject *time_text(int64_t ns) {
+    time_t seconds = (time_t)(ns / 1000000000);
+    struct tm parts;
+    char text[64] = "";
+    if (ns < 0 || !gmtime_r(&seconds, &parts) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
+        return PyUnicode_FromString("");
+    return PyUnicode_FromFormat("%s.%06dZ", text, (int)(ns % 1000000000 / 1000));
+}
+
 static PyObject *samples_dict(const hp_meta *meta) {
     return Py_BuildValue("{sK sK sK sK}", "kept", (unsigned long long)meta->samples_kept, "retried",
                          (unsigned long long)meta->samples_retried, "unresolved", (unsigned long long)meta->samples_unresolved, "missed",
@@ -96,10 +107,10 @@ static PyObject *tracing_dict(const hp_meta *meta) {
 
 PyObject *hp_profile_meta(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     const hp_meta *meta = &self->profile->meta;
-    return Py_BuildValue("{sN sN sN sN sK sN sd sK ss sd sN sK sN sN sL sN sN sN}", "profile_id", id_text(meta->id), "python",
+    return Py_BuildValue("{sN sN sN sN sK sN sN sK ss sd sN sK sN sN sL sN sN sN}", "profile_id", id_text(meta->id), "python",
                          hp_text_to_unicode(meta->python), "implementation", hp_text_to_unicode(meta->implementation), "platform",
                          hp_text_to_unicode(meta->platform), "pid", (unsigned long long)meta->pid, "argv", split_program(meta->program),
-                         "started", (double)meta->started_ns / 1e9, "duration_ns", (unsigned long long)meta->duration_ns, "clock",
+                         "started", time_text(meta->started_ns), "duration_ns", (unsigned long long)meta->duration_ns, "clock",
                          meta->clock == HP_CLOCK_CPU ? "cpu" : "wall", "rate_hz", meta->rate_hz, "samples", samples_dict(meta),
                          "sampler_cpu_ns", (unsigned long long)meta->sampler_cpu_ns, "tracing", tracing_dict(meta), "threads",
                          hp_profile_threads(self, NULL), "residual_ns", (long long)hp_profile_residual_ns(self->profile), "warnings",

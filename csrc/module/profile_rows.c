@@ -2,7 +2,9 @@
 /* A profile's lists as Python tuples. */
 #include "module/profile_type.h"
 
-#include <stdlib.h>
+#include <string.h>
+
+#include "tree/summary.h"
 
 static const char *measured_name(hp_measured measured) {
     return measured == HP_SAMPLED ? "sampled" : measured == HP_EXACT ? "exact" : "mixed";
@@ -13,8 +15,22 @@ static PyObject *count_or_none(hp_measured measured, uint64_t count) {
     return measured == HP_SAMPLED ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(count);
 }
 
-static PyObject *index_or_none_as_minus_one(uint32_t index) {
-    return index == UINT32_MAX ? PyLong_FromLong(-1) : PyLong_FromUnsignedLong(index);
+static PyObject *place_or_minus_one(uint32_t place) {
+    return place == UINT32_MAX ? PyLong_FromLong(-1) : PyLong_FromUnsignedLong(place);
+}
+
+/* Where each function stands in functions(): those that occur, in order; UINT32_MAX for the others, such as the `<overflow>` that every
+ * profile knows and hardly any has. NULL with MemoryError set. */
+static uint32_t *place_functions(const hp_profile *profile) {
+    uint32_t *places = PyMem_Malloc((profile->function_count + 1u) * sizeof *places);
+    if (!places) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memset(places, 0xff, (profile->function_count + 1u) * sizeof *places);
+    for (uint32_t i = 0; i < profile->row_count; i++)
+        places[profile->rows[i].function] = i; /* rows are sorted by function, one for each that occurs */
+    return places;
 }
 
 /* Puts `item` (stolen, may be NULL) at `index` of `*list`; gives the list up on failure. */
@@ -56,38 +72,36 @@ static PyObject *function_tuple(const hp_function *function, const hp_row *row, 
                          (unsigned long long)row->total_error_ns, measured_name(row->measured), (unsigned long long)row->samples, kind);
 }
 
-/* Every function has its place, so that edges and nodes can say which they mean; one without a row shows zeros. */
 PyObject *hp_profile_functions(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     const hp_profile *profile = self->profile;
     char *is_thread = find_thread_functions(profile);
-    PyObject *list = is_thread ? PyList_New(profile->function_count) : NULL;
-    uint32_t next = 0;
-    for (uint32_t i = 0; list && i < profile->function_count; i++) {
-        hp_row row = {.function = i};
-        while (next < profile->row_count && profile->rows[next].function < i)
-            next++;
-        if (next < profile->row_count && profile->rows[next].function == i)
-            row = profile->rows[next];
-        const hp_function *function = &profile->functions[i];
-        if (!put(&list, i, function_tuple(function, &row, kind_name(function->kind, is_thread[i]))))
+    PyObject *list = is_thread ? PyList_New(profile->row_count) : NULL;
+    for (uint32_t i = 0; list && i < profile->row_count; i++) {
+        const hp_row *row = &profile->rows[i];
+        const hp_function *function = &profile->functions[row->function];
+        if (!put(&list, i, function_tuple(function, row, kind_name(function->kind, is_thread[row->function]))))
             break;
     }
     PyMem_Free(is_thread);
     return list;
 }
 
+static PyObject *edge_tuple(const hp_edge *edge, const uint32_t *places) {
+    uint32_t caller = edge->caller == HP_NO_FUNCTION ? UINT32_MAX : places[edge->caller];
+    return Py_BuildValue("(NNNNKKs)", place_or_minus_one(caller), place_or_minus_one(places[edge->callee]),
+                         count_or_none(edge->measured, edge->calls), count_or_none(edge->measured, edge->primitive_calls),
+                         (unsigned long long)(edge->self_sampled + edge->self_exact),
+                         (unsigned long long)(edge->total_sampled + edge->total_exact), measured_name(edge->measured));
+}
+
 PyObject *hp_profile_edges(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     const hp_profile *profile = self->profile;
-    PyObject *list = PyList_New(profile->edge_count);
-    for (uint32_t i = 0; list && i < profile->edge_count; i++) {
-        const hp_edge *edge = &profile->edges[i];
-        PyObject *item = Py_BuildValue("(NINNKKs)", index_or_none_as_minus_one(edge->caller), edge->callee,
-                                       count_or_none(edge->measured, edge->calls), count_or_none(edge->measured, edge->primitive_calls),
-                                       (unsigned long long)(edge->self_sampled + edge->self_exact),
-                                       (unsigned long long)(edge->total_sampled + edge->total_exact), measured_name(edge->measured));
-        if (!put(&list, i, item))
+    uint32_t *places = place_functions(profile);
+    PyObject *list = places ? PyList_New(profile->edge_count) : NULL;
+    for (uint32_t i = 0; list && i < profile->edge_count; i++)
+        if (!put(&list, i, edge_tuple(&profile->edges[i], places)))
             break;
-    }
+    PyMem_Free(places);
     return list;
 }
 
@@ -106,33 +120,25 @@ static uint64_t *node_totals(const hp_tree *tree) {
     return totals;
 }
 
-static hp_measured node_measured(const hp_node *node) {
-    bool counted = node->calls > 0 || node->exact > 0 || node->overhead > 0;
-    if (!counted)
-        return HP_SAMPLED;
-    return node->sampled > 0 || node->samples > 0 || node->flags & HP_NODE_PARTIAL ? HP_MIXED : HP_EXACT;
-}
-
-static PyObject *node_tuple(const hp_node *node, uint64_t total) {
-    hp_measured measured = node_measured(node);
-    return Py_BuildValue("(NNNKKKs)", index_or_none_as_minus_one(node->parent), index_or_none_as_minus_one(node->function),
-                         count_or_none(measured, node->calls), (unsigned long long)(node->sampled + node->exact),
-                         (unsigned long long)total, (unsigned long long)node->samples, measured_name(measured));
+static PyObject *node_tuple(const hp_node *node, uint64_t total, const uint32_t *places) {
+    hp_measured measured = hp_seen_measured(hp_node_seen(node));
+    uint32_t function = node->function == HP_NO_FUNCTION ? UINT32_MAX : places[node->function];
+    return Py_BuildValue("(NNNKKKs)", place_or_minus_one(node->parent), place_or_minus_one(function), count_or_none(measured, node->calls),
+                         (unsigned long long)(node->sampled + node->exact), (unsigned long long)total, (unsigned long long)node->samples,
+                         measured_name(measured));
 }
 
 PyObject *hp_profile_nodes(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     const hp_tree *tree = &self->profile->tree;
     uint32_t count = tree->count > 1 ? tree->count : 0;
     uint64_t *totals = node_totals(tree);
-    PyObject *list = totals ? PyList_New(count) : NULL;
-    for (uint32_t i = 0; list && i < count; i++) {
-        hp_node node = tree->nodes[i];
-        if (i == 0)
-            node.parent = node.function = UINT32_MAX;
-        if (!put(&list, i, node_tuple(&node, totals[i])))
+    uint32_t *places = totals ? place_functions(self->profile) : NULL;
+    PyObject *list = places ? PyList_New(count) : NULL;
+    for (uint32_t i = 0; list && i < count; i++)
+        if (!put(&list, i, node_tuple(&tree->nodes[i], totals[i], places)))
             break;
-    }
     PyMem_Free(totals);
+    PyMem_Free(places);
     return list;
 }
 

@@ -4,10 +4,17 @@
 
 #include "module/stream.h"
 
-static PyObject *tracing_dict(const hp_tracer_counts *counts) {
-    return Py_BuildValue("{sK sK sK sK sK sK}", "calls", (unsigned long long)counts->calls, "events", (unsigned long long)counts->events,
+typedef struct tracing {
+    hp_tracer_counts counts;
+    uint64_t overhead_ns;
+} tracing;
+
+static PyObject *tracing_dict(const tracing *now) {
+    const hp_tracer_counts *counts = &now->counts;
+    return Py_BuildValue("{sK sK sK sK sK sK sK}", "calls", (unsigned long long)counts->calls, "events", (unsigned long long)counts->events,
                          "gated", (unsigned long long)counts->gated, "truncated", (unsigned long long)counts->truncated, "skipped",
-                         (unsigned long long)counts->skipped, "learned", (unsigned long long)counts->learned);
+                         (unsigned long long)counts->skipped, "learned", (unsigned long long)counts->learned, "overhead_ns",
+                         (unsigned long long)now->overhead_ns);
 }
 
 static PyObject *samples_dict(const hp_sampler_counts *counts) {
@@ -15,32 +22,65 @@ static PyObject *samples_dict(const hp_sampler_counts *counts) {
                          (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed);
 }
 
-static hp_tracer_counts tracer_counts(const hp_session *session) {
-    if (session && session->tracer)
-        return hp_tracer_counts_now(session->tracer);
-    return session && session->has_traced ? session->traced.counts : (hp_tracer_counts){0};
+static double overhead_ticks(const hp_tree *tree) {
+    uint64_t ticks = 0;
+    for (uint32_t i = 1; i < tree->count; i++)
+        ticks += tree->nodes[i].overhead;
+    return (double)ticks;
+}
+
+static hp_status look_at_tracing(const hp_session *session, tracing *out) {
+    *out = (tracing){0};
+    if (!session->tracer && !session->has_traced)
+        return HP_OK;
+    hp_traced copy;
+    const hp_traced *traced = &session->traced;
+    if (session->tracer) {
+        hp_status status = hp_tracer_collect(session->tracer, &copy);
+        if (status != HP_OK)
+            return status;
+        traced = &copy;
+    }
+    hp_timebase now = session->running ? hp_timebase_now() : session->ended;
+    out->counts = traced->counts;
+    out->overhead_ns = (uint64_t)(overhead_ticks(&traced->tree) * hp_ns_per_tick(&session->began, &now));
+    if (traced == &copy)
+        hp_traced_fini(&copy);
+    return HP_OK;
+}
+
+static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *counts, const char **method) {
+    hp_sampled copy;
+    if (!session->sampler)
+        return HP_OK;
+    hp_status status = hp_sampler_collect(session->sampler, &copy);
+    if (status != HP_OK)
+        return status;
+    *counts = copy.counts;
+    *method = copy.method == HP_METHOD_SAME_CPU ? "same-cpu" : "remote";
+    hp_sampled_fini(&copy);
+    return HP_OK;
+}
+
+static PyObject *status_dict(hp_module_state *state, const hp_session *session, const hp_sampler_counts *sampled, const char *method,
+                             const tracing *traced) {
+    const hp_session_options *options = session ? &session->options : NULL;
+    return Py_BuildValue("{sN sd ss sn ss ss sN sK sN sN}", "running", PyBool_FromLong(session && session->running), "rate_hz",
+                         options ? options->sampler.rate_hz : 0.0, "clock", options && options->sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall",
+                         "targets", PyDict_GET_SIZE(state->targets), "sampler_method", method, "tracer_hook", session ? session->hook : "",
+                         "samples", samples_dict(sampled), "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing",
+                         tracing_dict(traced), "stream_error", hp_stream_error(state));
 }
 
 PyObject *hp_core_status(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
     hp_fork_check(state);
-    hp_session *session = state->session;
-    bool running = session && session->running;
+    const hp_session *session = state->session;
     hp_sampler_counts sampled = {0};
+    tracing traced = {0};
     const char *method = "";
-    if (session && session->sampler) {
-        hp_sampled copy;
-        if (hp_sampler_collect(session->sampler, &copy) != HP_OK)
-            return hp_raise_status(state, HP_NO_MEMORY);
-        sampled = copy.counts;
-        method = copy.method == HP_METHOD_SAME_CPU ? "same-cpu" : "remote";
-        hp_sampled_fini(&copy);
-    }
-    hp_tracer_counts traced = tracer_counts(session);
-    return Py_BuildValue("{sN sd ss sn ss ss sN sK sN sN}", "running", PyBool_FromLong(running), "rate_hz",
-                         session ? session->options.sampler.rate_hz : 0.0, "clock",
-                         session && session->options.sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall", "targets", PyDict_GET_SIZE(state->targets),
-                         "sampler_method", method, "tracer_hook", session ? session->hook : "", "samples", samples_dict(&sampled),
-                         "sampler_cpu_ns", (unsigned long long)sampled.cpu_ns, "tracing", tracing_dict(&traced), "stream_error",
-                         hp_stream_error(state));
+    hp_status status = session ? look_at_sampling(session, &sampled, &method) : HP_OK;
+    if (status == HP_OK && session)
+        status = look_at_tracing(session, &traced);
+    return status == HP_OK ? status_dict(state, session, &sampled, method, &traced) : hp_raise_status(state, status);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread), so that
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one), so that
  * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
 #include "tree/call_tree.h"
 
@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 
-enum { FIRST_CAPACITY = 64, LEAST_LIMIT = 2 };
+enum { FIRST_CAPACITY = 64, LEAST_LIMIT = 3 };
 #define MOST_NODES (1u << 31)
 
 /* Where (parent, function) is in the index, or where it would go. */
@@ -52,7 +52,7 @@ hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function
         return HP_NO_MEMORY;
     tree->nodes[0] = (hp_node){HP_NO_NODE, HP_NO_FUNCTION, HP_NO_NODE, HP_NO_NODE, 0, 0, 0, 0, 0, 0, HP_NO_NODE};
     tree->count = 1;
-    tree->reserved = 1;
+    tree->reserved = 2;
     return HP_OK;
 }
 
@@ -68,6 +68,11 @@ uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function) {
 
 static bool is_thread(const hp_tree *tree, uint32_t node) {
     return node != 0 && tree->nodes[node].parent == 0;
+}
+
+/* A thread's `function` is its index, which may equal the overflow function: a thread is never an overflow node. */
+static bool is_overflow(const hp_tree *tree, uint32_t node) {
+    return node != 0 && !is_thread(tree, node) && tree->nodes[node].function == tree->overflow_function;
 }
 
 static bool is_reserved(const hp_tree *tree, uint32_t parent, uint32_t function) {
@@ -111,7 +116,7 @@ static uint32_t tree_overflow(hp_tree *tree, uint32_t parent) {
 uint32_t hp_tree_find_or_add(hp_tree *tree, uint32_t parent, uint32_t function) {
     uint32_t found = hp_tree_find(tree, parent, function);
     if (found == HP_NO_NODE) {
-        if (parent != 0 && tree->nodes[parent].function == tree->overflow_function) {
+        if (is_overflow(tree, parent)) {
             tree->overflowed++; /* what is below what did not fit does not fit */
             return parent;
         }

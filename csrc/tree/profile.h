@@ -96,7 +96,7 @@ typedef struct hp_edge {
 
 typedef struct hp_profile {
     hp_meta meta;
-    hp_function *functions;
+    hp_function *functions; /* function 0 is always the synthetic `<overflow>`; it has a row only where something did not fit */
     uint32_t function_count;
     /* Empty (only a root) where the file held no tree (pstats): then `rows` and `edges` were read, not computed. */
     hp_tree tree;

@@ -25,6 +25,7 @@ hp_status hp_decoder_init(hp_decoder *decoder) {
 void hp_decoder_fini(hp_decoder *decoder) {
     hp_record_fini(&decoder->record);
     free(decoder->strings);
+    free(decoder->functions);
     hp_rows_free(&decoder->rows);
     hp_bytes_free(&decoder->room);
     *decoder = (hp_decoder){0};
@@ -99,43 +100,54 @@ static hp_status read_strings(hp_decoder *decoder, const uint8_t *raw, const hp_
     return status;
 }
 
-static hp_status read_functions(hp_decoder *decoder, hp_error *error) {
+static hp_status read_function(hp_decoder *decoder, uint32_t r, hp_error *error) {
     hp_profile *profile = decoder->record.profile;
-    hp_status status = hp_decode_first(decoder, "functions", profile->function_count, error);
-    for (uint32_t r = 0; r < decoder->rows.rows && status == HP_OK; r++) {
-        uint32_t id = profile->function_count;
-        uint64_t kind = hp_decode_column(decoder, r, 0), line = hp_decode_column(decoder, r, 5);
-        if (kind > HP_CODE_SYNTHETIC)
-            return hp_decode_refuse(error, "the kind of a function", kind, "at most", HP_CODE_SYNTHETIC);
-        if (line > UINT32_MAX)
-            return hp_decode_refuse(error, "the first line of a function", line, "at most", UINT32_MAX);
-        for (unsigned c = 1; c < 5; c++)
-            if (hp_decode_column(decoder, r, c) >= decoder->string_count)
-                return hp_decode_refuse(error, "string", hp_decode_column(decoder, r, c), "strings known:", decoder->string_count);
-        const char *const *strings = decoder->strings;
-        hp_function function = {(hp_code_kind)kind,
-                                strings[hp_decode_column(decoder, r, 1)],
-                                strings[hp_decode_column(decoder, r, 2)],
-                                strings[hp_decode_column(decoder, r, 3)],
-                                strings[hp_decode_column(decoder, r, 4)],
-                                (uint32_t)line};
-        uint32_t got = hp_profile_function(profile, &function);
-        if (got == HP_NO_FUNCTION)
-            return hp_decode_no_memory(error);
-        if (got != id)
-            return hp_fail(error, HP_BAD_FORMAT, 0, "function %u is the same as function %u", id, got);
+    uint64_t kind = hp_decode_column(decoder, r, 0), line = hp_decode_column(decoder, r, 5);
+    if (kind > HP_CODE_SYNTHETIC)
+        return hp_decode_refuse(error, "the kind of a function", kind, "at most", HP_CODE_SYNTHETIC);
+    if (line > UINT32_MAX)
+        return hp_decode_refuse(error, "the first line of a function", line, "at most", UINT32_MAX);
+    const char *texts[4];
+    for (unsigned c = 0; c < 4; c++) {
+        uint64_t string = hp_decode_column(decoder, r, c + 1);
+        if (string >= decoder->string_count)
+            return hp_decode_refuse(error, "string", string, "strings known:", decoder->string_count);
+        texts[c] = decoder->strings[string];
     }
+    hp_function function = {(hp_code_kind)kind, texts[0], texts[1], texts[2], texts[3], (uint32_t)line};
+    uint32_t known = profile->function_count, id = hp_profile_function(profile, &function);
+    if (id == HP_NO_FUNCTION)
+        return hp_decode_no_memory(error);
+    /* Every profile has function 0, so it may be met again, once. */
+    if (id < known && (id > 0 || decoder->met_function_0))
+        return hp_fail(error, HP_BAD_FORMAT, 0, "function %u is there twice", decoder->function_count);
+    decoder->met_function_0 |= id == 0;
+    decoder->functions[decoder->function_count++] = id;
+    return HP_OK;
+}
+
+static hp_status read_functions(hp_decoder *decoder, hp_error *error) {
+    hp_status status = hp_decode_first(decoder, "functions", decoder->function_count, error);
+    if (status != HP_OK)
+        return status;
+    uint32_t *functions =
+        hp_array_grow(decoder->functions, &decoder->function_capacity, decoder->function_count + decoder->rows.rows, sizeof *functions);
+    if (functions == NULL)
+        return hp_decode_no_memory(error);
+    decoder->functions = functions;
+    for (uint32_t r = 0; r < decoder->rows.rows && status == HP_OK; r++)
+        status = read_function(decoder, r, error);
     return status;
 }
 
-static hp_status read_absent(hp_decoder *decoder, hp_marks *marks, const char *what, uint32_t count, hp_error *error) {
-    if (hp_marks_reserve(marks, count) != HP_OK)
+static hp_status read_absent(hp_decoder *decoder, hp_marks *marks, const char *what, uint32_t count, const uint32_t *map, hp_error *error) {
+    if (hp_marks_reserve(marks, count + 1) != HP_OK)
         return hp_decode_no_memory(error);
     for (uint32_t r = 0; r < decoder->rows.rows; r++) {
         uint64_t id = hp_decode_column(decoder, r, 0);
         if (id >= count)
             return hp_decode_refuse(error, what, id, "known:", count);
-        hp_marks_toggle(marks, (uint32_t)id);
+        hp_marks_toggle(marks, map == NULL ? (uint32_t)id : map[id]);
     }
     return HP_OK;
 }
@@ -148,8 +160,9 @@ static hp_status read_nodes(hp_decoder *decoder, hp_error *error) {
         uint64_t parent = hp_decode_column(decoder, r, 0), function = hp_decode_column(decoder, r, 1);
         if (parent >= id)
             return hp_decode_refuse(error, "the parent of a node", parent, "nodes known:", id);
-        if (function >= profile->function_count)
-            return hp_decode_refuse(error, "the function of a node", function, "functions known:", profile->function_count);
+        if (function >= decoder->function_count)
+            return hp_decode_refuse(error, "the function of a node", function, "functions known:", decoder->function_count);
+        function = decoder->functions[function];
         uint32_t got = hp_tree_find_or_add(&profile->tree, (uint32_t)parent, (uint32_t)function);
         if (got == id && profile->tree.nodes[id].parent == parent && profile->tree.nodes[id].function == function)
             continue;
@@ -167,11 +180,11 @@ static hp_status read_table(hp_decoder *decoder, uint16_t type, hp_error *error)
     case HP_CHUNK_FUNCTIONS:
         return read_functions(decoder, error);
     case HP_CHUNK_FUNCTIONS_ABSENT:
-        return read_absent(decoder, &record->absent_functions, "function", record->profile->function_count, error);
+        return read_absent(decoder, &record->absent_functions, "function", decoder->function_count, decoder->functions, error);
     case HP_CHUNK_NODES:
         return read_nodes(decoder, error);
     case HP_CHUNK_NODES_ABSENT:
-        return read_absent(decoder, &record->absent_nodes, "node", record->profile->tree.count, error);
+        return read_absent(decoder, &record->absent_nodes, "node", record->profile->tree.count, NULL, error);
     case HP_CHUNK_SAMPLED:
         return hp_decode_sampled(decoder, error);
     case HP_CHUNK_EXACT:

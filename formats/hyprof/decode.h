@@ -11,6 +11,9 @@ typedef struct hp_decoder {
     hp_record record;
     const char **strings; /* by file id; they live in record.profile's strings */
     uint32_t string_count, string_capacity;
+    uint32_t *functions; /* by file id: the id in record.profile, which has one function from the start */
+    uint32_t function_count, function_capacity;
+    bool met_function_0;
     hp_rows rows;
     hp_bytes room;
 } hp_decoder;

@@ -75,11 +75,11 @@ hp_status hp_decode_estimates(hp_decoder *decoder, hp_error *error) {
     record->estimates = estimates;
     for (uint32_t r = 0; r < decoder->rows.rows; r++) {
         uint64_t thread = hp_decode_column(decoder, r, 0), function = hp_decode_column(decoder, r, 1);
-        if (function >= record->profile->function_count)
-            return hp_decode_refuse(error, "the function of an estimate", function, "functions known:", record->profile->function_count);
+        if (function >= decoder->function_count)
+            return hp_decode_refuse(error, "the function of an estimate", function, "functions known:", decoder->function_count);
         if (thread > UINT32_MAX)
             return hp_decode_refuse(error, "the thread of an estimate", thread, "at most", UINT32_MAX);
-        estimates[record->estimate_count++] = (hp_estimate){.thread = (uint32_t)thread, .function = (uint32_t)function};
+        estimates[record->estimate_count++] = (hp_estimate){.thread = (uint32_t)thread, .function = decoder->functions[function]};
     }
     return HP_OK;
 }
@@ -151,19 +151,14 @@ hp_status hp_decode_rows(hp_decoder *decoder, hp_error *error) {
     record->rows = rows;
     for (uint32_t r = 0; r < decoder->rows.rows && status == HP_OK; r++) {
         uint64_t function = hp_decode_column(decoder, r, 0);
-        if (function >= record->profile->function_count)
-            return hp_decode_refuse(error, "the function of a row", function, "functions known:", record->profile->function_count);
+        if (function >= decoder->function_count)
+            return hp_decode_refuse(error, "the function of a row", function, "functions known:", decoder->function_count);
         status = check_measured(hp_decode_column(decoder, r, 1), error);
-        rows[record->row_count++] = (hp_row){(uint32_t)function,
-                                             (hp_measured)hp_decode_column(decoder, r, 1),
-                                             hp_decode_column(decoder, r, 2),
-                                             hp_decode_column(decoder, r, 3),
-                                             hp_decode_column(decoder, r, 4),
-                                             hp_decode_column(decoder, r, 5),
-                                             hp_decode_column(decoder, r, 6),
-                                             hp_decode_column(decoder, r, 7),
-                                             hp_decode_column(decoder, r, 8),
-                                             hp_decode_column(decoder, r, 9),
+        rows[record->row_count++] = (hp_row){decoder->functions[function],    (hp_measured)hp_decode_column(decoder, r, 1),
+                                             hp_decode_column(decoder, r, 2), hp_decode_column(decoder, r, 3),
+                                             hp_decode_column(decoder, r, 4), hp_decode_column(decoder, r, 5),
+                                             hp_decode_column(decoder, r, 6), hp_decode_column(decoder, r, 7),
+                                             hp_decode_column(decoder, r, 8), hp_decode_column(decoder, r, 9),
                                              hp_decode_column(decoder, r, 10)};
     }
     return status;
@@ -171,7 +166,7 @@ hp_status hp_decode_rows(hp_decoder *decoder, hp_error *error) {
 
 hp_status hp_decode_edges(hp_decoder *decoder, hp_error *error) {
     hp_record *record = &decoder->record;
-    uint32_t functions = record->profile->function_count;
+    uint32_t functions = decoder->function_count;
     record->edge_count = decoder->rows.first == 0 ? 0 : record->edge_count;
     hp_status status = hp_decode_first(decoder, "edges", record->edge_count, error);
     if (status != HP_OK)
@@ -186,8 +181,8 @@ hp_status hp_decode_edges(hp_decoder *decoder, hp_error *error) {
             return hp_decode_refuse(error, "the function of an edge", caller > functions ? caller - 1 : callee,
                                     "functions known:", functions);
         status = check_measured(hp_decode_column(decoder, r, 2), error);
-        edges[record->edge_count++] = (hp_edge){caller == 0 ? HP_NO_FUNCTION : (uint32_t)(caller - 1),
-                                                (uint32_t)callee,
+        edges[record->edge_count++] = (hp_edge){caller == 0 ? HP_NO_FUNCTION : decoder->functions[caller - 1],
+                                                decoder->functions[callee],
                                                 (hp_measured)hp_decode_column(decoder, r, 2),
                                                 hp_decode_column(decoder, r, 3),
                                                 hp_decode_column(decoder, r, 4),

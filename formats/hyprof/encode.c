@@ -66,7 +66,7 @@ static void write_strings(const hp_encoder *encoder, hp_group *group) {
     uint32_t first = encoder->written_strings, count = hp_strings_count(encoder->strings);
     for (uint32_t id = first; id < count; id++) {
         size_t size = hp_strings_size(encoder->strings, id);
-        hp_bytes_varint(&sizes, size);
+        hp_bytes_varint(&sizes, hp_zigzag(size));
         hp_bytes_add(&texts, hp_strings_text(encoder->strings, id), size);
         if (texts.size < STRINGS_RAW_AIM && id + 1 - first < HP_CHUNK_ROWS_LIMIT && id + 1 < count)
             continue;

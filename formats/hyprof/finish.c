@@ -2,7 +2,6 @@
 /* hp_record_finish: from what the file says to a profile that keeps every promise of tree/profile.h, or a sentence. */
 #include <stdlib.h>
 
-#include "base/pairs.h"
 #include "formats/hyprof/facts.h"
 #include "formats/hyprof/record.h"
 
@@ -85,44 +84,40 @@ static uint32_t mapped(const uint32_t *map, uint32_t id) {
     return map == NULL ? id : map[id];
 }
 
+/* Adding what is there already adds up, and makes the list no longer: that finds what is there twice. */
 static hp_status finish_lines(hp_record *record, const finish_maps *maps, hp_error *error) {
-    hp_pairs seen = {0};
-    hp_status status = HP_OK;
-    for (uint32_t i = 0; i < record->line_count && status == HP_OK; i++) {
+    hp_profile *profile = record->profile;
+    for (uint32_t i = 0; i < record->line_count; i++) {
         const hp_line *line = &record->lines[i];
-        uint32_t node = mapped(maps->nodes, line->node);
+        uint32_t node = mapped(maps->nodes, line->node), known = profile->line_count;
         if (line->samples == 0 && line->sampled == 0)
             continue;
-        uint32_t first = hp_pairs_put(&seen, node, line->line, i);
         if (node == HP_NO_NODE)
-            status = does_not_fit(error, "samples on a line of a node that is gone");
-        else if (first == HP_NO_PAIR || hp_profile_add_line(record->profile, node, line->line, line->samples, line->sampled) != HP_OK)
-            status = no_memory(error);
-        else if (first != i)
-            status = does_not_fit(error, "a line of a node is there twice");
+            return does_not_fit(error, "samples on a line of a node that is gone");
+        if (hp_profile_add_line(profile, node, line->line, line->samples, line->sampled) != HP_OK)
+            return no_memory(error);
+        if (profile->line_count == known)
+            return does_not_fit(error, "a line of a node is there twice");
     }
-    hp_pairs_fini(&seen);
-    return status;
+    return HP_OK;
 }
 
 static hp_status finish_estimates(hp_record *record, const finish_maps *maps, hp_error *error) {
-    hp_pairs seen = {0};
-    hp_status status = HP_OK;
-    for (uint32_t i = 0; i < record->estimate_count && status == HP_OK; i++) {
+    hp_profile *profile = record->profile;
+    for (uint32_t i = 0; i < record->estimate_count; i++) {
         hp_estimate one = record->estimates[i];
+        uint32_t known = profile->estimate_count;
         one.function = mapped(maps->functions, one.function);
         if ((one.self_samples | one.self_runs | one.total_samples | one.total_runs) == 0)
             continue;
-        uint32_t first = hp_pairs_put(&seen, one.thread, one.function, i);
         if (one.thread >= record->thread_count || one.function == HP_NO_FUNCTION)
-            status = does_not_fit(error, "an estimate of a thread or function that is gone");
-        else if (first == HP_NO_PAIR || hp_profile_add_estimate(record->profile, &one) != HP_OK)
-            status = no_memory(error);
-        else if (first != i)
-            status = does_not_fit(error, "an estimate is there twice");
+            return does_not_fit(error, "an estimate of a thread or function that is gone");
+        if (hp_profile_add_estimate(profile, &one) != HP_OK)
+            return no_memory(error);
+        if (profile->estimate_count == known)
+            return does_not_fit(error, "an estimate is there twice");
     }
-    hp_pairs_fini(&seen);
-    return status;
+    return HP_OK;
 }
 
 static hp_status finish_threads(hp_record *record, const finish_maps *maps, hp_error *error) {

@@ -56,7 +56,9 @@ static void name_builtin(hp_pstats_reading *r, hp_function *function) {
     if (is_between(function->name, "<block ", ">")) {
         function->kind = HP_CODE_BLOCK;
         function->name = hp_profile_string_sized(r->profile, function->name + 7, strlen(function->name) - 8);
-    } else if (is_between(function->name, "<thread ", ">")) {
+        return;
+    }
+    if (is_between(function->name, "<thread ", ">")) {
         function->kind = HP_CODE_SYNTHETIC;
         r->ours = true;
     }

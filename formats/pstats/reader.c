@@ -154,6 +154,7 @@ static hp_status take_value(hp_pstats_reading *r, uint32_t key) {
     hp_row *row = hp_pstats_row(r, key);
     if (row == NULL)
         return hp_pstats_no_memory(r);
+    row->samples++;
     row->primitive_calls = hp_add_saturated(row->primitive_calls, numbers.first);
     row->calls = hp_add_saturated(row->calls, numbers.second);
     row->self_sampled = hp_add_saturated(row->self_sampled, numbers.self_ns);

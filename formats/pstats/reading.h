@@ -13,7 +13,8 @@
 
 typedef struct hp_pstats_reading {
     hp_unmarshal source;
-    hp_profile *profile; /* while reading, rows[i] belongs to function i and all times are in its sampled fields */
+    /* While reading, rows[i] belongs to function i, `samples` says how often it was named, and all times are in the sampled fields. */
+    hp_profile *profile;
     hp_error *error;
     uint32_t row_capacity, edge_capacity;
     uint64_t rows_read, negative_times;

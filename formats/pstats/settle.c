@@ -9,9 +9,10 @@
 #include "formats/pstats/reading.h"
 
 static void settle_row(const hp_pstats_reading *r, hp_row *row) {
-    bool counted = row->calls != 0 || row->primitive_calls != 0;
+    bool counted = row->calls != 0;
+    row->samples = r->tachyon ? row->primitive_calls : 0;
+    row->primitive_calls = row->primitive_calls < row->calls ? row->primitive_calls : row->calls;
     if (r->tachyon) {
-        row->samples = row->primitive_calls;
         row->calls = row->primitive_calls = 0;
         return;
     }
@@ -29,7 +30,8 @@ static uint64_t share(const hp_row *row, uint64_t samples) {
 }
 
 static void settle_edge(const hp_pstats_reading *r, hp_edge *edge) {
-    bool counted = edge->calls != 0 || edge->primitive_calls != 0;
+    bool counted = edge->calls != 0;
+    edge->primitive_calls = edge->primitive_calls < edge->calls ? edge->primitive_calls : edge->calls;
     if (r->tachyon) {
         const hp_row *row = &r->profile->rows[edge->callee];
         if (edge->total_sampled == 0 && row->calls != 0)
@@ -76,16 +78,33 @@ static hp_status add_roots(hp_pstats_reading *r) {
     hp_profile *profile = r->profile;
     bool *called = calloc((size_t)profile->row_count + 1, sizeof *called);
     hp_status status = called != NULL ? HP_OK : hp_pstats_no_memory(r);
-    for (uint32_t i = 0; status == HP_OK && i < profile->edge_count; i++)
-        called[profile->edges[i].callee] = true;
+    for (uint32_t i = 0; status == HP_OK && i < profile->edge_count; i++) {
+        const hp_edge *edge = &profile->edges[i];
+        called[edge->callee] = true;
+        if (edge->caller != HP_NO_FUNCTION)
+            profile->rows[edge->caller].samples++;
+    }
     for (uint32_t i = 0; status == HP_OK && i < profile->row_count; i++) {
         const hp_row *row = &profile->rows[i];
         hp_pstats_numbers numbers = {row->calls, row->primitive_calls, row->self_sampled, row->total_sampled};
-        if (!called[i])
+        if (!called[i] && row->samples != 0)
             status = hp_pstats_add_edge(r, HP_NO_FUNCTION, row->function, &numbers);
     }
     free(called);
     return status;
+}
+
+/* Rows of functions that the file does not name (the profile has some of its own) are left out. */
+static void rows_settle(hp_pstats_reading *r) {
+    hp_profile *profile = r->profile;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < profile->row_count; i++) {
+        if (profile->rows[i].samples == 0)
+            continue;
+        profile->rows[used] = profile->rows[i];
+        settle_row(r, &profile->rows[used++]);
+    }
+    profile->row_count = used;
 }
 
 hp_status hp_pstats_settle(hp_pstats_reading *r) {
@@ -99,7 +118,6 @@ hp_status hp_pstats_settle(hp_pstats_reading *r) {
     edges_merge(profile);
     for (uint32_t i = 0; i < profile->edge_count; i++)
         settle_edge(r, &profile->edges[i]);
-    for (uint32_t i = 0; i < profile->row_count; i++)
-        settle_row(r, &profile->rows[i]);
+    rows_settle(r);
     return HP_OK;
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What the walk has to know of one CPython version: offsets, taken from its own headers by frame_3NN.c. Constant. */
+#ifndef HP_FRAME_DESCRIPTION_H
+#define HP_FRAME_DESCRIPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a thread's chain of frames ends. */
+typedef enum hp_chain_end {
+    HP_END_ENTRY_FRAME, /* 3.11: a frame whose `is_entry` is set */
+    HP_END_SHIM,        /* 3.12 on: the shim of the outermost entry from C */
+} hp_chain_end;
+
+typedef struct hp_description {
+    const char *unsupported;
+    /* _PyInterpreterFrame */
+    size_t frame_size; /* bytes up to and including the last field named here */
+    size_t frame_executable, frame_previous, frame_instruction, frame_owner, frame_is_entry;
+    uintptr_t executable_tag;
+    uint8_t owner_shim; /* owners from here on are shims */
+    uint8_t owner_last; /* owners above this are illegal */
+    uint8_t owner_thread;
+    hp_chain_end end;
+    /* PyCodeObject */
+    size_t code_instructions;
+    size_t instruction_lead; /* bytes that a frame's instruction may lie before the first one */
+    uintptr_t code_type;
+    size_t object_type, variable_size;
+    /* PyThreadState */
+    size_t state_next, state_interpreter, state_id, state_pthread, state_native_id;
+    size_t state_top; /* of the top frame, or of the C frame that points at it */
+    bool state_top_in_cframe;
+    size_t cframe_top;
+    size_t state_base; /* of the pointer to the base frame, or 0 */
+    size_t state_size; /* a C frame inside the state itself needs no further check */
+    size_t state_chunk;
+    size_t chunk_previous, chunk_size;
+    /* PyInterpreterState */
+    size_t interpreter_next, interpreter_id, interpreter_threads;
+    uintptr_t gil;          /* of the process, or 0: */
+    size_t interpreter_gil; /* of the pointer to it */
+    /* struct _gil_runtime_state */
+    size_t gil_last_holder, gil_locked, gil_switches;
+    /* _PyRuntime */
+    uintptr_t first_interpreter; /* address of the pointer */
+    uintptr_t finalizing;        /* address of the pointer */
+} hp_description;
+
+extern const hp_description hp_description_here;
+
+#endif

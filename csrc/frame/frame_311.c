@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The description of CPython 3.11. */
+#include "frame/describe.h"
+#include "frame/head_lock_semaphore.h"
+
+#if PY_VERSION_HEX >> 16 != 0x030B
+#error "this file is for CPython 3.11"
+#endif
+
+const hp_description hp_description_here = {
+    HP_DESCRIBE_COMMON,
+    .frame_executable = offsetof(struct _PyInterpreterFrame, f_code),
+    .owner_shim = FRAME_OWNED_BY_FRAME_OBJECT + 1,
+    .owner_last = FRAME_OWNED_BY_FRAME_OBJECT,
+    .frame_is_entry = offsetof(struct _PyInterpreterFrame, is_entry),
+    .end = HP_END_ENTRY_FRAME,
+    .frame_instruction = offsetof(struct _PyInterpreterFrame, prev_instr),
+    .instruction_lead = sizeof(_Py_CODEUNIT),
+    .state_top = offsetof(PyThreadState, cframe),
+    .state_top_in_cframe = true,
+    .cframe_top = offsetof(_PyCFrame, current_frame),
+    .gil = (uintptr_t)&_PyRuntime.ceval.gil,
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The description of CPython 3.13. */
+#include "frame/describe.h"
+#include "frame/head_lock_mutex.h"
+
+#if PY_VERSION_HEX >> 16 != 0x030D
+#error "this file is for CPython 3.13"
+#endif
+
+const hp_description hp_description_here = {
+    HP_DESCRIBE_COMMON,
+    .frame_executable = offsetof(struct _PyInterpreterFrame, f_executable),
+    .owner_shim = FRAME_OWNED_BY_CSTACK,
+    .owner_last = FRAME_OWNED_BY_CSTACK,
+    .end = HP_END_SHIM,
+    .frame_instruction = offsetof(struct _PyInterpreterFrame, instr_ptr),
+    .state_top = offsetof(PyThreadState, current_frame),
+    .interpreter_gil = offsetof(PyInterpreterState, ceval.gil),
+};

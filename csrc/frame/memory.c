@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Why a plain read of a data-stack chunk cannot fault: every chunk comes from the arena allocator, which we wrap. A chunk is forgotten
+ * (under the gate, so after any walk in progress) before it is unmapped. Everything else is copied by the kernel.
+ *
+ * A signal handler for SIGSEGV would be shorter; it broke programs that have their own (faulthandler, torch, CUDA). A pipe or memfd as
+ * the kernel's detour would be faster than process_vm_readv, but a program that closes descriptors it does not know (every daemon) may
+ * get the number back for a file of its own, into which we would then write. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "frame/description.h"
+#include "frame/frame.h"
+#include "frame/load.h"
+#include "frame/ranges.h"
+
+/* Process-wide like the allocator itself. Written once with the GIL held, before the wrapper is installed. */
+static PyObjectArenaAllocator base;
+static bool installed;
+
+static void *arena_alloc(void *context, size_t size) {
+    (void)context;
+    void *arena = base.alloc(base.ctx, size);
+    if (arena != NULL)
+        hp_range_add((uintptr_t)arena, size);
+    return arena;
+}
+
+static void arena_free(void *context, void *arena, size_t size) {
+    (void)context;
+    hp_range_remove((uintptr_t)arena);
+    base.free(base.ctx, arena, size);
+}
+
+bool hp_memory_watched(void) {
+    PyObjectArenaAllocator now;
+    PyObject_GetArenaAllocator(&now); /* copies three words; needs no GIL */
+    return now.alloc == arena_alloc && now.free == arena_free;
+}
+
+bool hp_memory_copy(void *to, uintptr_t from, size_t size) {
+    struct iovec local = {.iov_base = to, .iov_len = size};
+    struct iovec remote = {.iov_base = (void *)from, .iov_len = size}; // NOLINT(performance-no-int-to-ptr)
+    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+/* Head lock and gate held: a chunk that is in a list now cannot be unmapped before we let go, so registering it is sound even while its
+ * thread runs under a GIL of its own. Returns how many did not fit. */
+static size_t register_chunks(const hp_state *state) {
+    const hp_description *d = &hp_description_here;
+    size_t missing = 0;
+    uintptr_t chunk = hp_load_word(state->address + d->state_chunk);
+    while (chunk != 0) {
+        uintptr_t words[3]; /* previous, size, top */
+        if (!hp_memory_copy(words, chunk, sizeof words))
+            break;
+        missing += !hp_range_add_locked(chunk, words[d->chunk_size / sizeof(uintptr_t)]);
+        chunk = words[d->chunk_previous / sizeof(uintptr_t)];
+    }
+    return missing;
+}
+
+static bool head_lock_patiently(void) {
+    for (int tries = 0; tries < 1000; tries++) {
+        if (hp_states_try_lock())
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+static size_t register_known_chunks(hp_state *states, uint32_t capacity) {
+    size_t missing = 0;
+    if (!head_lock_patiently())
+        return 0; /* what stays unknown is read through the kernel */
+    uint32_t count = hp_states_list(states, capacity);
+    hp_memory_lock();
+    for (uint32_t i = 0; i < count && i < capacity; i++)
+        missing += register_chunks(&states[i]);
+    hp_memory_unlock();
+    hp_states_unlock();
+    return count > capacity ? missing + count - capacity : missing;
+}
+
+hp_status hp_memory_watch(hp_error *error) {
+    enum { STATES = 1024 };
+    if (installed)
+        return HP_OK;
+    hp_state *states = malloc(STATES * sizeof *states);
+    if (states == NULL || !hp_range_reserve(256)) {
+        free(states);
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for the sampler's list of stack chunks");
+    }
+    /* A fork in the middle of an insertion would leave the child a half-moved list. */
+    pthread_atfork(hp_memory_lock, hp_memory_unlock, hp_memory_after_fork);
+    PyObject_GetArenaAllocator(&base);
+    PyObjectArenaAllocator ours = {NULL, arena_alloc, arena_free};
+    PyObject_SetArenaAllocator(&ours);
+    installed = true;
+    size_t missing = register_known_chunks(states, STATES);
+    if (missing > 0 && hp_range_reserve(missing))
+        register_known_chunks(states, STATES);
+    free(states);
+    return HP_OK;
+}

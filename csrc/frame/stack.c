@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Following a chain of frames that another thread owns. */
+#include <string.h>
+
+#include "frame/description.h"
+#include "frame/frame.h"
+#include "frame/load.h"
+#include "frame/ranges.h"
+
+enum { FRAME_BYTES = 256 };
+
+/* One walk. `range` is the known range last hit: neighbours on a stack lie in one chunk. */
+typedef struct walk {
+    const hp_description *d;
+    const hp_bounds *bounds;
+    bool trust;
+    hp_range range;
+    uintptr_t copy[FRAME_BYTES / sizeof(uintptr_t)];
+} walk;
+
+typedef struct raw_frame {
+    uintptr_t executable, previous, instruction;
+    uint8_t owner, is_entry;
+} raw_frame;
+
+/* Where `size` bytes at `address` can be read without a fault: in place, or in the walk's copy; 0 if nowhere. */
+static uintptr_t readable(walk *w, uintptr_t address, size_t size) {
+    if (address >= w->range.low && address < w->range.high && w->range.high - address >= size)
+        return address;
+    if ((address & (sizeof(uintptr_t) - 1)) != 0)
+        return 0;
+    if (address >= w->bounds->low && address < w->bounds->high && w->bounds->high - address >= size)
+        return address;
+    if (w->trust && hp_range_find(address, size, &w->range))
+        return address;
+    return hp_memory_copy(w->copy, address, size) ? (uintptr_t)w->copy : 0;
+}
+
+static bool frame_load(walk *w, uintptr_t frame, raw_frame *raw) {
+    const hp_description *d = w->d;
+    uintptr_t at = readable(w, frame, d->frame_size);
+    if (at == 0 || (at & (sizeof(uintptr_t) - 1)) != 0)
+        return false;
+    raw->executable = hp_load_word(at + d->frame_executable) & ~d->executable_tag;
+    raw->previous = hp_load_word(at + d->frame_previous);
+    raw->instruction = hp_load_word(at + d->frame_instruction);
+    raw->owner = hp_load_byte(at + d->frame_owner);
+    raw->is_entry = hp_load_byte(at + d->frame_is_entry);
+    return raw->owner <= d->owner_last;
+}
+
+static bool chain_top(walk *w, const hp_state *state, uintptr_t *top) {
+    const hp_description *d = w->d;
+    uintptr_t address = hp_load_word(state->address + d->state_top);
+    if (d->state_top_in_cframe) {
+        uintptr_t at = address + d->cframe_top;
+        if (at - state->address >= d->state_size && (at = readable(w, at, sizeof(uintptr_t))) == 0)
+            return false;
+        address = hp_load_word(at);
+    }
+    *top = address;
+    return true;
+}
+
+/* The stack is deeper than we keep: the inner half makes room, the part that hangs at the base matters more. */
+static void drop_inner_half(hp_stack *stack) {
+    uint32_t half = stack->capacity / 2;
+    memmove(stack->frames, stack->frames + half, (stack->count - half) * sizeof *stack->frames);
+    stack->count -= half;
+    stack->cut = true;
+}
+
+/* False if no function can stand like this. */
+static bool frame_keep(const walk *w, hp_stack *stack, uintptr_t frame, const raw_frame *raw) {
+    if (raw->owner >= w->d->owner_shim)
+        return true;
+    uintptr_t first = raw->executable + w->d->code_instructions;
+    if (raw->executable == 0 || (raw->executable & (sizeof(uintptr_t) - 1)) != 0 || raw->instruction < first - w->d->instruction_lead)
+        return false;
+    if (stack->count == stack->capacity)
+        drop_inner_half(stack);
+    stack->frames[stack->count++] = (hp_frame){frame, raw->executable, raw->instruction};
+    return true;
+}
+
+static bool chain_ends_well(const hp_description *d, const raw_frame *last) {
+    return d->end == HP_END_ENTRY_FRAME ? last->is_entry != 0 : last->owner >= d->owner_shim;
+}
+
+static bool chain_follow(walk *w, hp_stack *stack, const hp_state *state) {
+    uintptr_t base = w->d->state_base == 0 ? 0 : hp_load_word(state->address + w->d->state_base);
+    uintptr_t frame, mark = 0;
+    raw_frame raw;
+    if (!chain_top(w, state, &frame))
+        return false;
+    if (frame == 0)
+        return true; /* the thread runs no Python code */
+    for (uint64_t steps = 1; frame != base; steps++) {
+        if (!frame_load(w, frame, &raw) || !frame_keep(w, stack, frame, &raw))
+            return false;
+        if (raw.previous == 0)
+            return chain_ends_well(w->d, &raw);
+        /* Brent: a loop in a chain that changes beneath us meets the frame marked at the last power of two. */
+        if (raw.previous == mark)
+            return false;
+        if ((steps & (steps - 1)) == 0)
+            mark = frame;
+        frame = raw.previous;
+    }
+    return true;
+}
+
+bool hp_stack_read(hp_stack *stack, const hp_state *state, const hp_bounds *bounds, bool trust_ranges) {
+    walk w = {.d = &hp_description_here, .bounds = bounds, .trust = trust_ranges};
+    stack->count = 0;
+    stack->cut = false;
+    stack->whole = chain_follow(&w, stack, state);
+    return stack->whole;
+}
+
+bool hp_stack_equal(const hp_stack *a, const hp_stack *b, bool top_may_move) {
+    if (a->count != b->count || a->cut != b->cut || a->count == 0)
+        return a->count == b->count && a->cut == b->cut;
+    if (top_may_move)
+        return a->frames[0].frame == b->frames[0].frame && a->frames[0].code == b->frames[0].code &&
+               memcmp(a->frames + 1, b->frames + 1, (a->count - 1) * sizeof *a->frames) == 0;
+    return memcmp(a->frames, b->frames, a->count * sizeof *a->frames) == 0;
+}
+
+uint32_t hp_frame_unit_index(const hp_frame *frame) {
+    uintptr_t first = frame->code + hp_description_here.code_instructions;
+    return frame->instruction < first ? 0 : (uint32_t)((frame->instruction - first) / 2);
+}
+
+uint32_t hp_code_units_at(uintptr_t code) {
+    const hp_description *d = &hp_description_here;
+    uintptr_t words[4];
+    if (d->variable_size >= sizeof words || !hp_memory_copy(words, code, sizeof words))
+        return 0;
+    if (words[d->object_type / sizeof(uintptr_t)] != d->code_type)
+        return 0;
+    uintptr_t units = words[d->variable_size / sizeof(uintptr_t)];
+    return units > 0 && units < UINT32_MAX ? (uint32_t)units : 0;
+}

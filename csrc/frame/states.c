@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The lists of interpreters and threads, and who holds a GIL. Everything read here lives in objects that the head lock keeps. */
+#include "frame/frame.h"
+
+#include "frame/description.h"
+#include "frame/load.h"
+
+const char *hp_frame_unsupported(void) {
+    return hp_description_here.unsupported;
+}
+
+bool hp_runtime_finalizing(void) {
+    return hp_load_word(hp_description_here.finalizing) != 0;
+}
+
+static void state_fill(hp_state *out, uintptr_t state, uintptr_t gil, uint64_t interpreter_id) {
+    const hp_description *d = &hp_description_here;
+    out->address = state;
+    out->gil = gil;
+    out->interpreter_id = interpreter_id;
+    out->id = hp_load_word(state + d->state_id);
+    out->pthread = hp_load_word(state + d->state_pthread);
+    out->native_id = hp_load_word(state + d->state_native_id);
+}
+
+uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
+    const hp_description *d = &hp_description_here;
+    uint32_t count = 0;
+    uintptr_t interpreter = hp_load_word(d->first_interpreter);
+    for (; interpreter != 0; interpreter = hp_load_word(interpreter + d->interpreter_next)) {
+        uintptr_t gil = d->gil != 0 ? d->gil : hp_load_word(interpreter + d->interpreter_gil);
+        uint64_t id = hp_load_word(interpreter + d->interpreter_id);
+        uintptr_t state = gil == 0 ? 0 : hp_load_word(interpreter + d->interpreter_threads);
+        for (; state != 0; state = hp_load_word(state + d->state_next)) {
+            if (count < capacity)
+                state_fill(&states[count], state, gil, id);
+            count++;
+        }
+    }
+    return count;
+}
+
+hp_gil hp_gil_read(uintptr_t gil) {
+    const hp_description *d = &hp_description_here;
+    hp_gil now;
+    /* The fences order these loads against the stack's on both sides; CPython writes holder and number before the thread runs. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    now.last_holder = hp_load_word(gil + d->gil_last_holder);
+    now.switches = hp_load_word(gil + d->gil_switches);
+    now.locked = hp_load_int(gil + d->gil_locked) > 0;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return now;
+}

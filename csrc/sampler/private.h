@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the sampler share. Nobody else includes this.
+ *
+ * Everything in hp_sampler is owned by the sampler thread while it is inside a tick, which it marks by holding `mutex`; others take the
+ * mutex. Fields that say otherwise are exceptions. */
+#ifndef HP_SAMPLER_PRIVATE_H
+#define HP_SAMPLER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "frame/frame.h"
+#include "sampler/follow.h"
+#include "sampler/intervals.h"
+#include "sampler/lines.h"
+#include "sampler/sampler.h"
+
+enum {
+    HP_STACK_LIMIT = 1 << 17, /* frames kept of one stack; what is deeper loses its inner part */
+    HP_WATCHED_LIMIT = 1 << 16,
+};
+
+typedef enum hp_progress {
+    HP_TO_READ = 0,
+    HP_READ_SAME,  /* verified, equal to the last one: its leaf still stands */
+    HP_READ_FRESH, /* verified, in `last` */
+    HP_READ_PART,  /* given up: `last` holds the outer part that was stable */
+    HP_TOO_DEEP,   /* no room in `last`: grow it outside the locks, then again */
+    HP_RECORDED,
+} hp_progress;
+
+/* One Python thread. */
+typedef struct hp_watched {
+    hp_thread *thread;
+    uint64_t interpreter_id, id;
+    uint64_t pthread, native_id;
+    hp_bounds bounds; /* of its C stack, for this `pthread` */
+
+    /* Time not yet given to a stack. Signed: a clock read a moment before the traced clock may run into debt, which the next tick pays. */
+    int64_t t_prev, cpu_prev;
+    uint64_t traced_prev;
+    int64_t pending_ns;
+    uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
+    bool running;         /* held the GIL when it was read */
+
+    /* The last verified stack. `last_switches`: of its GIL when it was read. */
+    hp_stack last;
+    uint64_t last_epoch, last_switches;
+    bool last_valid;
+    bool same_codes; /* only instructions differ from the stack before: the same leaf */
+    uint32_t leaf;   /* its node; HP_NO_NODE: none yet */
+    uint32_t leaf_unit;
+
+    /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
+    uint64_t repeats, repeat_ns;
+
+    hp_sampled_thread totals;
+
+    /* Within one tick */
+    uint64_t tick; /* the last one in which it existed */
+    hp_progress progress;
+    uint32_t attempts;
+} hp_watched;
+
+/* Per (thread, slot): see hp_estimate. A stamp is the sequence number of the last sample that counted. */
+typedef struct hp_tally {
+    uint32_t thread, slot;
+    uint64_t self_samples, self_runs, self_stamp;
+    uint64_t total_samples, total_runs, total_stamp;
+} hp_tally;
+
+struct hp_sampler {
+    hp_sampler_options options;
+    hp_code_table *code;
+    hp_threads *threads;
+    pthread_mutex_t mutex;
+
+    pthread_t native;
+    bool started;            /* guarded by: GIL. There is a thread to join */
+    _Atomic uint32_t wanted; /* 1: run, 0: end. The sleep is a futex wait on it; release/acquire: nothing else hangs on it */
+    _Atomic bool alive;      /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
+    _Atomic double rate_hz;  /* relaxed: a number on its own */
+
+    hp_intervals intervals;
+    hp_follow follow;
+    hp_timebase begin;
+    double ns_per_tick;
+
+    hp_sampler_counts counts;
+    uint64_t earlier_cpu_ns; /* of sampler threads that ended */
+    uint32_t unresolved_slot;
+    bool trust_ranges; /* this tick */
+    uint64_t tick;
+    uint32_t idle_ticks; /* in a row without anybody holding a GIL */
+    hp_bounds main_bounds;
+    _Atomic uint64_t native_id; /* of our thread; 0: none. Relaxed: a number on its own */
+
+    hp_state *states;
+    hp_watched **present; /* parallel to states: who each of them is; NULL: nobody we could add */
+    uint32_t state_count, state_capacity;
+    hp_watched **watched; /* in order of appearance */
+    uint32_t watched_count, watched_capacity;
+    uint32_t *watched_index; /* open addressing over (interpreter, id); power of two */
+    uint32_t watched_mask;
+    bool watched_full; /* memory or the limit was reached: who is new is not sampled */
+
+    hp_stack scratch[2];
+    uintptr_t *addresses; /* as many as scratch's capacity */
+    uint32_t *slots;
+    uint32_t path_capacity;
+
+    hp_tree tree;
+    hp_line_table lines;
+    hp_tally *tallies;
+    uint32_t tally_count, tally_capacity;
+    uint32_t *tally_of_node; /* parallel to tree.nodes; HP_NO_NODE where not known */
+    uint32_t tally_of_node_capacity;
+    uint32_t *tally_index;
+    uint32_t tally_mask;
+    uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until checked, UINT32_MAX: not a code object of ours */
+    uint32_t units_capacity;
+};
+
+/* --- watched.c --- */
+hp_watched *hp_watched_find(hp_sampler *sampler, uint64_t interpreter_id, uint64_t id);
+/* Allocates: no lock but the mutex may be held. NULL when memory is short or there are too many. */
+hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now);
+/* Head lock held: the thread exists. Finds its C stack. */
+void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
+bool hp_watched_grow(hp_watched *watched, uint32_t depth);
+void hp_watched_forget_stack(hp_watched *watched);
+void hp_watched_drop_all(hp_sampler *sampler);
+/* The mapped part of the main thread's C stack. */
+hp_bounds hp_main_stack_bounds(void);
+
+/* --- tick.c --- */
+void hp_sampler_tick(hp_sampler *sampler, int64_t now);
+/* Adds the threads that exist now, without sampling them. */
+void hp_sampler_meet(hp_sampler *sampler, int64_t now);
+
+/* --- read_thread.c: head lock held --- */
+typedef enum hp_read {
+    HP_READ_DONE,  /* `progress` says how */
+    HP_READ_MOVE,  /* go to *cpu, then again */
+    HP_READ_RETRY, /* the world moved */
+} hp_read;
+hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state *state, int *cpu);
+/* No more attempts: what is stable of the stack. */
+void hp_thread_read_part(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
+
+/* --- record.c: no lock but the mutex held --- */
+/* Slots for the stack just read. False: a code object died meanwhile, read it again. */
+bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched);
+/* Gives the thread's time to its stack. */
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks);
+/* Adds what `repeats` holds back. */
+void hp_record_flush(hp_sampler *sampler, hp_watched *watched);
+
+/* --- tally.c --- */
+void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf, uint64_t count);
+void hp_tally_clear(hp_sampler *sampler);
+
+/* --- cpu_clock.c --- */
+/* CPU time of another thread, ns; -1 where it is gone. A system call. */
+int64_t hp_other_thread_cpu_ns(uint64_t native_id);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* From a verified stack to the tree.
+ *
+ * A thread's time since its last sample, less what it spent beneath targets, waits in `pending_ns` until a sample outside targets takes it.
+ * So the tree's time and the exact time never overlap, and together they are the thread's time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sampler/private.h"
+
+static bool reserve_units(hp_sampler *s, uint32_t slot) {
+    if (slot < s->units_capacity)
+        return true;
+    uint32_t capacity = slot + slot / 2 + 1024;
+    uint32_t *units = realloc(s->units_of_slot, capacity * sizeof *units);
+    if (units == NULL)
+        return false;
+    memset(units + s->units_capacity, 0, (capacity - s->units_capacity) * sizeof *units);
+    s->units_of_slot = units;
+    s->units_capacity = capacity;
+    return true;
+}
+
+/* Is there a code object, long enough for the instruction? Looked at once for each slot, while the epoch proves that nothing died. */
+static bool frame_possible(hp_sampler *s, const hp_frame *frame, uint32_t slot) {
+    if (slot == 0 || !reserve_units(s, slot))
+        return true; /* `<overflow>`, or no memory to remember the answer */
+    if (s->units_of_slot[slot] == 0)
+        s->units_of_slot[slot] = hp_code_units_at(frame->code);
+    if (s->units_of_slot[slot] == 0) {
+        (void)hp_code_table_died(s->code, frame->code); /* nobody may describe what is no code object */
+        return false;
+    }
+    return hp_frame_unit_index(frame) < s->units_of_slot[slot];
+}
+
+static bool stack_possible(hp_sampler *s, const hp_watched *w) {
+    for (uint32_t i = 0; i < w->last.count; i++)
+        if (!frame_possible(s, &w->last.frames[i], s->slots[i]))
+            return false;
+    return hp_code_table_epoch(s->code) == w->last_epoch;
+}
+
+static bool slots_of_stack(hp_sampler *s, const hp_watched *w) {
+    for (uint32_t i = 0; i < w->last.count; i++)
+        s->addresses[i] = w->last.frames[i].code;
+    hp_status status = hp_code_table_slots(s->code, w->last_epoch, s->addresses, w->last.count, s->slots);
+    return status == HP_OK || status == HP_FULL;
+}
+
+static uint32_t leaf_of_path(hp_sampler *s, hp_watched *w) {
+    uint32_t node = hp_tree_child(&s->tree, 0, w->thread->index);
+    w->totals.root = node;
+    for (uint32_t i = w->last.count; i-- > 0;)
+        node = hp_tree_child(&s->tree, node, s->slots[i]);
+    return w->progress == HP_READ_PART ? hp_tree_child(&s->tree, node, s->unresolved_slot) : node;
+}
+
+static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
+    uint32_t unit = w->progress == HP_READ_FRESH && w->last.count > 0 ? hp_frame_unit_index(&w->last.frames[0]) : 0;
+    if (leaf == w->leaf && unit == w->leaf_unit)
+        return;
+    hp_record_flush(s, w);
+    w->leaf = leaf;
+    w->leaf_unit = unit;
+}
+
+bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched) {
+    if (watched->progress == HP_READ_SAME)
+        return true;
+    if (watched->progress == HP_READ_FRESH && watched->same_codes && watched->leaf != HP_NO_NODE) {
+        leaf_set(sampler, watched, watched->leaf);
+        return true;
+    }
+    if (!slots_of_stack(sampler, watched) || !stack_possible(sampler, watched)) {
+        watched->last_valid = false;
+        return false;
+    }
+    leaf_set(sampler, watched, leaf_of_path(sampler, watched));
+    return true;
+}
+
+void hp_record_flush(hp_sampler *sampler, hp_watched *watched) {
+    uint64_t count = watched->repeats, ns = watched->repeat_ns;
+    if (count == 0)
+        return;
+    hp_node *node = &sampler->tree.nodes[watched->leaf];
+    node->samples += count;
+    node->sampled += ns;
+    if (watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot)
+        hp_line_table_add(&sampler->lines, watched->leaf, watched->leaf_unit, count, ns);
+    hp_tally_path(sampler, watched, watched->leaf, count);
+    watched->repeats = watched->repeat_ns = 0;
+}
+
+/* Wall: the time since the last tick. Returns whether this sample may go to the tree. */
+static bool earn_wall(hp_watched *w, int64_t now, uint64_t ticks, double ns_per_tick) {
+    bool inside = (w->traced_word & 1u) != 0;
+    uint64_t traced = inside ? (w->traced_word & ~(uint64_t)1) + ticks : w->traced_word;
+    int64_t traced_ns = (int64_t)((double)(int64_t)(traced - w->traced_prev) * ns_per_tick);
+    w->traced_prev = traced;
+    w->pending_ns += now - w->t_prev - traced_ns;
+    w->totals.measured_ns += (uint64_t)(now - w->t_prev);
+    w->totals.traced_samples += inside;
+    return !inside;
+}
+
+/* CPU: what the thread's clock advanced. It goes to the stack only if the thread is on a CPU now: the holder of the GIL whose clock
+ * advanced since the last tick, or another thread whose clock advances while we look twice. There is no exact CPU time, so extents of
+ * targets are sampled like everything else. */
+static bool earn_cpu(hp_watched *w) {
+    int64_t cpu = hp_other_thread_cpu_ns(w->native_id);
+    int64_t earned = cpu < 0 || w->cpu_prev < 0 ? 0 : cpu - w->cpu_prev;
+    w->cpu_prev = cpu;
+    w->pending_ns += earned;
+    w->totals.measured_ns += (uint64_t)earned;
+    return earned > 0 && (w->running || hp_other_thread_cpu_ns(w->native_id) > cpu);
+}
+
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks) {
+    bool cpu = sampler->options.clock == HP_CLOCK_CPU;
+    bool give = cpu ? earn_cpu(watched) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
+    watched->t_prev = now;
+    atomic_store_explicit(&watched->thread->last_seen_ns, now, memory_order_relaxed); /* a number on its own */
+    sampler->counts.kept += give || !cpu;
+    sampler->counts.unresolved += (give || !cpu) && watched->progress == HP_READ_PART;
+    if (!give)
+        return;
+    uint64_t weight = watched->pending_ns > 0 ? (uint64_t)watched->pending_ns : 0;
+    watched->pending_ns -= (int64_t)weight;
+    watched->repeats++;
+    watched->repeat_ns += weight;
+    watched->totals.samples++;
+    watched->totals.sampled_ns += weight;
+    if (watched->progress == HP_READ_PART)
+        watched->totals.unresolved_ns += weight;
+}

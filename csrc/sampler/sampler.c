@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* The sampler's life: new, start, the loop, stop, fork. */
+#include "sampler/private.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { NODE_LIMIT = 1000000, FIRST_DEPTH = 512, FIRST_STATES = 64, THREAD_STACK = 256 * 1024 };
+
+/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Written with the GIL held.
+ */
+static hp_sampler *_Atomic forked;
+static bool fork_watched; /* guarded by: GIL */
+
+/* --- sleeping --- */
+
+/* Until `deadline` (CLOCK_MONOTONIC) or until `wanted` is not 1 any more. One system call; a condition variable would take three. */
+static void sleep_until(hp_sampler *s, int64_t deadline) {
+    struct timespec t = {deadline / 1000000000, deadline % 1000000000};
+    syscall(SYS_futex, &s->wanted, FUTEX_WAIT_BITSET_PRIVATE, 1, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+static bool wanted(hp_sampler *s) {
+    return atomic_load_explicit(&s->wanted, memory_order_acquire) == 1;
+}
+
+static void ask_to_end(hp_sampler *s) {
+    atomic_store_explicit(&s->wanted, 0, memory_order_release);
+    syscall(SYS_futex, &s->wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* --- the loop --- */
+
+/* How much slower than asked for we go, because ticks take too long: a power of two. Owner: the loop. */
+typedef struct pace {
+    double slower;
+    int64_t window_begin, busy;
+    uint32_t ticks;
+} pace;
+
+enum { PACE_TICKS = 128 };
+
+static void pace_adapt(pace *p, int64_t now, int64_t took) {
+    p->busy += took;
+    if (++p->ticks < PACE_TICKS)
+        return;
+    double share = (double)p->busy / (double)(now - p->window_begin + 1);
+    if (share > 0.5)
+        p->slower *= 2;
+    else if (share < 0.15 && p->slower > 1)
+        p->slower /= 2;
+    *p = (pace){.slower = p->slower, .window_begin = now};
+}
+
+static int64_t next_interval(hp_sampler *s, const pace *p) {
+    double rate = atomic_load_explicit(&s->rate_hz, memory_order_relaxed);
+    return hp_intervals_next(&s->intervals, rate / p->slower);
+}
+
+/* Moments that are past by more than a mean interval are missed, not made up for in a burst. */
+static int64_t skip_missed(hp_sampler *s, const pace *p, int64_t due, int64_t now) {
+    int64_t mean = (int64_t)(1e9 * p->slower / atomic_load_explicit(&s->rate_hz, memory_order_relaxed));
+    while (due + mean < now) {
+        due += next_interval(s, p);
+        s->counts.missed++;
+    }
+    return due;
+}
+
+static void one_tick(hp_sampler *s, pace *p, int64_t *due) {
+    pthread_mutex_lock(&s->mutex);
+    int64_t begin = hp_now_ns();
+    *due = skip_missed(s, p, *due, begin);
+    s->counts.missed += (uint64_t)(p->slower - 1);
+    hp_sampler_tick(s, begin);
+    pthread_mutex_unlock(&s->mutex);
+    int64_t end = hp_now_ns();
+    pace_adapt(p, end, end - begin);
+}
+
+static void *loop(void *argument) {
+    hp_sampler *s = argument;
+    pace p = {.slower = 1, .window_begin = hp_now_ns()};
+    prctl(PR_SET_NAME, "hybridprof");
+    prctl(PR_SET_TIMERSLACK, 1ul); /* else the kernel groups our moments with the program's own timers */
+    atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
+    hp_follow_init(&s->follow, s->options.method != HP_METHOD_REMOTE);
+    int64_t due = hp_now_ns() + next_interval(s, &p);
+    while (wanted(s)) {
+        sleep_until(s, due);
+        if (!wanted(s))
+            break;
+        if (hp_runtime_finalizing())
+            break; /* nobody stopped us in time: what is left of the runtime must not be touched */
+        if (hp_now_ns() < due)
+            continue; /* woken early */
+        one_tick(s, &p, &due);
+        due += next_interval(s, &p);
+    }
+    s->earlier_cpu_ns += (uint64_t)hp_thread_cpu_ns();
+    atomic_store_explicit(&s->native_id, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->alive, false, memory_order_relaxed);
+    return NULL;
+}
+
+/* --- life --- */
+
+static hp_status check_rate(double rate_hz, hp_error *error) {
+    if (rate_hz > 0 && rate_hz <= 1e6)
+        return HP_OK;
+    return hp_fail(error, HP_BAD_VALUE, 0, "the sampling rate is %g Hz; it must be above 0 and at most 1000000", rate_hz);
+}
+
+static hp_status check_options(const hp_sampler_options *options, hp_error *error) {
+    const char *unsupported = hp_frame_unsupported();
+    if (unsupported != NULL)
+        return hp_fail(error, HP_UNSUPPORTED, 0, "%s", unsupported);
+    if (options->clock != HP_CLOCK_WALL && options->clock != HP_CLOCK_CPU)
+        return hp_fail(error, HP_BAD_VALUE, 0, "clock %d is unknown; it must be wall (0) or cpu (1)", (int)options->clock);
+    if (options->method < HP_METHOD_AUTO || options->method > HP_METHOD_REMOTE)
+        return hp_fail(error, HP_BAD_VALUE, 0, "sampling method %d is unknown; it must be auto (0), same-cpu (1) or remote (2)",
+                       (int)options->method);
+    return check_rate(options->rate_hz, error);
+}
+
+/* Everything that a tick needs before it may allocate. */
+static bool reserve_first(hp_sampler *s) {
+    for (int i = 0; i < 2; i++) {
+        s->scratch[i].frames = malloc(FIRST_DEPTH * sizeof(hp_frame));
+        s->scratch[i].capacity = FIRST_DEPTH;
+    }
+    s->addresses = malloc(FIRST_DEPTH * sizeof *s->addresses);
+    s->slots = malloc(FIRST_DEPTH * sizeof *s->slots);
+    s->path_capacity = FIRST_DEPTH;
+    s->states = malloc(FIRST_STATES * sizeof *s->states);
+    s->present = malloc(FIRST_STATES * sizeof *s->present);
+    s->state_capacity = FIRST_STATES;
+    return s->scratch[0].frames && s->scratch[1].frames && s->addresses && s->slots && s->states && s->present;
+}
+
+/* Drops what was gathered. */
+static void data_fini(hp_sampler *s) {
+    hp_watched_drop_all(s);
+    hp_tree_fini(&s->tree);
+    hp_line_table_fini(&s->lines);
+    hp_tally_clear(s);
+    free(s->units_of_slot);
+    s->units_of_slot = NULL;
+    s->units_capacity = 0;
+    s->counts = (hp_sampler_counts){0};
+    s->earlier_cpu_ns = 0;
+}
+
+static hp_status data_init(hp_sampler *s) {
+    s->begin = hp_timebase_now();
+    return hp_tree_init(&s->tree, s->options.node_limit == 0 ? NODE_LIMIT : s->options.node_limit, 0);
+}
+
+static void fork_prepare(void) {
+    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
+    if (s != NULL)
+        pthread_mutex_lock(&s->mutex); /* between two ticks it holds no lock of the runtime, of memory or of the code table */
+}
+static void fork_parent(void) {
+    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
+    if (s != NULL)
+        pthread_mutex_unlock(&s->mutex);
+}
+static void fork_child(void) {
+    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
+    if (s != NULL)
+        hp_sampler_after_fork_child(s);
+}
+
+static hp_status watch_process(hp_code_table *code, hp_error *error) {
+    hp_status status = hp_memory_watch(error);
+    if (status == HP_OK)
+        status = hp_code_life_watch(code, error);
+    /* After the two: handlers run in reverse order before a fork, and our mutex is the outermost lock. */
+    if (status == HP_OK && !fork_watched) {
+        if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0)
+            return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to watch for forks");
+        fork_watched = true;
+    }
+    return status;
+}
+
+hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp_code_table *code, hp_threads *threads, hp_error *error) {
+    hp_sampler *s = NULL;
+    hp_status status = check_options(options, error);
+    if (status != HP_OK)
+        goto done;
+    s = calloc(1, sizeof *s);
+    if (s == NULL || !reserve_first(s)) {
+        status = hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for a sampler");
+        goto done;
+    }
+    s->options = *options;
+    s->code = code;
+    s->threads = threads;
+    s->follow.pinned = -1;
+    s->follow.reason = "";
+    pthread_mutex_init(&s->mutex, NULL);
+    hp_clock_init();
+    hp_intervals_init(&s->intervals, options->seed);
+    atomic_store_explicit(&s->rate_hz, options->rate_hz, memory_order_relaxed);
+    s->unresolved_slot = hp_code_table_named(code, HP_CODE_SYNTHETIC, "<unresolved>");
+    status = data_init(s);
+    if (status == HP_OK)
+        status = watch_process(code, error);
+done:
+    if (status == HP_OK)
+        *out = s;
+    else
+        hp_sampler_free(s);
+    return status;
+}
+
+void hp_sampler_free(hp_sampler *sampler) {
+    if (sampler == NULL)
+        return;
+    hp_sampler *expected = sampler;
+    atomic_compare_exchange_strong_explicit(&forked, &expected, NULL, memory_order_acq_rel, memory_order_relaxed);
+    data_fini(sampler);
+    free(sampler->scratch[0].frames);
+    free(sampler->scratch[1].frames);
+    free(sampler->addresses);
+    free(sampler->slots);
+    free(sampler->states);
+    free(sampler->present);
+    pthread_mutex_destroy(&sampler->mutex);
+    free(sampler);
+}
+
+/* Threads that live now are measured from now on; time in which the sampler did not run belongs to nobody. */
+static void meet_threads(hp_sampler *s) {
+    int64_t now = hp_now_ns();
+    bool inside;
+    s->main_bounds = hp_main_stack_bounds();
+    for (uint32_t i = 0; i < s->watched_count; i++) {
+        hp_watched *w = s->watched[i];
+        w->t_prev = now;
+        w->cpu_prev = hp_other_thread_cpu_ns(w->native_id);
+        w->traced_prev = hp_thread_traced_ticks(w->thread, hp_ticks(), &inside);
+        w->last_valid = false;
+        w->pthread = 0; /* its C stack is looked up again */
+    }
+    hp_sampler_meet(s, now);
+}
+
+static int create_thread(hp_sampler *s) {
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: signals are the program's */
+    int failed = pthread_create(&s->native, &attributes, loop, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
+hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
+    if (sampler->started && atomic_load_explicit(&sampler->alive, memory_order_relaxed))
+        return HP_OK;
+    hp_sampler_stop(sampler);
+    meet_threads(sampler);
+    atomic_store_explicit(&sampler->wanted, 1, memory_order_release);
+    atomic_store_explicit(&sampler->alive, true, memory_order_relaxed);
+    atomic_store_explicit(&forked, sampler, memory_order_release);
+    int failed = create_thread(sampler);
+    sampler->started = failed == 0;
+    atomic_store_explicit(&sampler->alive, failed == 0, memory_order_relaxed);
+    return failed == 0 ? HP_OK : hp_fail(error, HP_IO, failed, "the sampler's thread cannot be started: %s", strerror(failed));
+}
+
+hp_status hp_sampler_stop(hp_sampler *sampler) {
+    if (!sampler->started)
+        return HP_OK;
+    ask_to_end(sampler);
+    pthread_join(sampler->native, NULL); /* at most one tick: it never waits for the GIL, which we hold */
+    sampler->started = false;
+    return HP_OK;
+}
+
+bool hp_sampler_running(const hp_sampler *sampler) {
+    return sampler->started && atomic_load_explicit(&sampler->alive, memory_order_relaxed);
+}
+
+hp_status hp_sampler_set_rate(hp_sampler *sampler, double rate_hz, hp_error *error) {
+    hp_status status = check_rate(rate_hz, error);
+    if (status == HP_OK)
+        atomic_store_explicit(&sampler->rate_hz, rate_hz, memory_order_relaxed);
+    return status;
+}
+
+void hp_sampler_after_fork_child(hp_sampler *sampler) {
+    pthread_mutex_init(&sampler->mutex, NULL);
+    sampler->started = false;
+    atomic_store_explicit(&sampler->alive, false, memory_order_relaxed);
+    atomic_store_explicit(&sampler->native_id, 0, memory_order_relaxed);
+    atomic_store_explicit(&sampler->wanted, 0, memory_order_relaxed);
+    sampler->follow.pinned = -1;
+    data_fini(sampler);
+    (void)data_init(sampler);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* One tick: every thread of every interpreter gets one sample.
+ *
+ * It goes in rounds. A round lists the threads under the head lock, reads those that can be read from here, and lets go of every lock
+ * before it moves to another CPU, allocates, looks up names or waits. Most ticks have one round. */
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sampler/private.h"
+
+enum {
+    ROUNDS = 64,
+    ATTEMPTS = 16,    /* of one thread, then its outer part has to do */
+    IDLE_TICKS = 64,  /* without a GIL holder: give the affinity back */
+    LOCK_YIELDS = 16, /* tries for the head lock that only yield */
+    LOCK_SLEEPS = 40, /* further ones, 50 us apart */
+};
+
+static void pause_us(long microseconds) {
+    struct timespec t = {0, microseconds * 1000};
+    nanosleep(&t, NULL);
+}
+
+static bool head_lock(void) {
+    for (int tries = 0; tries < LOCK_YIELDS + LOCK_SLEEPS; tries++) {
+        if (hp_states_try_lock())
+            return true;
+        if (tries < LOCK_YIELDS)
+            sched_yield();
+        else
+            pause_us(50);
+    }
+    return false;
+}
+
+static bool reserve_states(hp_sampler *s, uint32_t count) {
+    uint32_t capacity = count + count / 2 + 16;
+    hp_state *states = realloc(s->states, capacity * sizeof *states);
+    if (states != NULL)
+        s->states = states;
+    hp_watched **present = realloc(s->present, capacity * sizeof *present);
+    if (present != NULL)
+        s->present = present;
+    if (states == NULL || present == NULL)
+        return false;
+    s->state_capacity = capacity;
+    return true;
+}
+
+/* Who the listed states are. Returns how many are new. */
+static uint32_t match(hp_sampler *s) {
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < s->state_count; i++) {
+        hp_watched *w = hp_watched_find(s, s->states[i].interpreter_id, s->states[i].id);
+        s->present[i] = w;
+        unknown += w == NULL;
+        if (w == NULL || w->tick == s->tick)
+            continue;
+        w->tick = s->tick;
+        w->progress = HP_TO_READ;
+        w->attempts = 0;
+    }
+    return unknown;
+}
+
+/* No locks. Threads that do not fit stay unknown for ever. */
+static void add_unknown(hp_sampler *s, int64_t now) {
+    for (uint32_t i = 0; i < s->state_count && !s->watched_full; i++)
+        if (s->present[i] == NULL)
+            s->watched_full = hp_watched_add(s, &s->states[i], now) == NULL;
+}
+
+/* Lists and matches until nobody is new; the head lock is held afterwards. False: nothing can be done at this tick. */
+static bool begin_round(hp_sampler *s, int64_t now) {
+    for (int tries = 0; tries < 8; tries++) {
+        if (!head_lock())
+            return false;
+        uint32_t count = hp_states_list(s->states, s->state_capacity);
+        bool all = count <= s->state_capacity;
+        s->state_count = all ? count : 0;
+        if (all && (match(s) == 0 || s->watched_full))
+            return true;
+        hp_states_unlock();
+        if (!all && !reserve_states(s, count))
+            return false;
+        add_unknown(s, now);
+    }
+    return false;
+}
+
+static void after_read(hp_sampler *s, hp_watched *w, const hp_state *state, hp_read result) {
+    if (result == HP_READ_DONE)
+        return;
+    s->counts.retried += result == HP_READ_RETRY;
+    if (++w->attempts >= ATTEMPTS)
+        hp_thread_read_part(s, w, state);
+}
+
+/* Head lock held. Returns the CPU somebody has to be followed to, or -1. */
+static int read_all(hp_sampler *s, bool *holder) {
+    int cpu = -1;
+    for (uint32_t i = 0; i < s->state_count; i++) {
+        hp_watched *w = s->present[i];
+        int where = -1;
+        if (w == NULL || w->progress != HP_TO_READ)
+            continue;
+        if (w->pthread != s->states[i].pthread || w->native_id != s->states[i].native_id)
+            hp_watched_bounds(s, w, &s->states[i]);
+        hp_read result = hp_thread_read(s, w, &s->states[i], &where);
+        after_read(s, w, &s->states[i], result);
+        *holder |= w->running;
+        if (result == HP_READ_MOVE)
+            cpu = where >= 0 ? where : HP_CPU_LIMIT;
+    }
+    return cpu;
+}
+
+static bool grow_scratch(hp_sampler *s, uint32_t capacity) {
+    for (int i = 0; i < 2; i++) {
+        hp_frame *frames = realloc(s->scratch[i].frames, capacity * sizeof *frames);
+        if (frames == NULL)
+            return false;
+        s->scratch[i].frames = frames;
+    }
+    uintptr_t *addresses = realloc(s->addresses, capacity * sizeof *addresses);
+    if (addresses != NULL)
+        s->addresses = addresses;
+    uint32_t *slots = realloc(s->slots, capacity * sizeof *slots);
+    if (slots != NULL)
+        s->slots = slots;
+    if (addresses == NULL || slots == NULL)
+        return false;
+    s->scratch[0].capacity = s->scratch[1].capacity = s->path_capacity = capacity;
+    return true;
+}
+
+/* Twice as deep; where memory is short the next attempt cuts, and after some attempts a part has to do. */
+static void make_room(hp_sampler *s, hp_watched *w) {
+    uint32_t depth = w->last.capacity * 2;
+    w->progress = HP_TO_READ;
+    if (depth > HP_STACK_LIMIT)
+        return;
+    if (depth > s->path_capacity && !grow_scratch(s, depth))
+        return;
+    (void)hp_watched_grow(w, depth);
+}
+
+/* No locks. Returns how many threads are still to be read. */
+static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < s->state_count; i++) {
+        hp_watched *w = s->present[i];
+        if (w == NULL || w->progress == HP_RECORDED)
+            continue;
+        if (w->progress == HP_TOO_DEEP)
+            make_room(s, w);
+        if (w->progress != HP_TO_READ && !hp_record_resolve(s, w)) {
+            w->progress = HP_TO_READ;
+            w->attempts++;
+            s->counts.retried++;
+        }
+        if (w->progress == HP_TO_READ) {
+            left++;
+            continue;
+        }
+        hp_record_sample(s, w, now, ticks);
+        w->progress = HP_RECORDED;
+    }
+    return left;
+}
+
+static void loosen(hp_sampler *s, bool holder) {
+    s->idle_ticks = holder ? 0 : s->idle_ticks + 1;
+    if (s->idle_ticks >= IDLE_TICKS)
+        hp_follow_release(&s->follow);
+}
+
+void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
+    uint64_t ticks = hp_ticks();
+    bool holder = false;
+    sampler->tick++;
+    sampler->counts.ticks++;
+    if (ticks > sampler->begin.ticks)
+        sampler->ns_per_tick = (double)(now - sampler->begin.ns) / (double)(ticks - sampler->begin.ticks);
+    sampler->trust_ranges = hp_memory_watched();
+    for (int round = 0; round < ROUNDS; round++) {
+        /* Nobody is sampled; the time of this tick goes to the stacks of the next one. */
+        if (!begin_round(sampler, now)) {
+            sampler->counts.missed++;
+            break;
+        }
+        int cpu = read_all(sampler, &holder);
+        hp_states_unlock();
+        if (record_all(sampler, now, ticks) == 0)
+            break;
+        if (cpu >= 0)
+            (void)hp_follow_go(&sampler->follow, cpu);
+        else if (round > 1)
+            pause_us(20); /* what is in the way may need our CPU to get out of it */
+    }
+    sampler->counts.moves = sampler->follow.moves;
+    loosen(sampler, holder);
+}
+
+void hp_sampler_meet(hp_sampler *sampler, int64_t now) {
+    sampler->tick++;
+    if (begin_round(sampler, now))
+        hp_states_unlock();
+}

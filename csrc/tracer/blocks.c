@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks, and what is remembered of suspended frames. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracer/recorder.h"
+
+bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
+    if (tracer->suspended_count == tracer->suspended_capacity) {
+        uint32_t capacity = tracer->suspended_capacity ? tracer->suspended_capacity * 2 : 16;
+        hp_suspended *bigger = realloc(tracer->suspended, capacity * sizeof *bigger);
+        if (bigger == NULL)
+            return false;
+        tracer->suspended = bigger;
+        tracer->suspended_capacity = capacity;
+    }
+    tracer->suspended[tracer->suspended_count++] = suspended;
+    return true;
+}
+
+bool hp_suspended_has(const hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code, bool blocks) {
+    for (uint32_t i = tracer->suspended_count; i-- > 0;)
+        if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && (tracer->suspended[i].token != 0) == blocks)
+            return true;
+    return false;
+}
+
+static void remove_at(hp_tracer *tracer, uint32_t index) {
+    tracer->suspended_count--;
+    memmove(&tracer->suspended[index], &tracer->suspended[index + 1], (tracer->suspended_count - index) * sizeof *tracer->suspended);
+}
+
+void hp_suspended_forget(hp_tracer *tracer, const hp_frame *frame) {
+    for (uint32_t i = tracer->suspended_count; i-- > 0;)
+        if (tracer->suspended[i].frame == frame)
+            remove_at(tracer, i);
+}
+
+void hp_suspended_forget_choice(hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code) {
+    for (uint32_t i = tracer->suspended_count; i-- > 0;)
+        if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && tracer->suspended[i].token == 0)
+            remove_at(tracer, i);
+}
+
+static void set_holds_block(hp_tracer *tracer, PyCodeObject *code, bool holds) {
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL)
+        state->flags = holds ? state->flags | HP_CODE_HOLDS_BLOCK : state->flags & ~(uint32_t)HP_CODE_HOLDS_BLOCK;
+}
+
+void hp_blocks_suspend(hp_tracer *tracer, const hp_stack *stack, hp_frame *frame, uint32_t from) {
+    for (uint32_t i = from; i < stack->depth; i++) {
+        const hp_entry *entry = &stack->entries[i];
+        if (entry->kind != HP_ENTRY_BLOCK || entry->frame != frame)
+            continue;
+        uint32_t slot = tracer->tree.nodes[entry->node].function;
+        if (hp_suspended_add(tracer, (hp_suspended){.frame = frame, .code = entry->code, .token = entry->detail, .slot = slot}))
+            set_holds_block(tracer, entry->code, true);
+    }
+}
+
+static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code, uint32_t slot, uintptr_t token, bool is_call) {
+    if (!hp_stack_reserve(&recorder->stack))
+        return false;
+    hp_code_state state = {.slot = slot, .flags = HP_CODE_ARMED};
+    hp_stack_enter(tracer, recorder, &state, (hp_entry){.frame = frame, .code = code, .detail = token, .kind = HP_ENTRY_BLOCK}, is_call);
+    return true;
+}
+
+void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code) {
+    bool others = false;
+    for (uint32_t i = 0; i < tracer->suspended_count;) {
+        hp_suspended suspended = tracer->suspended[i];
+        if (suspended.token == 0 || suspended.code != code || suspended.frame != frame) {
+            others = others || (suspended.token != 0 && suspended.code == code);
+            i++;
+            continue;
+        }
+        remove_at(tracer, i);
+        enter_block(tracer, recorder, frame, code, suspended.slot, suspended.token, false);
+    }
+    set_holds_block(tracer, code, others);
+}
+
+static bool is_ours(PyFrameObject *object) {
+    PyObject *globals = PyFrame_GetGlobals(object);
+    PyObject *name = PyDict_GetItemString(globals, "__name__"); /* borrowed */
+    const char *text = name != NULL && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+    if (text == NULL)
+        PyErr_Clear();
+    bool ours = text != NULL && strncmp(text, "hybridprof.", strlen("hybridprof.")) == 0;
+    Py_DECREF(globals);
+    return ours;
+}
+
+/* The frame that opens the block: the `__enter__` of a context manager in our own package is not the user's. */
+static hp_frame *host_frame(PyThreadState *thread) {
+    hp_frame *frame = hp_frame_current(thread);
+    PyFrameObject *object = PyThreadState_GetFrame(thread);
+    while (object != NULL && is_ours(object)) {
+        Py_SETREF(object, PyFrame_GetBack(object));
+        frame = hp_frame_previous(frame);
+    }
+    frame = object != NULL ? frame : NULL;
+    Py_XDECREF(object);
+    return frame;
+}
+
+long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
+    PyThreadState *thread = PyThreadState_Get();
+    hp_frame *host = host_frame(thread);
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
+    if (recorder == NULL || slot == HP_NO_SLOT || !hp_stack_reserve(&recorder->stack))
+        return hp_tracer_no_memory();
+    if (host == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a block needs a Python frame to be opened in, and this thread has none");
+        return -1;
+    }
+    PyCodeObject *code = hp_frame_code(host);
+    if (tracer->hook->arm(tracer, code) < 0)
+        return -1;
+    tracer->hook->learn(tracer);
+    bool beneath = hp_stack_resolve(tracer, recorder, host, HP_ENTRY_CONTEXT);
+    hp_code_state *state = hp_tracer_state(tracer, code, host);
+    if (state == NULL)
+        return hp_tracer_no_memory();
+    if (!beneath) {
+        hp_extent_park(tracer, recorder);
+        if (tracer->everything)
+            hp_extent_begin_everything(tracer, recorder, host);
+        else if (hp_stack_reserve(&recorder->stack))
+            hp_extent_begin(tracer, recorder, hp_frame_previous(host), 0, &(hp_code_state){.slot = state->slot},
+                            (hp_entry){.frame = host, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
+    }
+    uintptr_t token = ++tracer->last_token;
+    if (!enter_block(tracer, recorder, host, code, slot, token, true))
+        return hp_tracer_no_memory();
+    return (long)token;
+}
+
+static int leave_at(hp_tracer *tracer, hp_recorder *recorder, uint32_t at) {
+    hp_stack *stack = &recorder->stack;
+    uint64_t now = hp_ticks();
+    /* The host's own entry is at the bottom only because the block began there. */
+    bool last = at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
+    hp_stack_close_to(tracer, recorder, last ? 0 : at, now);
+    if (stack->depth == 0)
+        hp_extent_end(recorder);
+    return 0;
+}
+
+int hp_tracer_leave_block(hp_tracer *tracer, long token) {
+    PyThreadState *thread = PyThreadState_Get();
+    if (token <= 0)
+        return 0;
+    for (uint32_t i = tracer->suspended_count; i-- > 0;)
+        if (tracer->suspended[i].token == (uintptr_t)token)
+            remove_at(tracer, i);
+    if (!hp_gate_open(tracer, thread))
+        return 0;
+    hp_recorder *recorder = hp_gate_here.recorder;
+    for (uint32_t i = recorder->stack.depth; i-- > 0;)
+        if (recorder->stack.entries[i].kind == HP_ENTRY_BLOCK && recorder->stack.entries[i].detail == (uintptr_t)token)
+            return leave_at(tracer, recorder, i);
+    return 0;
+}

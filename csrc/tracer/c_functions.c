@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* C functions: known by their PyMethodDef, which is static, and named as cProfile names them. */
+#include "tracer/recorder.h"
+
+static PyMethodDef *definition(PyObject *function) {
+    if (PyCFunction_Check(function))
+        return ((PyCFunctionObject *)function)->m_ml;
+    /* Monitoring shows a method before it is bound. */
+    if (Py_TYPE(function) == &PyMethodDescr_Type)
+        return ((PyMethodDescrObject *)function)->d_method;
+    return NULL;
+}
+
+uintptr_t hp_c_function_address(PyObject *function) { return (uintptr_t)definition(function); }
+
+/* "<method 'append' of 'list' objects>", if the type has such a method. */
+static PyObject *method_name(PyTypeObject *type, PyMethodDef *method) {
+    PyObject *name = PyUnicode_FromString(method->ml_name), *descriptor = NULL, *text = NULL;
+    if (name != NULL)
+        descriptor = _PyType_Lookup(type, name); /* borrowed */
+    if (descriptor != NULL)
+        text = PyObject_Repr(descriptor);
+    Py_XDECREF(name);
+    return text;
+}
+
+static PyObject *c_function_name(PyObject *function) {
+    PyMethodDef *method = definition(function);
+    if (!PyCFunction_Check(function))
+        return PyObject_Repr(function);
+    PyObject *self = PyCFunction_GET_SELF(function), *module = ((PyCFunctionObject *)function)->m_module;
+    if (self != NULL && !PyModule_Check(self)) {
+        PyObject *text = method_name(Py_TYPE(self), method);
+        if (text != NULL || PyErr_Occurred())
+            return text;
+    }
+    if (module != NULL && PyUnicode_Check(module))
+        return PyUnicode_FromFormat("<built-in method %U.%s>", module, method->ml_name);
+    return PyUnicode_FromFormat("<built-in method %s>", method->ml_name);
+}
+
+static void describe(hp_tracer *tracer, uint32_t slot, PyObject *function) {
+    /* The event may come with an exception set (a C function that failed); naming must neither see nor lose it. */
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *name = c_function_name(function);
+    const char *text = name != NULL ? PyUnicode_AsUTF8(name) : NULL;
+    if (text != NULL)
+        hp_code_table_describe(tracer->code, slot, &(hp_code_info){.kind = HP_CODE_C, .qualname = text, .name = text});
+    Py_XDECREF(name);
+    PyErr_Restore(type, value, traceback);
+}
+
+hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function) {
+    uintptr_t address = hp_c_function_address(function);
+    if (address == 0)
+        return NULL;
+    hp_code_state *state = hp_code_states_get(&tracer->states, address, HP_CODE_C);
+    if (state == NULL || (state->flags & HP_CODE_DESCRIBED))
+        return state;
+    state->flags |= HP_CODE_DESCRIBED;
+    describe(tracer, state->slot, function);
+    return hp_code_states_get(&tracer->states, address, HP_CODE_C); /* a repr() may have run code */
+}

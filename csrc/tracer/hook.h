@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What a hook is: the thin layer that turns the interpreter's events into calls of the recorder. */
+#ifndef HP_TRACER_HOOK_H
+#define HP_TRACER_HOOK_H
+
+#include "tracer/tracer.h"
+
+struct hp_code_state;
+
+typedef struct hp_hook {
+    const char *name;
+    hp_hook_kind kind;
+    /* Takes what it needs (tool ids) and switches nothing on. -1 with RuntimeError set where it cannot work. */
+    int (*open)(hp_tracer *tracer);
+    /* Switches everything off and gives everything back. Never fails, leaves no error set. */
+    void (*close)(hp_tracer *tracer);
+    /* From now on the starts and ends of this function are reported. Cheap when it is so already. Sets HP_CODE_ARMED where ends are sure to be seen. */
+    int (*arm)(hp_tracer *tracer, PyCodeObject *code);
+    int (*disarm)(hp_tracer *tracer, PyCodeObject *code);
+    /* Every function in every thread. */
+    int (*everything)(hp_tracer *tracer, bool on);
+    /* An outermost call of a target begins (or a block): time to look for functions that are not armed yet. */
+    void (*learn)(hp_tracer *tracer);
+    /* Makes sure that threads that came by other ways are covered, and that nobody took the hook away. */
+    void (*refresh)(hp_tracer *tracer);
+    bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
+    /* Switch the calling thread's own hook on and off around one call; NULL where marking is enough. False: it is on already, or somebody
+     * else's function is in its place. */
+    bool (*enter)(hp_tracer *tracer);
+    void (*leave)(hp_tracer *tracer);
+} hp_hook;
+
+extern const hp_hook hp_hook_setprofile;
+extern const hp_hook hp_hook_monitoring; /* 3.12+ */
+
+/* The hooks of this interpreter, the default first; NULL past the end. */
+const hp_hook *hp_hook_offered(unsigned index);
+
+#endif

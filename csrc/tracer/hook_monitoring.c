@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* sys.monitoring (PEP 669), 3.12 and later.
+ *
+ * Two tool ids. The recorder's carries local events of the functions that are armed, so that the rest of the program runs at full speed;
+ * discovery's has one global event, PY_START, and returns DISABLE for each function it has judged. They cannot share an id: DISABLE would
+ * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are switched
+ * on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew, and
+ * 3.13.0 allows only 2^24 of them. */
+#include "tracer/hook_handle.h"
+#include "tracer/recorder.h"
+
+enum { HP_FIRST_TOOL = 3, HP_LAST_TOOL = 5 };
+
+typedef struct hp_monitoring {
+    PyObject *module; /* sys.monitoring */
+    PyObject *disable;
+    PyObject *names[2]; /* as given to use_tool_id: a tool id is ours while it has this very object */
+    int ids[2];         /* recorder's, discovery's; -1: none */
+    PyObject *set_local_events;
+    PyObject *recorder_id; /* ids[0] and the set of events, as Python numbers */
+    PyObject *local_events;
+    long local_set, global_set; /* of the recorder, while anything is armed */
+    bool global_on;
+    hp_handle *handle;
+} hp_monitoring;
+
+enum { HP_RECORDER = 0, HP_DISCOVERY = 1 };
+
+static hp_monitoring *monitoring_of(const hp_tracer *tracer) { return tracer->hook_data; }
+
+/* --- events ------------------------------------------------------------------------------------------------------------------------- */
+
+#define HP_CALLBACK(name, action)                                                                                                                \
+    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                             \
+        hp_tracer *tracer = hp_handle_tracer(self);                                                                                                     \
+        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                       \
+        if (tracer != NULL)                                                                                                                      \
+            action;                                                                                                                              \
+        Py_RETURN_NONE;                                                                                                                          \
+    }
+
+HP_CALLBACK(on_start, hp_record_start(tracer, code, HP_START_CALL))
+HP_CALLBACK(on_resume, hp_record_start(tracer, code, HP_START_RESUME))
+HP_CALLBACK(on_throw, hp_record_start(tracer, code, HP_START_THROW))
+HP_CALLBACK(on_return, hp_record_end(tracer, code, false))
+HP_CALLBACK(on_yield, hp_record_end(tracer, code, true))
+HP_CALLBACK(on_call, ((void)code, hp_record_c_call(tracer, PyThreadState_Get(), arguments[2])))
+HP_CALLBACK(on_c_return, ((void)code, hp_record_c_return(tracer, PyThreadState_Get(), arguments[2])))
+
+static bool any_extent(const hp_tracer *tracer) {
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
+        if (recorder->gate == HP_GATE_OPEN)
+            return true;
+    return false;
+}
+
+/* True when the function at hand was taken up: this very call is recorded, as its own events begin only with the next. */
+static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code) {
+    if (!hp_gate_open(tracer, thread))
+        return false;
+    hp_record_start(tracer, code, HP_START_CALL);
+    const hp_stack *stack = &hp_gate_here.recorder->stack;
+    if (stack->depth == 0 || stack->entries[stack->depth - 1].frame != hp_frame_current(thread))
+        return false;
+    hp_tracer_found(tracer, code, hp_frame_current(thread));
+    return true;
+}
+
+static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
+    if (hp_discovery_keeps(&tracer->discovery, hp_now_ns()))
+        return true;
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL) {
+        state->flags |= HP_CODE_LET_GO;
+        state->let_go_at = hp_discovery_let_go(&tracer->discovery, any_extent(tracer));
+    }
+    return false;
+}
+
+static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {
+    hp_tracer *tracer = hp_handle_tracer(self);
+    PyCodeObject *code = (PyCodeObject *)arguments[0];
+    if (tracer == NULL)
+        Py_RETURN_NONE;
+    PyThreadState *thread = PyThreadState_Get();
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    bool armed = state != NULL && (state->flags & HP_CODE_ARMED);
+    if (!armed && !tracer->everything && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
+        Py_RETURN_NONE;
+    return Py_NewRef(monitoring_of(tracer)->disable);
+}
+
+/* --- talking to sys.monitoring --------------------------------------------------------------------------------------------------------- */
+
+static long event_number(hp_monitoring *m, const char *name) {
+    PyObject *events = PyObject_GetAttrString(m->module, "events"), *value = events != NULL ? PyObject_GetAttrString(events, name) : NULL;
+    long number = value != NULL ? PyLong_AsLong(value) : -1;
+    Py_XDECREF(value);
+    Py_XDECREF(events);
+    return number;
+}
+
+static int call_void(hp_monitoring *m, const char *method, const char *format, long first, long second) {
+    PyObject *result = PyObject_CallMethod(m->module, method, format, first, second);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static int set_local(hp_monitoring *m, PyCodeObject *code, PyObject *events) {
+    PyObject *arguments[] = {m->recorder_id, (PyObject *)code, events};
+    PyObject *result = PyObject_Vectorcall(m->set_local_events, arguments, 3, NULL);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static int register_one(hp_monitoring *m, int id, const char *event, PyMethodDef *method) {
+    long number = event_number(m, event);
+    PyObject *callback = number >= 0 ? PyCFunction_New(method, (PyObject *)m->handle) : NULL;
+    PyObject *previous = callback != NULL ? PyObject_CallMethod(m->module, "register_callback", "ilO", id, number, callback) : NULL;
+    Py_XDECREF(callback);
+    Py_XDECREF(previous);
+    return previous != NULL ? 0 : -1;
+}
+
+/* A static: PyCFunction keeps a pointer to its definition. Constant. */
+#define HP_METHOD(function)                                                                                                                      \
+    { #function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }
+static struct {
+    const char *event;
+    int tool;
+    PyMethodDef method;
+} callbacks[] = {
+    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},       {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
+    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},       {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
+    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)},     {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
+    {"CALL", HP_RECORDER, HP_METHOD(on_call)},            {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
+    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)},     {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
+};
+
+static int register_all(hp_monitoring *m, int tool) {
+    for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
+        if (callbacks[i].tool == tool && register_one(m, m->ids[tool], callbacks[i].event, &callbacks[i].method) < 0)
+            return -1;
+    return 0;
+}
+
+/* New reference; None when the id is free. */
+static PyObject *holder(hp_monitoring *m, int id) { return PyObject_CallMethod(m->module, "get_tool", "i", id); }
+
+static int is_ours(hp_monitoring *m, int tool) {
+    if (m->ids[tool] < 0)
+        return 0;
+    PyObject *name = holder(m, m->ids[tool]);
+    int ours = name == NULL ? -1 : name == m->names[tool];
+    Py_XDECREF(name);
+    return ours;
+}
+
+/* Takes a free id. 1: taken, 0: none is free, -1: error. */
+static int take_id(hp_monitoring *m, int tool) {
+    for (int id = HP_FIRST_TOOL; id <= HP_LAST_TOOL; id++) {
+        PyObject *name = holder(m, id);
+        bool is_free = name == Py_None;
+        Py_XDECREF(name);
+        if (name == NULL)
+            return -1;
+        if (!is_free)
+            continue;
+        PyObject *taken = PyObject_CallMethod(m->module, "use_tool_id", "iO", id, m->names[tool]);
+        Py_XDECREF(taken);
+        m->ids[tool] = id;
+        return taken == NULL || register_all(m, tool) < 0 ? -1 : 1;
+    }
+    return 0;
+}
+
+static void give_back(hp_monitoring *m, int tool) {
+    if (is_ours(m, tool) == 1) {
+        for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
+            if (callbacks[i].tool == tool) {
+                PyObject *previous = PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
+                Py_XDECREF(previous);
+            }
+        if (call_void(m, "set_events", "ll", m->ids[tool], 0) < 0 || call_void(m, "free_tool_id", "l", m->ids[tool], 0) < 0)
+            PyErr_Clear();
+    }
+    PyErr_Clear();
+    m->ids[tool] = -1;
+}
+
+/* --- the hook ------------------------------------------------------------------------------------------------------------------------ */
+
+static int set_globals(hp_monitoring *m, bool everything, bool armed) {
+    long recorder = everything ? m->local_set | m->global_set : armed ? m->global_set : 0;
+    m->global_on = armed;
+    if (call_void(m, "set_events", "ll", m->ids[HP_RECORDER], recorder) < 0)
+        return -1;
+    return call_void(m, "set_events", "ll", m->ids[HP_DISCOVERY], armed ? event_number(m, "PY_START") : 0);
+}
+
+static int arm(hp_tracer *tracer, PyCodeObject *code) {
+    hp_monitoring *m = monitoring_of(tracer);
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state == NULL)
+        return hp_tracer_no_memory();
+    if (state->flags & HP_CODE_ARMED)
+        return 0;
+    if ((!m->global_on && set_globals(m, tracer->everything, true) < 0) || set_local(m, code, m->local_events) < 0)
+        return -1;
+    state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL)
+        state->flags |= HP_CODE_ARMED;
+    return 0;
+}
+
+static int disarm(hp_tracer *tracer, PyCodeObject *code) {
+    hp_monitoring *m = monitoring_of(tracer);
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state == NULL)
+        return hp_tracer_no_memory();
+    state->flags &= ~(uint32_t)HP_CODE_ARMED;
+    PyObject *none = PyLong_FromLong(0);
+    int status = none != NULL ? set_local(m, code, none) : -1;
+    Py_XDECREF(none);
+    return status;
+}
+
+static int everything(hp_tracer *tracer, bool on) {
+    hp_monitoring *m = monitoring_of(tracer);
+    return set_globals(m, on, m->global_on);
+}
+
+static void learn(hp_tracer *tracer) {
+    if (tracer->everything || !hp_discovery_begin(&tracer->discovery, hp_now_ns(), tracer->states.used))
+        return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *result = PyObject_CallMethod(monitoring_of(tracer)->module, "restart_events", NULL);
+    Py_XDECREF(result);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Before 3.14 freeing a tool id leaves local events as they are, for the next owner of the id to stumble over. */
+static void set_all_armed(hp_tracer *tracer, PyObject *events) {
+    hp_monitoring *m = monitoring_of(tracer);
+    for (uint32_t i = 0; i <= tracer->states.mask; i++) {
+        const hp_code_state *state = &tracer->states.states[i];
+        if (state->address != 0 && (state->flags & HP_CODE_ARMED) && hp_code_table_address(tracer->code, state->slot) == state->address &&
+            set_local(m, (PyCodeObject *)state->address, events) < 0)
+            PyErr_Clear();
+    }
+}
+
+static void disarm_all(hp_tracer *tracer) {
+    PyObject *none = PyLong_FromLong(0);
+    if (none != NULL)
+        set_all_armed(tracer, none);
+    Py_XDECREF(none);
+    PyErr_Clear();
+}
+
+static int use_recorder_id(hp_monitoring *m) {
+    Py_XSETREF(m->recorder_id, PyLong_FromLong(m->ids[HP_RECORDER]));
+    return m->recorder_id != NULL ? 0 : -1;
+}
+
+static bool take_again(hp_tracer *tracer, int tool) {
+    hp_monitoring *m = monitoring_of(tracer);
+    m->ids[tool] = -1;
+    if (take_id(m, tool) != 1 || use_recorder_id(m) < 0)
+        return false;
+    if (tool == HP_RECORDER)
+        set_all_armed(tracer, m->local_events);
+    return m->ids[HP_RECORDER] >= 0 && m->ids[HP_DISCOVERY] >= 0 && set_globals(m, tracer->everything, m->global_on) == 0;
+}
+
+/* Another tool may free any id, ours too. */
+static void refresh(hp_tracer *tracer) {
+    hp_monitoring *m = monitoring_of(tracer);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (int tool = HP_RECORDER; tool <= HP_DISCOVERY; tool++)
+        if (is_ours(m, tool) != 1) {
+            hp_tracer_warn(tracer, take_again(tracer, tool) ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
+                                                            : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
+        }
+    PyErr_Restore(type, value, traceback);
+}
+
+static void close_hook(hp_tracer *tracer) {
+    hp_monitoring *m = monitoring_of(tracer);
+    if (m == NULL)
+        return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (m->module != NULL && m->ids[HP_RECORDER] >= 0) {
+        disarm_all(tracer);
+        give_back(m, HP_RECORDER);
+        give_back(m, HP_DISCOVERY);
+    }
+    hp_handle_end(m->handle);
+    Py_XDECREF(m->local_events);
+    Py_XDECREF(m->recorder_id);
+    Py_XDECREF(m->set_local_events);
+    Py_XDECREF(m->names[HP_RECORDER]);
+    Py_XDECREF(m->names[HP_DISCOVERY]);
+    Py_XDECREF(m->disable);
+    Py_XDECREF(m->module);
+    PyMem_RawFree(m);
+    tracer->hook_data = NULL;
+    PyErr_Restore(type, value, traceback);
+}
+
+static int find_events(hp_monitoring *m, bool c_calls) {
+    long start = event_number(m, "PY_START"), resume = event_number(m, "PY_RESUME"), back = event_number(m, "PY_RETURN"),
+         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"), call = event_number(m, "CALL");
+    if (PyErr_Occurred())
+        return -1;
+    m->local_set = start | resume | back | yield | (c_calls ? call : 0);
+    m->global_set = unwind | thrown;
+    m->local_events = PyLong_FromLong(m->local_set);
+    m->set_local_events = PyObject_GetAttrString(m->module, "set_local_events");
+    m->disable = PyObject_GetAttrString(m->module, "DISABLE");
+    return m->local_events != NULL && m->set_local_events != NULL && m->disable != NULL ? 0 : -1;
+}
+
+static PyObject *monitoring_module(void) {
+    PyObject *sys = PyImport_ImportModule("sys"), *module = sys != NULL ? PyObject_GetAttrString(sys, "monitoring") : NULL;
+    Py_XDECREF(sys);
+    return module;
+}
+
+static int open_hook(hp_tracer *tracer) {
+    hp_monitoring *m = PyMem_RawCalloc(1, sizeof *m);
+    if (m == NULL)
+        return hp_tracer_no_memory();
+    tracer->hook_data = m;
+    m->ids[HP_RECORDER] = m->ids[HP_DISCOVERY] = -1;
+    m->module = monitoring_module();
+    m->handle = hp_handle_new(tracer);
+    m->names[HP_RECORDER] = PyUnicode_FromString("hybridprof");
+    m->names[HP_DISCOVERY] = PyUnicode_FromString("hybridprof discovery");
+    bool made = m->module != NULL && m->handle != NULL && m->names[HP_RECORDER] != NULL && m->names[HP_DISCOVERY] != NULL;
+    int taken = made && find_events(m, tracer->c_calls) == 0 ? take_id(m, HP_RECORDER) : -1;
+    if (taken == 1)
+        taken = take_id(m, HP_DISCOVERY);
+    if (taken == 1 && use_recorder_id(m) == 0)
+        return 0;
+    if (taken == 0)
+        PyErr_SetString(PyExc_RuntimeError, "tracing needs two of the monitoring tool ids 3, 4 and 5, and other tools hold them");
+    close_hook(tracer);
+    return -1;
+}
+
+static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) { return false; }
+
+const hp_hook hp_hook_monitoring = {
+    .name = "monitoring",
+    .kind = HP_HOOK_MONITORING,
+    .open = open_hook,
+    .close = close_hook,
+    .arm = arm,
+    .disarm = disarm,
+    .everything = everything,
+    .learn = learn,
+    .refresh = refresh,
+    .needs_wrapper = needs_wrapper,
+};

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* The recorder: interpreter events -> shadow stack -> call tree.
+ *
+ * The shadow stack is a CACHE OF THE REAL STACK. Each entry names a frame that was seen to start; where an event's caller is not the entry
+ * on top, the real chain of frames decides, entries whose end was missed are closed and frames that were never seen are put in. So greenlet
+ * switches, throw() through `yield from`, frames that were active when tracing began and events that got lost need no code of their own.
+ *
+ * An *extent* is what a thread does between the entry of a target and its exit. Outside extents a thread's gate is closed and an event
+ * costs one thread-local load. Time is accounted by difference: each event gives the ticks since the last one to whoever was on top, so
+ * the sum over a thread's nodes is the time of its extents, exactly.
+ *
+ * Guarded by: GIL, all of it. */
+#ifndef HP_TRACER_RECORDER_H
+#define HP_TRACER_RECORDER_H
+
+#include "base/clock.h"
+#include "frame/current.h"
+#include "tracer/code_states.h"
+#include "tracer/discovery.h"
+#include "tracer/hook.h"
+#include "tracer/tracer.h"
+
+#define HP_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+typedef struct _PyInterpreterFrame hp_frame;
+
+typedef enum hp_entry_kind {
+    HP_ENTRY_CALL = 0, /* its start was seen */
+    HP_ENTRY_CONTEXT,  /* read from the real chain: no call is counted */
+    HP_ENTRY_THROWN,   /* the same, and linked only by a throw() into what it delegates to: suspended again when that yields */
+    HP_ENTRY_C,        /* a C function called by `frame`; detail: its PyMethodDef */
+    HP_ENTRY_BLOCK,    /* a block open in `frame`; detail: its token */
+} hp_entry_kind;
+
+typedef struct hp_entry {
+    hp_frame *frame;    /* compared, never followed: it may be gone */
+    PyCodeObject *code; /* of `frame`: tells it from a later frame at the same address. Never followed */
+    uintptr_t detail;
+    uint32_t node;
+    uint32_t time_node; /* whose time it is while this is on top: a frame whose end will not be seen gives it to its caller */
+    uint32_t kind;
+} hp_entry;
+
+/* A stack. `entries[0]` belongs to the frame where the extent began. */
+typedef struct hp_stack {
+    hp_entry *entries;
+    uint32_t depth;
+    uint32_t capacity;
+    uint32_t node_flags; /* HP_NODE_PARTIAL where the target's rate is below 1 */
+} hp_stack;
+
+/* A target's activation that its rate left out: calls of the same target beneath it are not asked again. */
+typedef struct hp_skip {
+    hp_frame *frame;
+    PyCodeObject *code;
+} hp_skip;
+
+/* A piece of the real chain of frames, innermost first. */
+typedef struct hp_link {
+    hp_frame *frame;
+    PyCodeObject *code;
+} hp_link;
+typedef struct hp_chain {
+    hp_link *links;
+    uint32_t count;
+    uint32_t capacity;
+} hp_chain;
+
+enum {
+    HP_GATE_CLOSED = 0,
+    HP_GATE_WATCHING, /* closed, but the end of a skipped activation is waited for */
+    HP_GATE_OPEN,     /* the stack has entries, or stacks are parked */
+};
+
+/* One thread's. Owner: the tracer's list. */
+typedef struct hp_recorder {
+    struct hp_recorder *next;
+    struct hp_exit_note *exit_note;
+    hp_thread *thread;
+    int gate; /* HP_GATE_...: here and not in the thread-local, because other threads may end an extent */
+    hp_stack stack;
+    uint64_t last;   /* ticks of the last event in this extent */
+    uint64_t began;  /* when the present stretch began */
+    uint64_t inside; /* ticks in finished stretches of extents */
+    uint32_t root;   /* this thread's node */
+    /* Stacks of extents that another greenlet left standing. */
+    hp_stack *parked;
+    uint32_t parked_count;
+    uint32_t parked_capacity;
+    hp_skip *skips;
+    uint32_t skip_count;
+    uint32_t skip_capacity;
+    uint32_t skip_checks;
+    hp_chain scratch;
+    /* The last chain above an extent and the tree node it led to: the next extent mostly begins in the same place. */
+    hp_chain context;
+    uint32_t context_node;
+    uint64_t context_epoch;
+    uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
+} hp_recorder;
+
+/* Suspended frames whose extent goes on when they are resumed: chosen calls of a generator or coroutine target with a rate below 1, and
+ * frames with open blocks. Few, or of a size with the program's own suspended frames. */
+typedef struct hp_suspended {
+    hp_frame *frame;
+    PyCodeObject *code;
+    uintptr_t token; /* 0: chosen by rate */
+    uint32_t slot;   /* of the block */
+} hp_suspended;
+
+struct hp_tracer {
+    uint64_t id; /* no two tracers of a process share it: what thread-locals remember is of this tracer or stale */
+    const hp_hook *hook;
+    void *hook_data;
+    hp_code_table *code;
+    hp_threads *threads;
+    hp_code_states states;
+    hp_tree tree;
+    hp_recorder *recorders;
+    hp_tracer_counts counts;
+    hp_discovery discovery;
+    bool everything;
+    bool c_calls;
+    bool calibrated;
+    bool calibrating;
+    bool has_generator_targets; /* a throw() somewhere may continue an extent */
+    uint64_t random;
+    hp_suspended *suspended;
+    uint32_t suspended_count;
+    uint32_t suspended_capacity;
+    uintptr_t last_token;
+    double inside_ticks_per_call;  /* of the recording of one activation, what lands in its own interval */
+    double outside_ticks_per_call; /* and what lands in its caller's */
+    hp_thread calibration_thread;
+    int64_t interpreter_id;
+    const char *warnings[8];
+    uint32_t warning_count;
+};
+
+/* Whose recorder this thread has, and whether it is beneath a target.
+ * A static: thread-locals can live nowhere else. A stale one is told by the tracer's id and the thread state's. */
+typedef struct hp_gate {
+    uint64_t tracer_id;
+    uint64_t state_id;
+    hp_recorder *recorder; /* alive while `tracer_id` is its tracer's id */
+} hp_gate;
+extern _Thread_local hp_gate hp_gate_here __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* --- events, for hooks. The GIL is held; no Python error is set by them, one that is set stays. --- */
+
+/* How a frame came to run. */
+typedef enum hp_start_kind { HP_START_CALL = 0, HP_START_RESUME, HP_START_THROW } hp_start_kind;
+
+void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, hp_start_kind kind);
+void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, bool suspended);
+void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *function);
+void hp_record_c_return(hp_tracer *tracer, PyThreadState *thread, PyObject *function);
+
+/* True when this thread is beneath a target of this tracer, or may be (stacks are parked). */
+static inline bool hp_gate_open(const hp_tracer *tracer, const PyThreadState *thread) {
+    return hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN && hp_gate_here.state_id == thread->id;
+}
+
+static inline void hp_stack_push(hp_tracer *tracer, hp_recorder *recorder, hp_entry entry, uint64_t now) {
+    hp_stack *stack = &recorder->stack;
+    tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
+    recorder->last = now;
+    stack->entries[stack->depth++] = entry;
+}
+
+/* A frame starts or goes on. */
+static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_start_kind kind) {
+    PyThreadState *thread = PyThreadState_Get();
+    if (HP_UNLIKELY(!hp_gate_open(tracer, thread))) {
+        hp_record_start_slow(tracer, thread, code, kind);
+        return;
+    }
+    hp_recorder *recorder = hp_gate_here.recorder;
+    hp_stack *stack = &recorder->stack;
+    hp_frame *frame = hp_frame_top(thread), *caller = frame->previous;
+    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity || stack->entries[stack->depth - 1].frame != caller ||
+                    stack->entries[stack->depth - 1].code != hp_frame_code(caller) || (state->flags & HP_CODE_HOLDS_BLOCK))) {
+        hp_record_start_slow(tracer, thread, code, kind);
+        return;
+    }
+    uint32_t child = hp_tree_child(&tracer->tree, stack->entries[stack->depth - 1].node, state->slot);
+    hp_node *node = &tracer->tree.nodes[child];
+    node->calls += kind == HP_START_CALL;
+    node->overhead++; /* activations, until collection turns them into ticks */
+    node->flags |= stack->node_flags;
+    tracer->counts.events++;
+    hp_stack_push(tracer, recorder, (hp_entry){.frame = frame, .code = code, .node = child, .time_node = child}, hp_ticks());
+}
+
+/* A frame ends (returns, yields, is left by an exception). */
+static inline void hp_record_end(hp_tracer *tracer, PyCodeObject *code, bool suspended) {
+    if (hp_gate_here.tracer_id != tracer->id || hp_gate_here.recorder->gate == HP_GATE_CLOSED) {
+        tracer->counts.gated++;
+        return;
+    }
+    PyThreadState *thread = PyThreadState_Get();
+    if (HP_UNLIKELY(!hp_gate_open(tracer, thread))) {
+        hp_record_end_slow(tracer, thread, code, suspended);
+        return;
+    }
+    hp_recorder *recorder = hp_gate_here.recorder;
+    hp_stack *stack = &recorder->stack;
+    hp_entry *top = stack->entries + stack->depth - 1;
+    /* Below depth 2 the extent ends; what a throw() went through is suspended with what it reached. */
+    if (HP_UNLIKELY(stack->depth < 2 || top->frame != hp_frame_top(thread) || top->code != code || top->kind != HP_ENTRY_CALL ||
+                    (suspended && top[-1].kind == HP_ENTRY_THROWN))) {
+        hp_record_end_slow(tracer, thread, code, suspended);
+        return;
+    }
+    uint64_t now = hp_ticks();
+    tracer->tree.nodes[top->time_node].exact += now - recorder->last;
+    recorder->last = now;
+    stack->depth--;
+    tracer->counts.events++;
+}
+
+/* --- the inside --- */
+
+/* Finds this thread's recorder, or makes it. NULL when memory is short or the thread belongs to another interpreter. */
+hp_recorder *hp_recorder_here(hp_tracer *tracer, PyThreadState *thread);
+void hp_recorder_free(hp_recorder *recorder);
+/* Drops recorders of threads that have ended; of all. */
+void hp_recorders_reap(hp_tracer *tracer);
+void hp_recorders_forget(hp_tracer *tracer);
+void hp_gate_update(hp_recorder *recorder);
+
+/* The state of a frame's function, described at first sight. NULL when memory is short. */
+hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame);
+/* Its state and slot for a C function. */
+hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function);
+/* Address of its PyMethodDef; 0 for what is no builtin function or method. */
+uintptr_t hp_c_function_address(PyObject *function);
+/* A function without events of its own was met beneath a target: gives it some. */
+void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame);
+void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
+/* Drops all that was recorded; targets stay. -1 with MemoryError. */
+int hp_tracer_start_anew(hp_tracer *tracer);
+/* -1 with MemoryError. */
+int hp_tracer_no_memory(void);
+
+/* shadow_stack.c */
+bool hp_stack_reserve(hp_stack *stack);
+/* Counts one activation of the state's function beneath the top of the stack, and puts it there. */
+void hp_stack_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
+/* Closes all above the lowest `depth` entries; the time up to `now` goes to whoever is on top. */
+void hp_stack_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now);
+/* Index of the frame's own entry; stack->depth if there is none. */
+uint32_t hp_stack_find(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code);
+/* The same, or the lowest entry of a block or C function that the frame holds. */
+uint32_t hp_stack_find_lowest(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code);
+/* Puts `caller` on top: closes what has ended, puts in what was never seen (as `context_kind`). False, and nothing changed, when `caller` is not beneath this stack or any parked one. */
+bool hp_stack_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller, hp_entry_kind context_kind);
+/* Puts entries for links[count-1] .. links[0] on top. */
+void hp_stack_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind);
+/* The frames from `from` up; stops at the frame of `base` (which is included) and says whether it was met. NULL: reads all. */
+bool hp_chain_read(hp_chain *chain, hp_frame *from, const hp_entry *base);
+
+/* extent.c */
+/* Begins one: `above` is the caller of the first entry's frame. The stack must be empty and have room for that entry. */
+void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_frame *above, uint32_t node_flags, const hp_code_state *state, hp_entry entry,
+                     bool is_call);
+/* Everything is traced and the stack is empty: entries for `caller` and all frames above. */
+void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller);
+/* The stack has become empty. */
+void hp_extent_end(hp_recorder *recorder);
+/* Puts the present stack aside, as another greenlet runs; takes one up again; gives one up. */
+void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder);
+void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
+void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
+
+/* blocks.c */
+/* Remembers the frame's open blocks, which lie at `from` and above. */
+void hp_blocks_suspend(hp_tracer *tracer, const hp_stack *stack, hp_frame *frame, uint32_t from);
+/* Opens them again. */
+void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code);
+bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended);
+/* Whether a suspended frame is remembered: chosen by rate (`blocks` false) or with open blocks. */
+bool hp_suspended_has(const hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code, bool blocks);
+/* Forgets the frame; forgets only that it was chosen. */
+void hp_suspended_forget(hp_tracer *tracer, const hp_frame *frame);
+void hp_suspended_forget_choice(hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* The tracer as others see it: targets, warnings, life and death. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracer/calibrate.h"
+#include "tracer/recorder.h"
+
+enum { HP_MOST_NODES = 4000000 };
+
+/* A static: gates of all threads, which outlive tracers, are compared with it. Guarded by: GIL. */
+static uint64_t last_id;
+
+int hp_tracer_no_memory(void) {
+    PyErr_NoMemory();
+    return -1;
+}
+
+void hp_tracer_warn(hp_tracer *tracer, const char *sentence) {
+    for (uint32_t i = 0; i < tracer->warning_count; i++)
+        if (tracer->warnings[i] == sentence)
+            return;
+    if (tracer->warning_count < sizeof tracer->warnings / sizeof *tracer->warnings)
+        tracer->warnings[tracer->warning_count++] = sentence;
+}
+
+const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) { return index < tracer->warning_count ? tracer->warnings[index] : NULL; }
+
+/* --- functions ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Who defines a function is known from its globals only, and those are at hand only while it runs. */
+static void describe(hp_tracer *tracer, uint32_t slot, PyCodeObject *code, hp_frame *frame) {
+    PyThreadState *thread = PyThreadState_Get();
+    if (frame == NULL || frame != hp_frame_current(thread) || hp_frame_code(frame) != code)
+        return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *globals = PyEval_GetGlobals(); /* borrowed */
+    PyObject *name = globals != NULL && PyDict_CheckExact(globals) ? PyDict_GetItemString(globals, "__name__") : NULL;
+    const char *text = name != NULL && PyUnicode_CheckExact(name) ? PyUnicode_AsUTF8(name) : NULL;
+    if (text != NULL)
+        hp_code_table_describe(tracer->code, slot, &(hp_code_info){.kind = HP_CODE_PYTHON, .module = text});
+    PyErr_Restore(type, value, traceback);
+}
+
+hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL && !(state->flags & HP_CODE_DESCRIBED)) {
+        state->flags |= HP_CODE_DESCRIBED;
+        describe(tracer, state->slot, code, frame);
+    }
+    return state;
+}
+
+void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+    hp_code_state *state = hp_tracer_state(tracer, code, frame);
+    if (state == NULL || (state->flags & HP_CODE_ARMED))
+        return;
+    if ((state->flags & HP_CODE_LET_GO) && hp_discovery_missed(&tracer->discovery, state->let_go_at))
+        state->flags |= HP_CODE_LATE;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (tracer->hook->arm(tracer, code) < 0)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    tracer->discovery.found++;
+    tracer->counts.learned++;
+}
+
+/* --- targets ------------------------------------------------------------------------------------------------------------------------ */
+
+int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
+    if (hp_tracer_calibrate(tracer) < 0)
+        return -1;
+    tracer->hook->refresh(tracer);
+    if (tracer->hook->arm(tracer, code) < 0)
+        return -1;
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state == NULL)
+        return hp_tracer_no_memory();
+    tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
+    state->flags |= HP_CODE_TARGET;
+    tracer->has_generator_targets |= (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
+    state->threshold = rate >= 1.0 ? (uint64_t)1 << 32 : (uint64_t)(rate * 4294967296.0);
+    return 0;
+}
+
+/* Its events go away: an extent that began with it would never end. */
+static void end_extents_of(hp_tracer *tracer, const PyCodeObject *code) {
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        for (uint32_t i = recorder->parked_count; i-- > 0;)
+            if (recorder->parked[i].entries[0].code == code)
+                hp_extent_forget(tracer, recorder, i);
+        if (recorder->stack.depth > 0 && recorder->stack.entries[0].code == code) {
+            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_extent_end(recorder);
+        }
+    }
+}
+
+int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state == NULL)
+        return hp_tracer_no_memory();
+    if (!(state->flags & HP_CODE_TARGET))
+        return 0;
+    state->flags &= ~(uint32_t)HP_CODE_TARGET;
+    tracer->counts.targets--;
+    if (!tracer->everything)
+        end_extents_of(tracer, code);
+    return tracer->hook->disarm(tracer, code);
+}
+
+static void end_everything(hp_tracer *tracer) {
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        while (recorder->parked_count > 0)
+            hp_extent_forget(tracer, recorder, 0);
+        if (recorder->stack.depth > 0) {
+            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_extent_end(recorder);
+        }
+    }
+}
+
+int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
+    if (on == tracer->everything)
+        return 0;
+    if (hp_tracer_calibrate(tracer) < 0)
+        return -1;
+    tracer->hook->refresh(tracer);
+    if (tracer->hook->everything(tracer, on) < 0)
+        return -1;
+    tracer->everything = on;
+    /* What was open so far has no entries for the frames above it (on), or is beneath no target any more (off). */
+    end_everything(tracer);
+    return 0;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------------------------- */
+
+static const hp_hook *choose(hp_hook_kind kind) {
+    for (unsigned i = 0; hp_hook_offered(i) != NULL; i++)
+        if (kind == HP_HOOK_AUTO || hp_hook_offered(i)->kind == kind)
+            return hp_hook_offered(i);
+    return NULL;
+}
+
+static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
+    const hp_hook *hook = choose(kind);
+    if (hook == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "hook=\"monitoring\" needs Python 3.12 or later; this one offers hook=\"setprofile\"");
+        return -1;
+    }
+    tracer->hook = hook;
+    if (hook->open(tracer) == 0)
+        return 0;
+    tracer->hook = NULL;
+    if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
+        return -1;
+    PyErr_Clear();
+    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
+    if (hp_hook_setprofile.open(tracer) < 0)
+        return -1;
+    tracer->hook = &hp_hook_setprofile;
+    return 0;
+}
+
+/* Records of all threads go, and the gates of all threads are of the past. */
+static void forget_records(hp_tracer *tracer) {
+    hp_recorders_forget(tracer);
+    tracer->id = ++last_id;
+}
+
+int hp_tracer_start_anew(hp_tracer *tracer) {
+    forget_records(tracer);
+    hp_tree_fini(&tracer->tree);
+    tracer->counts = (hp_tracer_counts){.targets = tracer->counts.targets};
+    return hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) == HP_OK ? 0 : hp_tracer_no_memory();
+}
+
+hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, hp_threads *threads) {
+    hp_tracer *tracer = PyMem_RawCalloc(1, sizeof *tracer);
+    if (tracer == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    hp_clock_init();
+    *tracer = (hp_tracer){.id = ++last_id, .code = code, .threads = threads, .c_calls = options->c_calls};
+    tracer->interpreter_id = PyInterpreterState_GetID(PyInterpreterState_Get());
+    tracer->random = options->seed != 0 ? options->seed : hp_ticks() ^ (uint64_t)(uintptr_t)tracer;
+    tracer->random |= 1; /* xorshift has one dead state: zero */
+    hp_discovery_init(&tracer->discovery);
+    if (hp_code_states_init(&tracer->states, code) != HP_OK || hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) != HP_OK) {
+        PyErr_NoMemory();
+        hp_tracer_free(tracer);
+        return NULL;
+    }
+    if (open_hook(tracer, options->hook) < 0) {
+        hp_tracer_free(tracer);
+        return NULL;
+    }
+    return tracer;
+}
+
+void hp_tracer_free(hp_tracer *tracer) {
+    if (tracer->hook != NULL)
+        tracer->hook->close(tracer);
+    end_everything(tracer);
+    forget_records(tracer);
+    hp_code_states_fini(&tracer->states);
+    hp_tree_fini(&tracer->tree);
+    free(tracer->suspended);
+    PyMem_RawFree(tracer);
+}
+
+void hp_tracer_after_fork_child(hp_tracer *tracer) {
+    if (hp_tracer_start_anew(tracer) < 0)
+        Py_FatalError("hybridprof: no memory for the call tree of a forked child");
+    tracer->hook->refresh(tracer);
+}
+
+hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
+    hp_tracer_counts counts = tracer->counts;
+    counts.calls = 0;
+    for (uint32_t i = 0; i < tracer->tree.count; i++)
+        counts.calls += tracer->tree.nodes[i].calls;
+    return counts;
+}
+
+const char *hp_tracer_hook_name(const hp_tracer *tracer) { return tracer->hook->name; }
+
+bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) { return tracer->hook->needs_wrapper(tracer, code); }
+
+static bool is_target(hp_tracer *tracer, PyObject *function) {
+    if (!PyFunction_Check(function))
+        return false;
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)PyFunction_GET_CODE(function), HP_CODE_PYTHON);
+    return state != NULL && (state->flags & HP_CODE_TARGET);
+}
+
+PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
+    bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
+    PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
+    if (on)
+        tracer->hook->leave(tracer);
+    return result;
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""`hybridprof info FILE`: where and how a profile was measured, and how much of it to trust."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from hybridprof.profile import Profile, load
+
+from . import table
+from .main import Parser
+
+KEYS = (
+    *("python", "platform", "pid", "argv", "started", "duration_ns", "clock", "rate_hz", "samples", "sampler_cpu_ns", "tracing"),
+    *("threads", "residual_ns", "warnings"),
+)
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="hybridprof info", description="Says what a profile holds.")
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="for programs: times in ns")
+    options = parser.parse_args(argv)
+    profile = load(options.file)
+    facts = {key: profile.meta[key] for key in KEYS}
+    if options.json:
+        json.dump(facts, sys.stdout, default=str)
+        sys.stdout.write("\n")
+    else:
+        _show(profile, facts)
+    return 0
+
+
+def _show(profile: Profile, facts: dict[str, Any]) -> None:
+    samples, tracing = facts["samples"], facts["tracing"]
+    argv = facts["argv"]
+    lines = [
+        ("program", argv if isinstance(argv, str) else " ".join(argv)),
+        ("python", f"{facts['python']} on {facts['platform']}, process {facts['pid']}"),
+        ("started", str(facts["started"])),
+        ("duration", table.duration(facts["duration_ns"])),
+        ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
+        ("samples", ", ".join(f"{samples[key]:,} {key}" for key in samples)),
+        ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
+        (
+            "tracing",
+            ", ".join(f"{tracing[key]:,} {key}" for key in tracing if key != "overhead_ns")
+            + f", overhead {table.duration(tracing['overhead_ns'])}{_by(profile, 'tracer_hook')}",
+        ),
+        ("residual", f"{table.duration(facts['residual_ns'])} of measured time unexplained"),
+        *(("warning", str(warning)) for warning in facts["warnings"]),
+    ]
+    for name, text in lines:
+        table.say(f"{name:<9} {text}")
+    rows = [
+        [thread.name, *(table.duration(ns) for ns in (thread.measured_ns, thread.sampled_ns, thread.exact_ns, thread.overhead_ns))]
+        for thread in profile.threads
+    ]
+    if rows:
+        table.say("")
+        for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
+            table.say(line)
+
+
+def _by(profile: Profile, key: str) -> str:
+    value = profile.meta.get(key)
+    return f", by {value}" if value else ""

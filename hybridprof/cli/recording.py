@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""One profiled run: checks where its profile is to go before anything runs, measures, and writes when all else has ended.
+
+`finish` is registered with atexit before the program can register anything, so that it runs last: after sys.exit, an uncaught exception or
+a signal that the program handles, after its threads and its own exit handlers. A .hyprof file is also written while the program runs,
+for the ends that nobody sees. Nothing here may change the program's exit status.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import hybridprof
+from hybridprof import _core
+from hybridprof.profile import Profile
+
+from .main import BadInput, complain, silence_stdout
+
+NATIVE = "hyprof"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file to write. shown: as the user gave it; path: absolute, since the program may change its directory."""
+
+    shown: str
+    path: str
+    format: str
+
+
+def checked_output(path: str, otherwise: str | None = None) -> Output:
+    """Raises BadInput where it cannot be written. otherwise: the format of a name that tells none."""
+    name = _core.format_for_path(path) or otherwise
+    known = {each[0]: each for each in _core.formats() if each[4]}
+    if name is None:
+        raise BadInput(f"cannot tell a format from the name {path!r}; use {_endings(list(known.values()))}")
+    if name not in known:
+        raise BadInput(f"format {name!r} of {path!r} can be read but not written; use {_endings(list(known.values()))}")
+    full = os.path.abspath(path)
+    folder = os.path.dirname(full)
+    if os.path.isdir(full):
+        raise BadInput(f"cannot write {path!r}: it is a folder")
+    if not os.path.isdir(folder):
+        raise BadInput(f"cannot write {path!r}: there is no folder {folder!r}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"cannot write {path!r}: folder {folder!r} is not writable")
+    return Output(path, full, name)
+
+
+def _endings(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
+    return ", ".join(ending for _, suffixes, prefix, _, _ in formats for ending in (*suffixes, *([prefix + "*"] if prefix else [])))
+
+
+@dataclass(slots=True)
+class Recording:
+    """From `begin` to `finish`, in the process that began it."""
+
+    profiler: hybridprof.Profiler
+    outputs: list[Output]
+    show: Callable[[Profile], None] | None = None
+    quiet: bool = False
+    pid: int = field(default_factory=os.getpid)
+    _ended: bool = False
+
+    def begin(self) -> None:
+        """Raises BadInput where the interpreter or the system cannot do what was asked."""
+        for prefix in {os.path.dirname(os.path.dirname(__file__)) + os.sep, *_own_files()}:
+            _core.hide_file(prefix)
+        atexit.register(self.finish)
+        native = [output for output in self.outputs if output.format == NATIVE]
+        try:
+            self.profiler.start()
+            if native:
+                _core.stream(native[0].path)
+        except (RuntimeError, ValueError, OSError) as error:
+            self.abandon()
+            raise BadInput(str(error)) from None
+
+    def program_ended(self) -> None:
+        """The main thread has left the program. What follows is the interpreter's, unless other threads still run: whole-program tracing ends here, sampling at `finish`."""
+        threading = sys.modules.get("threading")
+        if threading is None or threading.active_count() == 1:
+            self.profiler.watch.end_everything()
+
+    def abandon(self) -> None:
+        """Ends it as if it had never begun."""
+        self._ended = True
+        atexit.unregister(self.finish)
+        self.profiler.stop()
+
+    def finish(self) -> None:
+        """Stops, shows, writes and says where. A child that was forked from here is another process, and none of this is its business."""
+        if self._ended or os.getpid() != self.pid:
+            return
+        self._ended = True
+        try:
+            self._finish()
+        except Exception as error:  # whatever it is, the program's exit status stands
+            complain(f"the profile was lost: {type(error).__name__}: {error}")
+
+    def _finish(self) -> None:
+        self.profiler.stop()
+        profile = self.profiler.profile
+        if self.show is not None:
+            self._show(profile)
+        written = [output for output in self.outputs if _write(profile, output)]
+        if self.quiet:
+            return
+        for warning in self.profiler.warnings:
+            complain(warning)
+        if written:
+            names = ", ".join(output.shown for output in written)
+            readable = next((output.shown for output in written if output.format in (NATIVE, "pstats")), None)
+            complain(f"wrote {names}" + (f"; see it with: hybridprof report {readable}" if readable else ""))
+
+    def _show(self, profile: Profile) -> None:
+        assert self.show is not None
+        try:
+            self.show(profile)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            silence_stdout()
+        except (OSError, ValueError, AttributeError) as error:
+            complain(f"the table could not be printed: {error}")
+
+
+def _write(profile: Profile, output: Output) -> bool:
+    try:
+        profile.write(output.path, output.format)
+    except (OSError, ValueError) as error:
+        complain(f"could not write {output.shown}: {error}")
+        return False
+    return True
+
+
+def _own_files() -> set[str]:
+    """The files of the frames that started us: the entry script, or what runs modules."""
+    files = set()
+    frame = sys._getframe()
+    while frame is not None:
+        files.add(frame.f_code.co_filename)
+        frame = frame.f_back  # type: ignore[assignment]
+    return files

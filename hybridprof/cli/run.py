@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""`hybridprof run [options] script.py [args]`, `-m module`, `-c code`: the program behaves as without us."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import hybridprof
+
+from . import arguments, program
+from .arguments import Target
+from .main import BadInput, Parser
+
+if TYPE_CHECKING:
+    from .recording import Recording
+
+USAGE = "give a script, -m MODULE or -c CODE after the options"
+VALUED = {"-o", "--output", "-r", "--rate", "--clock", "--deep", "--deep-rate", "--hook", "--method", "-s", "--sort"}
+
+
+def parser() -> Parser:
+    made = Parser(
+        prog="hybridprof run",
+        usage="hybridprof run [options] script.py|-m MODULE|-c CODE [args]",
+        description="Runs a program under the profiler. Its arguments, exit status, output and signals stay as they are.",
+    )
+    add = made.add_argument
+    add(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="OUT",
+        help="file to write; its suffix picks the format; repeatable (default hybridprof.PID.hyprof)",
+    )
+    add("-r", "--rate", type=float, default=100.0, metavar="HZ", help="samples per second, 0 for tracing only (default 100)")
+    add("--clock", choices=("wall", "cpu"), default="wall", help="which time is sampled (default wall)")
+    add(
+        "--deep",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="trace calls exactly: package.module:Class.method, module:*, * for everything; repeatable",
+    )
+    add("--deep-rate", type=float, default=1.0, metavar="P", help="the share of their calls to trace, above 0 and at most 1 (default 1)")
+    add("--c-calls", action="store_true", help="trace calls of C functions too")
+    add("--hook", choices=("auto", "monitoring", "setprofile"), default="auto", help="how calls are traced (default auto)")
+    add("--method", choices=("auto", "same-cpu", "remote"), default="auto", help="how stacks are read (default auto)")
+    add("-s", "--sort", metavar="KEY", help="print a table at exit, sorted by self, total, calls, name, file, ...")
+    add("-q", "--quiet", action="store_true", help="do not say on stderr where the profile is")
+    return made
+
+
+def main(argv: list[str]) -> int:
+    ours, target = arguments.split(argv, VALUED, USAGE)
+    options = parser().parse_args(ours)
+    if hybridprof.DISABLED:
+        return bare(target)
+
+    from . import table
+    from .recording import Recording, checked_output
+
+    show = None
+    if options.sort is not None:
+        key = table.checked_key(options.sort)
+
+        def show(profile: hybridprof.Profile) -> None:
+            table.show(profile.functions, key, table.LIMIT)
+
+    try:
+        profiler = hybridprof.Profiler(
+            rate=options.rate,
+            clock=options.clock,
+            deep=options.deep,
+            deep_rate=options.deep_rate,
+            hook=options.hook,
+            c_calls=options.c_calls,
+            method=options.method,
+        )
+    except (TypeError, ValueError) as error:
+        raise BadInput(str(error)) from None
+    outputs = [checked_output(path) for path in options.output or [f"hybridprof.{os.getpid()}.hyprof"]]
+    return recorded(Recording(profiler, outputs, show, options.quiet), target)
+
+
+def recorded(recording: Recording, target: Target) -> int:
+    """Runs the program under a recording that was checked but has not begun."""
+    program.check(target)
+    return program.passing_on(lambda: _run(recording, program.prepared(target)))
+
+
+def _run(recording: Recording, run: Callable[[], None]) -> int:
+    recording.begin()
+    try:
+        run()
+    finally:
+        recording.program_ended()
+    return 0
+
+
+def bare(target: Target) -> int:
+    """HYBRIDPROF_DISABLE: the program and nothing else."""
+    program.check(target)
+    program.passing_on(program.prepared(target))
+    return 0

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""Which Python functions stand behind an object, and how they become targets.
+
+Where the interpreter lets the core mark code (3.12 and later) the object is returned as it came: identity, signature, pickling and
+async-ness cannot change. Elsewhere the function is put behind `_core.deep_function`, and what held it (staticmethod, property,
+class ...) is made to hold that.
+
+Types are asked of `type(value)`, never with isinstance: a lazy proxy answers isinstance by running the program's code.
+"""
+
+from __future__ import annotations
+
+from types import CodeType, FunctionType, MethodType
+
+from . import _core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Add = Callable[[CodeType], None]
+
+CO_OPTIMIZED = 0x1  # set for functions, clear for module and class bodies
+_WRAPPER = getattr(_core, "deep_function", None)
+_marked: dict[int, CodeType] = {}  # by id: equal code objects of two functions are two targets
+
+
+def own_functions(value: object, depth: int = 50) -> Iterator[FunctionType]:
+    """The Python functions that this object calls, its decorators' first: through static, class and bound methods, properties, partials and
+    `__wrapped__`, as far as `depth` (a chain may be a ring)."""
+    kind = type(value)
+    if depth == 0:
+        return
+    if issubclass(kind, FunctionType):
+        yield value  # type: ignore[misc]
+    if issubclass(kind, (staticmethod, classmethod, MethodType)):
+        inner = [value.__func__]  # type: ignore[attr-defined]
+    elif issubclass(kind, property):
+        inner = [value.fget, value.fset, value.fdel]  # type: ignore[attr-defined]
+    elif issubclass(kind, FunctionType) or kind is _WRAPPER:
+        inner = [_attribute(value, "__wrapped__")]
+    elif kind.__module__ == "functools":
+        inner = [_attribute(value, "func") or _attribute(value, "__wrapped__")]
+    else:
+        return
+    for each in inner:
+        if each is not None:
+            yield from own_functions(each, depth - 1)
+
+
+def _attribute(value: object, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:  # a descriptor of the program's; it is not ours to report
+        return None
+
+
+def innermost(function: FunctionType) -> FunctionType:
+    """The user's function beneath its decorators. All functions that one decorator made share their code, so that marking
+    the outer one would mark every decorated function of the program. What is no closure shares its code with nobody."""
+    for inner in own_functions(function):
+        function = inner
+        if inner.__closure__ is None:
+            break
+    return function
+
+
+def mark(value: object, add: Add) -> object:
+    """Makes targets of what stands behind `value` (`add` is called with each code); returns what to use in its place, mostly itself.
+    None if there is no Python function in it."""
+    kind = type(value)
+    if issubclass(kind, FunctionType):
+        return _mark_function(value, add)  # type: ignore[arg-type]
+    if kind is _WRAPPER:
+        add(value.__code__)  # type: ignore[attr-defined]
+        return value
+    if issubclass(kind, type):
+        return value if _mark_class(value, add) else None  # type: ignore[arg-type]
+    if issubclass(kind, (staticmethod, classmethod)):
+        return _remade(value, value.__func__, add, kind)  # type: ignore[attr-defined]
+    if issubclass(kind, MethodType):
+        return _remade(value, value.__func__, add, lambda inner: MethodType(inner, value.__self__))  # type: ignore[attr-defined]
+    if issubclass(kind, property):
+        return _mark_property(value, add)  # type: ignore[arg-type]
+    if kind.__module__ == "functools":
+        return _mark_functools(value, add)
+    return None
+
+
+def _mark_function(function: FunctionType, add: Add) -> object:
+    if _core.needs_wrapper(function.__code__):
+        assert _WRAPPER is not None
+        add(function.__code__)
+        return _WRAPPER(function)
+    add(innermost(function).__code__)
+    return function
+
+
+def _mark_class(cls: type, add: Add) -> bool:
+    found = False
+    for name, value in list(type.__getattribute__(cls, "__dict__").items()):
+        if issubclass(type(value), type) or not any(_belongs(function, cls) for function in own_functions(value)):
+            continue
+        replacement = mark(value, add)
+        found = found or replacement is not None
+        if replacement is not None and replacement is not value:
+            type.__setattr__(cls, name, replacement)
+    return found
+
+
+def _belongs(function: FunctionType, cls: type) -> bool:
+    """Whether it was defined in this class: a function that a class merely borrows is another module's."""
+    return function.__module__ == cls.__module__ and function.__qualname__.startswith(cls.__qualname__ + ".")
+
+
+def _mark_property(value: property, add: Add) -> object:
+    accessors = (value.fget, value.fset, value.fdel)
+    marked = [accessor and mark(accessor, add) for accessor in accessors]
+    if not any(marked):
+        return None
+    chosen: list[Any] = [new or old for new, old in zip(marked, accessors, strict=True)]
+    if all(new is old for new, old in zip(chosen, accessors, strict=True)):
+        return value
+    return type(value)(chosen[0], chosen[1], chosen[2], value.__doc__)
+
+
+def _mark_functools(value: Any, add: Add) -> object:
+    """partial, partialmethod, cached_property hold their function in `func`; lru_cache holds it out of reach."""
+    inner = _attribute(value, "func")
+    if inner is None:
+        wrapped = _attribute(value, "__wrapped__")
+        if wrapped is None or any(_core.needs_wrapper(function.__code__) for function in own_functions(wrapped)):
+            return None
+        return value if mark(wrapped, add) is not None else None
+    marked = mark(inner, add)
+    if marked is not None and marked is not inner:
+        if hasattr(value, "__setstate__"):
+            value.__setstate__((marked, value.args, value.keywords, vars(value)))
+        else:
+            value.func = marked
+    return value if marked is not None else None
+
+
+def _remade(value: object, inner: object, add: Add, make: Callable[[Any], object]) -> object:
+    marked = mark(inner, add)
+    return make(marked) if marked is not None and marked is not inner else marked and value
+
+
+def adder(rate: float) -> Add:
+    """What `deep` gives `mark`: targets for as long as the process lives."""
+
+    def add(code: CodeType) -> None:
+        _core.add_target(code, rate)
+        _marked[id(code)] = code
+
+    return add
+
+
+def marked_by_name(code: CodeType) -> bool:
+    """Whether `deep` marked it, so that a pattern that ends leaves it alone."""
+    return _marked.get(id(code)) is code
+
+
+def codes_within(code: CodeType) -> Iterator[CodeType]:
+    """The functions among a code object and its constants, at any depth; module and class bodies are none."""
+    pending = [code]
+    while pending:
+        each = pending.pop()
+        if each.co_flags & CO_OPTIMIZED:
+            yield each
+        pending.extend(constant for constant in each.co_consts if type(constant) is CodeType)

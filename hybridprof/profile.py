@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+"""What was measured: finished, immutable data with names, times in ns and, for what was sampled, error bars.
+
+A Profile stands over the core's plain tuples; rows, edges and the tree are made from them when first asked for, because
+most profiles are only written to a file, which needs none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    import pstats
+
+Measured = Literal["exact", "sampled", "mixed"]
+Kind = Literal["python", "c", "block", "synthetic", "thread"]
+
+
+class CoreProfile(Protocol):
+    """What a Profile needs of `_core.Profile`; `disabled` has one that is empty."""
+
+    def meta(self) -> dict[str, Any]: ...
+    def functions(self) -> list[tuple[str, str, str, str, int, int | None, int | None, int, int, int, int, str, int, str]]: ...
+    def edges(self) -> list[tuple[int, int, int | None, int | None, int, int, str]]: ...
+    def nodes(self) -> list[tuple[int, int, int | None, int, int, int, str]]: ...
+    def threads(self) -> list[dict[str, Any]]: ...
+    def lines(self) -> list[tuple[int, int, int, int]]: ...
+    def write(self, path: str, format: str | None = None) -> None: ...
+    def encode(self, format: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One row of the table.
+
+    name: qualified name, such as `Cart.total`. calls, primitive_calls (those that were not already on the stack): exact counts, a lower
+    bound where measured is "mixed", None where it is "sampled". self_ns, total_ns: ns; total counts once per stack. self_error_ns,
+    total_error_ns: ns, half width of the 95 % interval, 0 where exact. samples: stacks that ended in it.
+    """
+
+    name: str
+    module: str
+    file: str
+    line: int
+    calls: int | None
+    primitive_calls: int | None
+    self_ns: int
+    total_ns: int
+    self_error_ns: int
+    total_error_ns: int
+    measured: Measured
+    samples: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Who called whom. caller is None at the root of a thread; calls, self_ns and total_ns (ns) are the callee's under this caller."""
+
+    caller: Function | None
+    callee: Function
+    calls: int | None
+    primitive_calls: int | None
+    self_ns: int
+    total_ns: int
+    measured: Measured
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A calling context: this function, called by the parent's function, and so on. function is None at the root. Times in ns."""
+
+    function: Function | None
+    calls: int | None
+    self_ns: int
+    total_ns: int
+    samples: int
+    measured: Measured
+    parent: Node | None = field(repr=False)
+    children: list[Node] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One thread. measured_ns = sampled_ns + exact_ns + overhead_ns + residual_ns, all ns; traced_samples were taken beneath targets
+    and add no time. root: its node in the tree, None if it has none."""
+
+    name: str
+    native_id: int
+    root: Node | None
+    samples: int
+    traced_samples: int
+    measured_ns: int
+    sampled_ns: int
+    exact_ns: int
+    overhead_ns: int
+    unresolved_ns: int
+    residual_ns: int
+
+
+class Profile:
+    """A finished profile; see `snapshot`, `Profiler.profile` and `load`. Any thread may use it."""
+
+    def __init__(self, core: CoreProfile) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        meta = self.meta
+        return f"<Profile of {len(self._core.functions())} functions, {meta.get('duration_ns', 0) / 1e9:.3f} s>"
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """Where, when and how it was measured: the keys of `hybridprof info --json`."""
+        return self._core.meta()
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """One row per function, as the core orders them."""
+        return [
+            Function(
+                qualname,
+                module,
+                file,
+                line,
+                calls,
+                primitive,
+                own,
+                total,
+                own_error,
+                total_error,
+                cast(Measured, measured),
+                samples,
+                cast(Kind, kind),
+            )
+            for qualname, module, _, file, line, calls, primitive, own, total, own_error, total_error, measured, samples, kind in self._core.functions()
+        ]
+
+    @cached_property
+    def edges(self) -> list[Edge]:
+        """Callers and callees."""
+        rows = self.functions
+        return [
+            Edge(rows[caller] if caller >= 0 else None, rows[callee], calls, primitive, own, total, cast(Measured, measured))
+            for caller, callee, calls, primitive, own, total, measured in self._core.edges()
+        ]
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
+        rows = self.functions
+        nodes: list[Node] = []
+        for parent, function, calls, own, total, samples, measured in self._core.nodes():
+            above = nodes[parent] if parent >= 0 else None
+            node = Node(rows[function] if function >= 0 else None, calls, own, total, samples, cast(Measured, measured), above)
+            if above is not None:
+                above.children.append(node)
+            nodes.append(node)
+        return nodes
+
+    @cached_property
+    def tree(self) -> Node:
+        """The root of the calling-context tree; its children are the threads. It has no children where the file held no tree (pstats)."""
+        return self._nodes[0] if self._nodes else Node(None, None, 0, 0, 0, "sampled", None)
+
+    @cached_property
+    def threads(self) -> list[Thread]:
+        """The threads, in the order in which they appeared."""
+        names = [each.name for each in fields(Thread)]
+        return [
+            Thread(
+                **{name: thread[name] for name in names if name != "root"},
+                root=None if thread["root"] is None else self._nodes[thread["root"]],
+            )
+            for thread in self._core.threads()
+        ]
+
+    @property
+    def residual_ns(self) -> int:
+        """ns: measured time that is neither sampled nor exact nor overhead, over all threads. Signed; near 0 in a good profile."""
+        return int(self.meta.get("residual_ns", 0))
+
+    def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+        """Writes a file, atomically and without the GIL.
+
+        format: a name such as "pstats"; None reads it off the suffix. Raises FormatError (a ValueError) for a format that is unknown or
+        not told by the name, OSError for what the system refused; each leaves what was there before.
+        """
+        self._core.write(_text_path(path), format)
+
+    def encode(self, format: str) -> bytes:
+        """The bytes that `write` would put in the file. Raises FormatError (a ValueError) for an unknown format."""
+        return self._core.encode(format)
+
+    def stats(self) -> pstats.Stats:
+        """A real pstats.Stats, times in seconds. What was only sampled has 0 calls there: the format knows no other way to say it."""
+        import pstats
+
+        if not self._core.functions():
+            return pstats.Stats()  # pstats refuses to load an empty table, but has an empty state of its own
+        return pstats.Stats(cast(Any, _Encoded(self._core.encode("pstats"))))
+
+
+class _Encoded:
+    """What pstats.Stats takes in place of a cProfile.Profile."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self.encoded = encoded
+        self.stats: dict[Any, Any] = {}
+
+    def create_stats(self) -> None:
+        import marshal
+
+        self.stats = marshal.loads(self.encoded)
+
+
+def _text_path(path: str | os.PathLike[str]) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"a path is a str or os.PathLike, not {type(path).__name__}")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"a path must be text, not {type(text).__name__}: {text!r}")
+    return text
+
+
+def load(path: str | os.PathLike[str]) -> Profile:
+    """Reads a profile (.hyprof or pstats), told by its content whatever its name.
+
+    Raises FormatError (a ValueError) for what is no profile, OSError for what cannot be opened.
+    """
+    from . import _core
+
+    return Profile(_core.load(_text_path(path)))

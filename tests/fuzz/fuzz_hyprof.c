@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Two targets behind one byte: a whole file as it is, and chunks whose checksums this makes right, so that mutation reaches what lies below
+ * them. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/hyprof/chunk.h"
+#include "formats/hyprof/hyprof.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* What could be read must be a profile that writes, and reads again as the same bytes. */
+static void check_read(const uint8_t *bytes, size_t size) {
+    hp_profile *profile = NULL;
+    hp_sink *sink = NULL;
+    hp_error error = {0};
+    size_t written = 0;
+    hp_status status = hp_format_hyprof.read(bytes, size, &profile, &error);
+    if (status != HP_OK) {
+        if (profile != NULL || error.text[0] == '\0')
+            abort();
+        return;
+    }
+    if (hp_profile_check(profile, &error) != HP_OK || hp_sink_memory(&sink) != HP_OK)
+        abort();
+    if (hp_format_hyprof.write(sink, profile, &error) != HP_OK || hp_sink_flush(sink, &error) != HP_OK)
+        abort();
+    hp_profile_free(profile);
+    const uint8_t *again = hp_sink_bytes(sink, &written);
+    if (hp_format_hyprof.read(again, written, &profile, &error) != HP_OK)
+        abort();
+    hp_profile_free(profile);
+    hp_sink_free(sink);
+}
+
+/* {type, size (2 bytes), payload} again and again; type 255 commits. The last commit and the end mark are given. */
+static void check_chunks(const uint8_t *bytes, size_t size) {
+    hp_group group = {0};
+    hp_group_file_header(&group);
+    while (size >= 3) {
+        size_t payload = bytes[1] | (size_t)bytes[2] << 8;
+        if (payload > size - 3)
+            payload = size - 3;
+        if (bytes[0] == 255)
+            hp_group_commit(&group);
+        else
+            hp_group_chunk(&group, bytes[0], bytes + 3, payload, 0);
+        bytes += 3 + payload;
+        size -= 3 + payload;
+    }
+    hp_group_commit(&group);
+    hp_group_end(&group);
+    if (hp_group_status(&group, NULL) == HP_OK)
+        check_read(group.out.data, group.out.size);
+    hp_group_free(&group);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    if (size > 0 && (bytes[0] & 1) == 0)
+        check_read(bytes + 1, size - 1);
+    else if (size > 0)
+        check_chunks(bytes + 1, size - 1);
+    return 0;
+}
