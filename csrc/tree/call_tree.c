@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one), so that
- * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one),
+ * so that hp_tree_find_or_add has something true to return when memory or the limit is reached. */
 #include "tree/call_tree.h"
 
 #include <stdlib.h>
