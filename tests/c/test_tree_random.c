@@ -172,7 +172,7 @@ static hp_profile *make_profile(uint64_t *random) {
     return p;
 }
 
-/* Whether the pair (or, with caller HP_NO_FUNCTION - 1, the function alone) is at `node` or above it. */
+/* Whether the pair (or, with ANY_CALLER, the function alone) is at `node` or above it. */
 enum { ANY_CALLER = 0x7fffffff };
 static bool is_on(const hp_tree *tree, uint32_t node, uint32_t caller, uint32_t callee) {
     for (; node != HP_NO_NODE && node != 0; node = tree->nodes[node].parent) {
