@@ -41,7 +41,8 @@ typedef struct hp_tree {
     uint32_t count;
     uint32_t capacity;
     uint32_t reserved;   /* room kept for overflow nodes that do not exist yet */
-    uint32_t limit;      /* most nodes ever; past it hp_tree_child returns the `<overflow>` child of the thread's root */
+    uint32_t limit;      /* most nodes, but that a thread always gets its root and its `<overflow>`; past it hp_tree_child returns the
+                            `<overflow>` child of the thread's root */
     uint64_t overflowed; /* how often */
     uint32_t *index;     /* open addressing over (parent, function); power of two; HP_NO_NODE is empty */
     uint32_t index_mask;

@@ -130,6 +130,24 @@ static hp_node sum_of(const hp_tree *tree) {
     return sum;
 }
 
+static uint32_t thread_of(const hp_tree *tree, uint32_t node) {
+    while (tree->nodes[node].parent != 0)
+        node = tree->nodes[node].parent;
+    return node;
+}
+
+static uint64_t samples_of_thread(const hp_tree *tree, uint32_t function) {
+    uint64_t samples = 0;
+    for (uint32_t i = 1; i < tree->count; i++)
+        samples += tree->nodes[thread_of(tree, i)].function == function ? tree->nodes[i].samples : 0;
+    return samples;
+}
+
+static void assert_threads_are_equal(const hp_tree *a, const hp_tree *b) {
+    for (uint32_t f = NAMES + 1; f <= NAMES + 3; f++)
+        assert_int_equal(samples_of_thread(a, f), samples_of_thread(b, f));
+}
+
 /* However small `into` is, nothing is lost, and each thread keeps what is its own. */
 static void test_add_into_a_full_tree_loses_nothing(void **state) {
     (void)state;
@@ -147,7 +165,8 @@ static void test_add_into_a_full_tree_loses_nothing(void **state) {
         assert_ok(hp_tree_check(&into));
         got = sum_of(&into);
         assert_same_values(&got, &wanted);
-        assert_true(into.count <= into.limit && into.overflowed >= from.overflowed);
+        assert_true(into.count <= into.limit + 2 * 3 && into.overflowed >= from.overflowed);
+        assert_threads_are_equal(&into, &from);
         hp_tree_fini(&from);
         hp_tree_fini(&into);
     }
@@ -260,12 +279,6 @@ static void test_rows_and_edges(void **state) {
         assert_int_equal(edge, p->edge_count);
         hp_profile_free(p);
     }
-}
-
-static uint32_t thread_of(const hp_tree *tree, uint32_t node) {
-    while (tree->nodes[node].parent != 0)
-        node = tree->nodes[node].parent;
-    return node;
 }
 
 /* What no estimate was given for: every node one run. */
