@@ -170,15 +170,21 @@ static inline void hp_shadow_push(hp_tracer *tracer, hp_recorder *recorder, hp_e
 
 /* A frame starts or goes on. */
 static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_start_kind kind) {
+    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    bool here = hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN;
+    /* The case that untargeted code pays for when it shares a function with a target. */
+    if (!here && state != NULL && !(state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK)) && kind != HP_START_THROW && !tracer->everything) {
+        tracer->counts.gated++;
+        return;
+    }
     PyThreadState *thread = PyThreadState_Get();
-    if (HP_UNLIKELY(!hp_gate_open(tracer, thread))) {
+    if (HP_UNLIKELY(!here || hp_gate_here.state_id != thread->id)) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
     hp_recorder *recorder = hp_gate_here.recorder;
     hp_shadow *stack = &recorder->stack;
     hp_python_frame *frame = hp_frame_top(thread), *caller = frame->previous;
-    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
     if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity || stack->entries[stack->depth - 1].frame != caller ||
                     stack->entries[stack->depth - 1].code != hp_frame_code(caller) || (state->flags & HP_CODE_HOLDS_BLOCK))) {
         hp_record_start_slow(tracer, thread, code, kind);
