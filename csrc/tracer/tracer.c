@@ -249,6 +249,7 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
+/* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
     const hp_hook *hook = tracer->hook;
     PyObject *entered = hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer) : NULL;

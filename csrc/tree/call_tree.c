@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root and one below that, one under each
- * thread), so that hp_tree_find_or_add has something true to return when memory or the limit is reached.
- *
- * In live trees the children of the root are numbered by thread, so one of them may have the overflow function's number: below the root's
- * children the number means overflow, at the root's children it does not stop anything from being added. */
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one), so that
+ * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
 #include "tree/call_tree.h"
 
 #include <stdlib.h>
@@ -73,6 +70,11 @@ static bool is_thread(const hp_tree *tree, uint32_t node) {
     return node != 0 && tree->nodes[node].parent == 0;
 }
 
+/* A thread's `function` is its index, which may equal the overflow function: a thread is never an overflow node. */
+static bool is_overflow(const hp_tree *tree, uint32_t node) {
+    return node != 0 && !is_thread(tree, node) && tree->nodes[node].function == tree->overflow_function;
+}
+
 static bool is_reserved(const hp_tree *tree, uint32_t parent, uint32_t function) {
     return function == tree->overflow_function && (parent == 0 || is_thread(tree, parent));
 }
@@ -114,7 +116,7 @@ static uint32_t tree_overflow(hp_tree *tree, uint32_t parent) {
 uint32_t hp_tree_find_or_add(hp_tree *tree, uint32_t parent, uint32_t function) {
     uint32_t found = hp_tree_find(tree, parent, function);
     if (found == HP_NO_NODE) {
-        if (parent != 0 && !is_thread(tree, parent) && tree->nodes[parent].function == tree->overflow_function) {
+        if (is_overflow(tree, parent)) {
             tree->overflowed++; /* what is below what did not fit does not fit */
             return parent;
         }
