@@ -131,8 +131,10 @@ static hp_status take_text_double(hp_unmarshal *reader, hp_object *object) {
     bool negative = size != 0 && text[0] == '-';
     i = negative + take_digits(text + negative, size - negative, &value, &scale);
     if (i < size && text[i] == 'e') {
-        bool down = ++i < size && text[i] == '-';
-        for (i += i < size && (text[i] == '-' || text[i] == '+'); i < size && text[i] >= '0' && text[i] <= '9' && exponent < 1000; i++)
+        i++;
+        bool down = i < size && text[i] == '-';
+        i += i < size && (text[i] == '-' || text[i] == '+');
+        for (; i < size && text[i] >= '0' && text[i] <= '9' && exponent < 1000; i++)
             exponent = exponent * 10 + (text[i] - '0');
         exponent = down ? -exponent : exponent;
     }

@@ -125,10 +125,12 @@ static void test_refusals(void **state) {
 
 /* ('0042', 1, 'f') */
 static char *put_key(char *at, uint32_t number) {
-    memcpy(at, "(\3\0\0\0" TEXT("\4", ""), 10);
-    snprintf(at + 10, 5, "%04u", number);
-    memcpy(at + 14, INT("\1") TEXT("\1", "f"), 11);
-    return at + 25;
+    static const char before[] = "(\3\0\0\0" TEXT("\4", ""), after[] = INT("\1") TEXT("\1", "f");
+    memcpy(at, before, sizeof before);
+    at += sizeof before - 1;
+    at += snprintf(at, 5, "%04u", number);
+    memcpy(at, after, sizeof after);
+    return at + sizeof after - 1;
 }
 
 /* A dict of callers that thousands of rows refer to would unfold to far more than the file: bounded by the file's size. */
