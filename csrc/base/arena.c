@@ -1,43 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/arena.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/order.h"
 
 enum { ARENA_FIRST_BLOCK = 4096, ARENA_LAST_BLOCK = 1 << 18 };
 
 struct hp_arena_block {
     struct hp_arena_block *older;
+    size_t used;
+    size_t size;
     uint8_t bytes[];
 };
 
-static uint8_t *arena_block(hp_arena *arena, size_t size) {
+/* Whole before it is reachable: see base/order.h. */
+static struct hp_arena_block *arena_block(hp_arena *arena, size_t size, size_t used) {
     if (size > SIZE_MAX - sizeof(struct hp_arena_block))
         return NULL;
     struct hp_arena_block *block = malloc(sizeof *block + size);
     if (block == NULL)
         return NULL;
-    block->older = arena->blocks;
+    *block = (struct hp_arena_block){arena->blocks, used, size};
+    hp_order_stores();
     arena->blocks = block;
-    return block->bytes;
+    return block;
+}
+
+static size_t block_size(const hp_arena *arena) {
+    if (arena->shared == NULL)
+        return ARENA_FIRST_BLOCK;
+    return arena->shared->size < ARENA_LAST_BLOCK ? arena->shared->size * 2 : ARENA_LAST_BLOCK;
 }
 
 void *hp_arena_take(hp_arena *arena, size_t size) {
-    if ((size_t)(arena->end - arena->next) < size) {
-        if (arena->block_size == 0)
-            arena->block_size = ARENA_FIRST_BLOCK;
-        if (size > arena->block_size / 4) /* a block of its own: the rest of the shared one stays in use */
-            return arena_block(arena, size);
-        uint8_t *block = arena_block(arena, arena->block_size);
-        if (block == NULL)
-            return NULL;
-        arena->next = block;
-        arena->end = block + arena->block_size;
-        if (arena->block_size < ARENA_LAST_BLOCK)
-            arena->block_size *= 2;
+    struct hp_arena_block *shared = arena->shared;
+    if (shared == NULL || shared->size - shared->used < size) {
+        size_t next = block_size(arena);
+        bool alone = size > next / 4; /* a block of its own: the rest of the shared one stays in use */
+        struct hp_arena_block *block = arena_block(arena, alone ? size : next, alone ? size : 0);
+        if (block == NULL || alone)
+            return block == NULL ? NULL : block->bytes;
+        arena->shared = shared = block;
     }
-    void *taken = arena->next;
-    arena->next += size;
+    void *taken = shared->bytes + shared->used;
+    shared->used += size;
     return taken;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes that live until the arena dies: strings and line tables. Nothing is freed singly, nothing moves.
- * Owner: one thread, or whoever holds the lock of the structure it is part of. A zeroed arena is an empty one. */
+ * Owner: one thread, or whoever holds the lock of the structure it is part of. A zeroed arena is an empty one.
+ * Fork-safe in the sense of base/order.h. */
 #ifndef HP_BASE_ARENA_H
 #define HP_BASE_ARENA_H
 
@@ -9,9 +10,7 @@
 
 typedef struct hp_arena {
     struct hp_arena_block *blocks; /* newest first */
-    uint8_t *next;                 /* free bytes of the newest shared block: next to end */
-    uint8_t *end;
-    size_t block_size; /* of the next shared block: doubles, so that a small arena stays small */
+    struct hp_arena_block *shared; /* the one that small pieces come from; each is twice the one before, so a small arena stays small */
 } hp_arena;
 
 /* `size` bytes without alignment; NULL when memory is short. */

@@ -9,10 +9,12 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/order.h"
 #include "base/strings.h"
 
 enum { SLOT_LIMIT = 1000000, CHUNK = 1024, CHUNKS = (SLOT_LIMIT + CHUNK - 1) / CHUNK, FIRST_INDEX = 1024 };
-enum { KEY_NAMED = 16 }; /* added to the kind in the key of a slot whose "address" is that of its interned name */
+enum { KEY_NAMED = 16 };    /* added to the kind in the key of a slot whose "address" is that of its interned name */
+#define KEY_DEAD UINT32_MAX /* of an entry whose object died: no key is like it */
 
 typedef struct code_slot {
     uintptr_t address; /* of the living object, or of the interned name; 0 once it died */
@@ -27,14 +29,21 @@ typedef struct code_entry {
     uint32_t slot;     /* HP_NO_SLOT: the entry is empty */
 } code_entry;
 
+typedef struct code_index {
+    uint32_t mask;
+    uint32_t used;        /* entries, those of the dead included */
+    code_entry entries[]; /* open addressing, at most half full */
+} code_index;
+
+/* Fork-safe (base/order.h). The orders that matter: a slot without an address, `count`, its entry, its address: so a slot that the fork cut
+ * off is never found by a key that is not its own, and has an address only where a death will find and take it. A wider index is whole
+ * before its pointer replaces the old one, which is freed only then. */
 struct hp_code_table {
     pthread_mutex_t mutex; /* guards everything below; `epoch` and `count` are also read without it */
     _Atomic uint64_t epoch;
     _Atomic uint32_t count;
     code_slot *chunks[CHUNKS];
-    code_entry *index; /* at most half full */
-    uint32_t mask;
-    uint32_t used;
+    code_index *index;
     hp_arena line_tables;
     hp_strings *strings;
 };
@@ -47,76 +56,85 @@ static uint32_t slot_count(const hp_code_table *table) {
     return atomic_load_explicit(&table->count, memory_order_relaxed); /* under the mutex */
 }
 
-static uint32_t entry_home(uintptr_t address, uint32_t key_kind, uint32_t mask) {
-    return (uint32_t)hp_hash_u64((uint64_t)address ^ ((uint64_t)key_kind << 56)) & mask;
-}
-
 /* The entry of the key, or the empty one where it would go. */
-static code_entry *entry_of(code_entry *index, uint32_t mask, uintptr_t address, uint32_t key_kind) {
-    uint32_t at = entry_home(address, key_kind, mask);
-    while (index[at].slot != HP_NO_SLOT && (index[at].address != address || index[at].key_kind != key_kind))
-        at = (at + 1) & mask;
-    return &index[at];
+static code_entry *entry_of(code_index *index, uintptr_t address, uint32_t key_kind) {
+    uint32_t at = (uint32_t)hp_hash_u64((uint64_t)address ^ ((uint64_t)key_kind << 56)) & index->mask;
+    while (index->entries[at].slot != HP_NO_SLOT && (index->entries[at].address != address || index->entries[at].key_kind != key_kind))
+        at = (at + 1) & index->mask;
+    return &index->entries[at];
 }
 
-static code_entry *empty_index(uint32_t size) {
-    code_entry *index = malloc(size * sizeof *index);
-    for (uint32_t i = 0; index != NULL && i < size; i++)
-        index[i].slot = HP_NO_SLOT;
+static code_index *empty_index(uint32_t size) {
+    code_index *index = malloc(sizeof *index + size * sizeof *index->entries);
+    if (index == NULL)
+        return NULL;
+    index->mask = size - 1;
+    index->used = 0;
+    for (uint32_t i = 0; i < size; i++)
+        index->entries[i].slot = HP_NO_SLOT;
     return index;
 }
 
-static bool index_widen(hp_code_table *table) {
-    uint32_t mask = table->mask * 2 + 1;
-    code_entry *index = empty_index(mask + 1);
+static void entry_put(code_index *index, uintptr_t address, uint32_t key_kind, uint32_t slot) {
+    code_entry *entry = entry_of(index, address, key_kind);
+    index->used++;
+    entry->address = address;
+    entry->key_kind = key_kind;
+    hp_order_stores();
+    entry->slot = slot;
+}
+
+static uint32_t index_living(const code_index *index) {
+    uint32_t living = 0;
+    for (uint32_t i = 0; i <= index->mask; i++)
+        living += index->entries[i].slot != HP_NO_SLOT && index->entries[i].key_kind != KEY_DEAD;
+    return living;
+}
+
+/* A new index without the dead, at most a quarter full. */
+static bool index_renew(hp_code_table *table) {
+    code_index *old = table->index;
+    uint32_t size = FIRST_INDEX;
+    while (size / 4 < index_living(old))
+        size *= 2;
+    code_index *index = empty_index(size);
     if (index == NULL)
         return false;
-    for (uint32_t i = 0; i <= table->mask; i++) {
-        const code_entry *entry = &table->index[i];
-        if (entry->slot != HP_NO_SLOT)
-            *entry_of(index, mask, entry->address, entry->key_kind) = *entry;
+    for (uint32_t i = 0; i <= old->mask; i++) {
+        const code_entry *entry = &old->entries[i];
+        if (entry->slot != HP_NO_SLOT && entry->key_kind != KEY_DEAD)
+            entry_put(index, entry->address, entry->key_kind, entry->slot);
     }
-    free(table->index);
+    hp_order_stores();
     table->index = index;
-    table->mask = mask;
+    hp_order_stores();
+    free(old);
     return true;
 }
 
-/* Backward shift: entries behind the hole move up unless they would leave their home, so no tombstones slow later searches. */
-static void index_remove(hp_code_table *table, code_entry *entry) {
-    uint32_t hole = (uint32_t)(entry - table->index);
-    for (uint32_t at = (hole + 1) & table->mask; table->index[at].slot != HP_NO_SLOT; at = (at + 1) & table->mask) {
-        uint32_t home = entry_home(table->index[at].address, table->index[at].key_kind, table->mask);
-        if (((at - home) & table->mask) >= ((at - hole) & table->mask)) {
-            table->index[hole] = table->index[at];
-            hole = at;
-        }
-    }
-    table->index[hole].slot = HP_NO_SLOT;
-    table->used--;
-}
-
-/* A new slot for a key that has none. HP_FULL or HP_NO_MEMORY leave `*out` alone.
- * The slot is whole before `count` covers it (release), for hp_code_table_after_fork. */
+/* A new slot for a key that has none. HP_FULL or HP_NO_MEMORY leave `*out` alone. */
 static hp_status slot_add(hp_code_table *table, uintptr_t address, uint32_t key_kind, hp_code_kind kind, uint32_t *out) {
     uint32_t slot = slot_count(table);
     if (slot == SLOT_LIMIT)
         return HP_FULL;
-    if (table->used >= table->mask / 2 && !index_widen(table))
+    if (table->index->used >= table->index->mask / 2 && !index_renew(table))
         return HP_NO_MEMORY;
     code_slot **chunk = &table->chunks[slot / CHUNK];
     if (*chunk == NULL && (*chunk = calloc(CHUNK, sizeof **chunk)) == NULL)
         return HP_NO_MEMORY;
-    *slot_at(table, slot) = (code_slot){.address = address, .key_kind = key_kind, .info.kind = kind};
-    atomic_store_explicit(&table->count, slot + 1, memory_order_release);
-    *entry_of(table->index, table->mask, address, key_kind) = (code_entry){address, key_kind, slot};
-    table->used++;
+    code_slot *own = slot_at(table, slot);
+    *own = (code_slot){.key_kind = key_kind, .info.kind = kind};
+    atomic_store_explicit(&table->count, slot + 1, memory_order_release); /* who reads it without the mutex finds the slot whole */
+    hp_order_stores();
+    entry_put(table->index, address, key_kind, slot);
+    hp_order_stores();
+    own->address = address;
     *out = slot;
     return HP_OK;
 }
 
 static hp_status slot_get(hp_code_table *table, uintptr_t address, uint32_t key_kind, hp_code_kind kind, uint32_t *out) {
-    uint32_t known = entry_of(table->index, table->mask, address, key_kind)->slot;
+    uint32_t known = entry_of(table->index, address, key_kind)->slot;
     if (known == HP_NO_SLOT)
         return slot_add(table, address, key_kind, kind, out);
     *out = known;
@@ -131,7 +149,6 @@ hp_status hp_code_table_new(hp_code_table **out) {
     pthread_mutex_init(&table->mutex, NULL);
     table->strings = hp_strings_new();
     table->index = empty_index(FIRST_INDEX);
-    table->mask = FIRST_INDEX - 1;
     if (table->strings == NULL || table->index == NULL)
         goto done;
     if (hp_code_table_named(table, HP_CODE_SYNTHETIC, "<overflow>") != 0)
@@ -216,11 +233,11 @@ static bool keep_text(hp_code_table *table, const char **field, const char *text
 static bool keep_line_table(hp_code_table *table, hp_code_info *own, const hp_code_info *said) {
     if (own->line_table != NULL || said->line_table == NULL)
         return true;
-    own->line_table = hp_arena_copy(&table->line_tables, said->line_table, said->line_table_size);
-    if (own->line_table == NULL)
-        return false;
+    const uint8_t *copy = hp_arena_copy(&table->line_tables, said->line_table, said->line_table_size);
     own->line_table_size = said->line_table_size;
-    return true;
+    hp_order_stores(); /* who finds the table finds its size */
+    own->line_table = copy;
+    return copy != NULL;
 }
 
 hp_status hp_code_table_describe(hp_code_table *table, uint32_t slot, const hp_code_info *info) {
@@ -273,48 +290,17 @@ uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address) {
     /* Raised even if nobody saw the address: a walk may hold it that has not asked for its slot yet.
      * release: who sees the new epoch sees that the address is on its way out. */
     atomic_fetch_add_explicit(&table->epoch, 1, memory_order_release);
-    code_entry *entry = entry_of(table->index, table->mask, address, HP_CODE_PYTHON);
+    code_entry *entry = entry_of(table->index, address, HP_CODE_PYTHON);
     uint32_t slot = entry->slot;
-    if (slot != HP_NO_SLOT) {
+    if (slot != HP_NO_SLOT) { /* the entry stays until the next index_renew: searches go on past it */
         slot_at(table, slot)->address = 0;
-        index_remove(table, entry);
+        hp_order_stores();
+        entry->key_kind = KEY_DEAD;
     }
     pthread_mutex_unlock(&table->mutex);
     return slot;
 }
 
-/* Only hp_code_table_slots runs without the GIL, so only it can have been cut in half by a fork, and it touches slots and index alone.
- * The index is made anew from the slots. A fork copies pages one by one, so a chunk may be missing below the count. */
-static void rebuild(hp_code_table *table) {
-    uint32_t count = atomic_load_explicit(&table->count, memory_order_acquire);
-    for (uint32_t chunk = 0; chunk * CHUNK < count; chunk++) {
-        if (table->chunks[chunk] == NULL)
-            count = chunk * CHUNK;
-    }
-    atomic_store_explicit(&table->count, count, memory_order_release);
-    uint32_t size = FIRST_INDEX;
-    while (size < count * 2 + 2)
-        size *= 2;
-    code_entry *index = empty_index(size);
-    if (index == NULL)
-        abort();          /* a table of a few entries must be had in a fresh child; going on with a torn one would name code wrongly */
-    table->index = index; /* the old one may be freed already, or be half filled: given up */
-    table->mask = size - 1;
-    table->used = 0;
-    for (uint32_t slot = 0; slot < count; slot++) {
-        const code_slot *own = slot_at(table, slot);
-        if (own->address == 0)
-            continue;
-        *entry_of(index, table->mask, own->address, own->key_kind) = (code_entry){own->address, own->key_kind, slot};
-        table->used++;
-    }
-}
-
 void hp_code_table_after_fork(hp_code_table *table) {
-    if (pthread_mutex_trylock(&table->mutex) == 0) {
-        pthread_mutex_unlock(&table->mutex);
-        return;
-    }
     pthread_mutex_init(&table->mutex, NULL);
-    rebuild(table);
 }

@@ -32,11 +32,11 @@ typedef enum hp_code_kind {
 /* What a slot means. All strings UTF-8 (lone surrogates as WTF-8), owned by the table, NULL where unknown. */
 typedef struct hp_code_info {
     hp_code_kind kind;
-    const char *module;   /* NULL until somebody who knows the globals, or sys.modules, says so */
-    const char *qualname; /* "Class.method" */
-    const char *name;     /* co_name */
-    const char *file;     /* co_filename as it is */
-    uint32_t first_line;  /* 0 where there is none */
+    const char *module;        /* NULL until somebody who knows the globals, or sys.modules, says so */
+    const char *qualname;      /* "Class.method" */
+    const char *name;          /* co_name */
+    const char *file;          /* co_filename as it is */
+    uint32_t first_line;       /* 0 where there is none */
     const uint8_t *line_table; /* a copy of co_linetable, or NULL */
     size_t line_table_size;
     uint32_t code_units; /* number of instruction units, to judge offsets */
@@ -73,7 +73,8 @@ uint32_t hp_code_table_count(hp_code_table *table);
  * if nobody ever saw it, so that the caller describes the slot while it still can. */
 uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address);
 
-/* In a forked child only, where the mutex may have been held by a thread that does not exist any more. */
+/* In a forked child only, where the mutex may have been held by a thread that does not exist any more: at any point of any function
+ * above. All that was given before the fork is there; a slot being given as the fork came may have been given in vain. */
 void hp_code_table_after_fork(hp_code_table *table);
 
 #endif

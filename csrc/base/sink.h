@@ -27,7 +27,8 @@ hp_status hp_sink_flush(hp_sink *sink, hp_error *error);
 const uint8_t *hp_sink_bytes(const hp_sink *sink, size_t *size);
 
 /* Runs `write` into a temporary file beside `path` whose name does not begin with `path`'s name (KCachegrind opens siblings that
- * do), then fsync, rename. Mode 0600 for a new file; an existing file's mode is kept. On failure the old file is untouched, the temporary file is gone and `error` is a sentence with the path. */
+ * do), then fsync, rename. Mode 0600 for a new file; an existing file's mode is kept. On failure the old file is untouched, the temporary
+ * file is gone and `error` is a sentence with the path. */
 typedef hp_status (*hp_write_function)(hp_sink *sink, const void *what, hp_error *error);
 hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error);
 /* The whole file, malloc'ed, for the caller to free. HP_BAD_VALUE with a sentence when it is over `limit` bytes. */

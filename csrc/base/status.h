@@ -23,7 +23,8 @@ typedef struct hp_error {
     char text[HP_ERROR_TEXT];
 } hp_error;
 
-/* Fills `error` (may be NULL) and returns `status`, so that `return hp_fail(error, HP_IO, errno, "...")` is one line. Text is cut to fit. */
+/* Fills `error` (may be NULL) and returns `status`, so that `return hp_fail(error, HP_IO, errno, "...")` is one line. Text is cut to fit.
+ */
 hp_status hp_fail(hp_error *error, hp_status status, int system, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/strings.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/array.h"
 #include "base/hash.h"
+#include "base/order.h"
 
-enum { FIRST_INDEX = 64 };
+enum { FIRST_INDEX = 64, FIRST_ENTRIES = 16 };
 
 typedef struct string_entry {
     const char *text;
@@ -16,20 +17,28 @@ typedef struct string_entry {
     uint64_t hash;
 } string_entry;
 
+typedef struct string_index {
+    uint32_t mask;
+    uint32_t ids[]; /* open addressing, at most half full; HP_NO_STRING is empty */
+} string_index;
+
+/* Fork-safe (base/order.h): an entry is whole before `count` covers it and is indexed last; a longer array or a wider index is whole
+ * before its pointer replaces the old one, which is freed only then. */
 struct hp_strings {
     hp_arena arena;
     string_entry *entries;
     uint32_t count;
     uint32_t capacity;
-    uint32_t *index; /* open addressing, at most half full; HP_NO_STRING is empty */
-    uint32_t mask;
+    string_index *index;
     uint64_t seed; /* differs from run to run, so that a hostile file cannot choose strings that collide */
 };
 
-static uint32_t *empty_index(uint32_t size) {
-    uint32_t *index = malloc(size * sizeof *index);
-    if (index != NULL)
-        memset(index, 0xff, size * sizeof *index);
+static string_index *empty_index(uint32_t size) {
+    string_index *index = malloc(sizeof *index + size * sizeof *index->ids);
+    if (index == NULL)
+        return NULL;
+    index->mask = size - 1;
+    memset(index->ids, 0xff, size * sizeof *index->ids);
     return index;
 }
 
@@ -38,7 +47,6 @@ hp_strings *hp_strings_new(void) {
     if (strings == NULL)
         return NULL;
     strings->index = empty_index(FIRST_INDEX);
-    strings->mask = FIRST_INDEX - 1;
     strings->seed = hp_hash_u64((uint64_t)(uintptr_t)strings);
     if (strings->index == NULL) {
         hp_strings_free(strings);
@@ -58,8 +66,9 @@ void hp_strings_free(hp_strings *strings) {
 
 /* Where the string is, or where it would go. */
 static uint32_t *strings_place(const hp_strings *strings, const char *text, size_t size, uint64_t hash) {
-    for (uint32_t at = (uint32_t)hash & strings->mask;; at = (at + 1) & strings->mask) {
-        uint32_t *place = &strings->index[at];
+    string_index *index = strings->index;
+    for (uint32_t at = (uint32_t)hash & index->mask;; at = (at + 1) & index->mask) {
+        uint32_t *place = &index->ids[at];
         if (*place == HP_NO_STRING)
             return place;
         const string_entry *entry = &strings->entries[*place];
@@ -68,25 +77,47 @@ static uint32_t *strings_place(const hp_strings *strings, const char *text, size
     }
 }
 
-static int strings_widen(hp_strings *strings) {
-    if (strings->count < strings->mask / 2)
-        return 1;
-    if (strings->mask > UINT32_MAX / 4)
-        return 0;
-    uint32_t size = (strings->mask + 1) * 2;
-    uint32_t *index = empty_index(size);
+static bool index_widen(hp_strings *strings) {
+    string_index *old = strings->index;
+    if (strings->count < old->mask / 2)
+        return true;
+    if (old->mask > UINT32_MAX / 4)
+        return false;
+    string_index *index = empty_index((old->mask + 1) * 2);
     if (index == NULL)
-        return 0;
+        return false;
     for (uint32_t id = 0; id < strings->count; id++) {
-        uint32_t at = (uint32_t)strings->entries[id].hash & (size - 1);
-        while (index[at] != HP_NO_STRING)
-            at = (at + 1) & (size - 1);
-        index[at] = id;
+        uint32_t at = (uint32_t)strings->entries[id].hash & index->mask;
+        while (index->ids[at] != HP_NO_STRING)
+            at = (at + 1) & index->mask;
+        index->ids[at] = id;
     }
-    free(strings->index);
+    hp_order_stores();
     strings->index = index;
-    strings->mask = size - 1;
-    return 1;
+    hp_order_stores();
+    free(old);
+    return true;
+}
+
+/* Not realloc, which frees the old array before the new one is known. */
+static bool entries_widen(hp_strings *strings) {
+    string_entry *old = strings->entries;
+    if (strings->count < strings->capacity)
+        return true;
+    if (strings->capacity > UINT32_MAX / 2)
+        return false;
+    uint32_t capacity = strings->capacity == 0 ? FIRST_ENTRIES : strings->capacity * 2;
+    string_entry *entries = malloc(capacity * sizeof *entries);
+    if (entries == NULL)
+        return false;
+    if (strings->count > 0)
+        memcpy(entries, old, strings->count * sizeof *entries);
+    hp_order_stores();
+    strings->entries = entries;
+    hp_order_stores();
+    strings->capacity = capacity;
+    free(old);
+    return true;
 }
 
 uint32_t hp_strings_find(const hp_strings *strings, const char *text, size_t size) {
@@ -98,17 +129,16 @@ uint32_t hp_strings_id(hp_strings *strings, const char *text, size_t size) {
     uint32_t known = *strings_place(strings, text, size, hash);
     if (known != HP_NO_STRING)
         return known;
-    string_entry *entries = hp_array_grow(strings->entries, &strings->capacity, strings->count + 1, sizeof *entries);
-    if (entries == NULL)
-        return HP_NO_STRING;
-    strings->entries = entries;
-    if (!strings_widen(strings))
+    if (!entries_widen(strings) || !index_widen(strings))
         return HP_NO_STRING;
     const char *copy = hp_arena_copy(&strings->arena, text, size);
     if (copy == NULL)
         return HP_NO_STRING;
-    uint32_t id = strings->count++;
-    entries[id] = (string_entry){copy, size, hash};
+    uint32_t id = strings->count;
+    strings->entries[id] = (string_entry){copy, size, hash};
+    hp_order_stores();
+    strings->count = id + 1;
+    hp_order_stores();
     *strings_place(strings, text, size, hash) = id;
     return id;
 }

@@ -2,7 +2,8 @@
 /* Interned strings: equal bytes are one string with one id and one address, so that the floors above compare integers.
  *
  * Invariant: ids are dense from 0 in order of first appearance; an address stays valid until hp_strings_free.
- * Owner: one thread, or whoever holds the lock of the structure it is part of. */
+ * Fork-safe in the sense of base/order.h (a string that the fork cut off may later get a second id). Owner: one thread, or whoever holds
+ * the lock of the structure it is part of. */
 #ifndef HP_BASE_STRINGS_H
 #define HP_BASE_STRINGS_H
 

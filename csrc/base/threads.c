@@ -5,29 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/hash.h"
+#include "base/order.h"
 
-enum { FIRST_INDEX = 64 };
+/* Segment n holds FIRST_SEGMENT << n records: room for 2^32 that never move. */
+enum { FIRST_INDEX = 64, FIRST_SEGMENT = 16, SEGMENTS = 28 };
 
 typedef struct thread_entry {
     hp_thread thread; /* first: a record's address is its entry's */
     char *name;       /* guarded by: the registry's mutex */
 } thread_entry;
 
+typedef struct thread_index {
+    uint32_t mask;
+    uint32_t places[]; /* open addressing, at most half full; UINT32_MAX is empty */
+} thread_index;
+
+/* Fork-safe (base/order.h): a record is whole before `count` covers it and is indexed last; a wider index is whole before its pointer
+ * replaces the old one, which is freed only then. */
 struct hp_threads {
     pthread_mutex_t mutex; /* guards everything below */
-    thread_entry **entries;
+    thread_entry *segments[SEGMENTS];
     uint32_t count;
-    uint32_t capacity;
-    uint32_t *index; /* open addressing, at most half full; UINT32_MAX is empty */
-    uint32_t mask;
+    thread_index *index;
 };
 
-static uint32_t *empty_index(uint32_t size) {
-    uint32_t *index = malloc(size * sizeof *index);
-    if (index != NULL)
-        memset(index, 0xff, size * sizeof *index);
+static thread_index *empty_index(uint32_t size) {
+    thread_index *index = malloc(sizeof *index + size * sizeof *index->places);
+    if (index == NULL)
+        return NULL;
+    index->mask = size - 1;
+    memset(index->places, 0xff, size * sizeof *index->places);
     return index;
 }
 
@@ -37,7 +45,6 @@ hp_status hp_threads_new(hp_threads **out) {
         return HP_NO_MEMORY;
     pthread_mutex_init(&threads->mutex, NULL);
     threads->index = empty_index(FIRST_INDEX);
-    threads->mask = FIRST_INDEX - 1;
     if (threads->index == NULL) {
         hp_threads_free(threads);
         return HP_NO_MEMORY;
@@ -46,67 +53,80 @@ hp_status hp_threads_new(hp_threads **out) {
     return HP_OK;
 }
 
+static uint32_t segment_of(uint32_t id) {
+    return 31u - (uint32_t)__builtin_clz(id / FIRST_SEGMENT + 1);
+}
+
+static thread_entry *entry_at(const hp_threads *threads, uint32_t id) {
+    uint32_t segment = segment_of(id);
+    return &threads->segments[segment][id - FIRST_SEGMENT * ((1u << segment) - 1)];
+}
+
 void hp_threads_free(hp_threads *threads) {
     if (threads == NULL)
         return;
-    for (uint32_t i = 0; i < threads->count; i++) {
-        free(threads->entries[i]->name);
-        free(threads->entries[i]);
-    }
-    free(threads->entries);
+    for (uint32_t i = 0; i < threads->count; i++)
+        free(entry_at(threads, i)->name);
+    for (uint32_t i = 0; i < SEGMENTS; i++)
+        free(threads->segments[i]);
     free(threads->index);
     pthread_mutex_destroy(&threads->mutex);
     free(threads);
 }
 
 /* Where the thread is in `index`, or where it would go. */
-static uint32_t *place_of(const hp_threads *threads, uint32_t *index, uint32_t mask, uint64_t interpreter_id, uint64_t state_id) {
-    uint32_t at = (uint32_t)hp_hash_u64(state_id ^ hp_hash_u64(interpreter_id)) & mask;
-    for (; index[at] != UINT32_MAX; at = (at + 1) & mask) {
-        const hp_thread *thread = &threads->entries[index[at]]->thread;
+static uint32_t *place_of(const hp_threads *threads, thread_index *index, uint64_t interpreter_id, uint64_t state_id) {
+    uint32_t at = (uint32_t)hp_hash_u64(state_id ^ hp_hash_u64(interpreter_id)) & index->mask;
+    for (; index->places[at] != UINT32_MAX; at = (at + 1) & index->mask) {
+        const hp_thread *thread = &entry_at(threads, index->places[at])->thread;
         if (thread->state_id == state_id && thread->interpreter_id == interpreter_id)
             break;
     }
-    return &index[at];
+    return &index->places[at];
 }
 
-static bool index_fill(hp_threads *threads, uint32_t size) {
-    uint32_t *index = empty_index(size);
+static bool index_widen(hp_threads *threads) {
+    thread_index *old = threads->index;
+    if (threads->count < old->mask / 2)
+        return true;
+    if (old->mask > UINT32_MAX / 4)
+        return false;
+    thread_index *index = empty_index((old->mask + 1) * 2);
     if (index == NULL)
         return false;
     for (uint32_t i = 0; i < threads->count; i++) {
-        const hp_thread *thread = &threads->entries[i]->thread;
-        *place_of(threads, index, size - 1, thread->interpreter_id, thread->state_id) = i;
+        const hp_thread *thread = &entry_at(threads, i)->thread;
+        *place_of(threads, index, thread->interpreter_id, thread->state_id) = i;
     }
-    free(threads->index);
+    hp_order_stores();
     threads->index = index;
-    threads->mask = size - 1;
+    hp_order_stores();
+    free(old);
     return true;
 }
 
 static hp_thread *thread_add(hp_threads *threads, uint64_t interpreter_id, uint64_t state_id) {
-    thread_entry **entries = hp_array_grow(threads->entries, &threads->capacity, threads->count + 1, sizeof *entries);
-    if (entries == NULL)
+    uint32_t id = threads->count;
+    thread_entry **segment = &threads->segments[segment_of(id)];
+    if (!index_widen(threads))
         return NULL;
-    threads->entries = entries;
-    if (threads->count >= threads->mask / 2 && !index_fill(threads, (threads->mask + 1) * 2))
+    if (*segment == NULL && (*segment = calloc((size_t)FIRST_SEGMENT << segment_of(id), sizeof **segment)) == NULL)
         return NULL;
-    thread_entry *entry = calloc(1, sizeof *entry);
-    if (entry == NULL)
-        return NULL;
-    entry->thread.index = threads->count;
+    thread_entry *entry = entry_at(threads, id);
+    entry->thread.index = id;
     entry->thread.interpreter_id = interpreter_id;
     entry->thread.state_id = state_id;
-    *place_of(threads, threads->index, threads->mask, interpreter_id, state_id) = threads->count;
-    entries[threads->count] = entry;
-    threads->count++;
+    hp_order_stores();
+    threads->count = id + 1;
+    hp_order_stores();
+    *place_of(threads, threads->index, interpreter_id, state_id) = id;
     return &entry->thread;
 }
 
 hp_thread *hp_threads_get(hp_threads *threads, uint64_t interpreter_id, uint64_t state_id, bool *created) {
     pthread_mutex_lock(&threads->mutex);
-    uint32_t known = *place_of(threads, threads->index, threads->mask, interpreter_id, state_id);
-    hp_thread *thread = known == UINT32_MAX ? thread_add(threads, interpreter_id, state_id) : &threads->entries[known]->thread;
+    uint32_t known = *place_of(threads, threads->index, interpreter_id, state_id);
+    hp_thread *thread = known == UINT32_MAX ? thread_add(threads, interpreter_id, state_id) : &entry_at(threads, known)->thread;
     if (created != NULL)
         *created = known == UINT32_MAX && thread != NULL;
     pthread_mutex_unlock(&threads->mutex);
@@ -122,7 +142,7 @@ uint32_t hp_threads_count(hp_threads *threads) {
 
 hp_thread *hp_threads_at(hp_threads *threads, uint32_t index) {
     pthread_mutex_lock(&threads->mutex);
-    hp_thread *thread = index < threads->count ? &threads->entries[index]->thread : NULL;
+    hp_thread *thread = index < threads->count ? &entry_at(threads, index)->thread : NULL;
     pthread_mutex_unlock(&threads->mutex);
     return thread;
 }
@@ -134,8 +154,10 @@ hp_status hp_threads_set_name(hp_threads *threads, uint32_t index, const char *n
         return HP_NO_MEMORY;
     pthread_mutex_lock(&threads->mutex);
     if (index < threads->count) {
-        char *old = threads->entries[index]->name;
-        threads->entries[index]->name = copy;
+        thread_entry *entry = entry_at(threads, index);
+        char *old = entry->name;
+        entry->name = copy;
+        hp_order_stores(); /* the old name is freed only when nothing leads to it */
         copy = old;
         status = HP_OK;
     }
@@ -146,23 +168,12 @@ hp_status hp_threads_set_name(hp_threads *threads, uint32_t index, const char *n
 
 const char *hp_threads_name(hp_threads *threads, uint32_t index) {
     pthread_mutex_lock(&threads->mutex);
-    const char *name = index < threads->count ? threads->entries[index]->name : NULL;
+    const char *name = index < threads->count ? entry_at(threads, index)->name : NULL;
     pthread_mutex_unlock(&threads->mutex);
     return name;
 }
 
-/* The sampler may have been cut in half within hp_threads_get. The index is made anew, without freeing the old one (it may be freed
- * already); the array of entries was either moved or not, and `count` covers only whole entries. */
+/* A thread whose record the fork cut off before it was indexed gets a second one, if it lives in the child at all. */
 void hp_threads_after_fork(hp_threads *threads) {
-    if (pthread_mutex_trylock(&threads->mutex) == 0) {
-        pthread_mutex_unlock(&threads->mutex);
-        return;
-    }
     pthread_mutex_init(&threads->mutex, NULL);
-    uint32_t size = FIRST_INDEX;
-    while (size < threads->count * 2 + 2)
-        size *= 2;
-    threads->index = NULL;
-    if (!index_fill(threads, size))
-        abort(); /* a few hundred bytes must be had in a fresh child */
 }

@@ -50,14 +50,17 @@ typedef struct hp_threads hp_threads;
 
 hp_status hp_threads_new(hp_threads **out);
 void hp_threads_free(hp_threads *threads);
-/* The record of a thread, made if it is new (then `*created`, if not NULL, is true). NULL when memory is short. Guarded by a mutex of its own. */
+/* The record of a thread, made if it is new (then `*created`, if not NULL, is true). NULL when memory is short. Guarded by a mutex of its
+ * own. */
 hp_thread *hp_threads_get(hp_threads *threads, uint64_t interpreter_id, uint64_t state_id, bool *created);
 uint32_t hp_threads_count(hp_threads *threads);
 /* The record by index, NULL past the end. */
 hp_thread *hp_threads_at(hp_threads *threads, uint32_t index);
-/* Names outlive threads: kept here (copied), the last one said wins. hp_threads_name returns NULL while unknown; valid until the next rename. */
+/* Names outlive threads: kept here (copied), the last one said wins. hp_threads_name returns NULL while unknown; valid until the next
+ * rename. */
 hp_status hp_threads_set_name(hp_threads *threads, uint32_t index, const char *name);
 const char *hp_threads_name(hp_threads *threads, uint32_t index);
+/* In a forked child only: usable whatever another thread was doing in here as the fork came. */
 void hp_threads_after_fork(hp_threads *threads);
 
 #endif

@@ -38,6 +38,7 @@ typedef struct hp_watched {
 
     /* Time not yet given to a stack. Signed: a clock read a moment before the traced clock may run into debt, which the next tick pays. */
     int64_t t_prev, cpu_prev;
+    uint32_t cpu_rest; /* cpu clock: ticks in a row at the same stack without any CPU time */
     uint64_t traced_prev;
     int64_t pending_ns;
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
@@ -96,9 +97,9 @@ struct hp_sampler {
     _Atomic uint64_t native_id; /* of our thread; 0: none. Relaxed: a number on its own */
 
     hp_state *states;
-    hp_watched **present; /* parallel to states: who each of them is; NULL: nobody we could add */
-    uint32_t state_count, state_capacity;
-    hp_watched **watched; /* in order of appearance */
+    hp_watched **present;                              /* parallel to states: who each of them is; NULL: nobody we could add */
+    uint32_t state_count, state_capacity, known_count; /* known: entries of `present` from the last list */
+    hp_watched **watched;                              /* in order of appearance */
     uint32_t watched_count, watched_capacity;
     uint32_t *watched_index; /* open addressing over (interpreter, id); power of two */
     uint32_t watched_mask;

@@ -59,7 +59,7 @@ static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code
     if (!hp_gate_open(tracer, thread))
         return false;
     hp_record_start(tracer, code, HP_START_CALL);
-    const hp_stack *stack = &hp_gate_here.recorder->stack;
+    const hp_shadow *stack = &hp_gate_here.recorder->stack;
     if (stack->depth == 0 || stack->entries[stack->depth - 1].frame != hp_frame_current(thread))
         return false;
     hp_tracer_found(tracer, code, hp_frame_current(thread));

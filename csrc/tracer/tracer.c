@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frame/frame.h"
 #include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
@@ -28,8 +29,8 @@ const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) { return 
 
 /* --- functions ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Who defines a function is known from its globals only, and those are at hand only while it runs. */
-static void describe(hp_tracer *tracer, uint32_t slot, PyCodeObject *code, hp_frame *frame) {
+/* The module is known from the globals only, and those are at hand only while the function runs. */
+static void name_module(hp_tracer *tracer, uint32_t slot, const PyCodeObject *code, hp_python_frame *frame) {
     PyThreadState *thread = PyThreadState_Get();
     if (frame == NULL || frame != hp_frame_current(thread) || hp_frame_code(frame) != code)
         return;
@@ -43,16 +44,18 @@ static void describe(hp_tracer *tracer, uint32_t slot, PyCodeObject *code, hp_fr
     PyErr_Restore(type, value, traceback);
 }
 
-hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL && !(state->flags & HP_CODE_DESCRIBED)) {
         state->flags |= HP_CODE_DESCRIBED;
-        describe(tracer, state->slot, code, frame);
+        /* In full: a slot that is known by its module only would pass for described. */
+        if (!tracer->calibrating && hp_code_describe(tracer->code, state->slot, code) == HP_OK)
+            name_module(tracer, state->slot, code, frame);
     }
     return state;
 }
 
-void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_tracer_state(tracer, code, frame);
     if (state == NULL || (state->flags & HP_CODE_ARMED))
         return;
@@ -92,7 +95,7 @@ static void end_extents_of(hp_tracer *tracer, const PyCodeObject *code) {
             if (recorder->parked[i].entries[0].code == code)
                 hp_extent_forget(tracer, recorder, i);
         if (recorder->stack.depth > 0 && recorder->stack.entries[0].code == code) {
-            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
             hp_extent_end(recorder);
         }
     }
@@ -116,7 +119,7 @@ static void end_everything(hp_tracer *tracer) {
         while (recorder->parked_count > 0)
             hp_extent_forget(tracer, recorder, 0);
         if (recorder->stack.depth > 0) {
-            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
             hp_extent_end(recorder);
         }
     }
@@ -238,10 +241,13 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
+/* The function may stop the session it is traced by: then the tracer is gone, and its end has taken the hook off already. A tracer's end
+ * and the next one's beginning both draw a new id, so the last id is ours only as long as we are there. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
+    uint64_t id = tracer->id;
     bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (on)
+    if (on && id == last_id)
         tracer->hook->leave(tracer);
     return result;
 }

@@ -63,8 +63,10 @@ static void take_events(viewed *v, const char *text) {
     while (*text == ' ') {
         assert_true(v->columns < COLUMNS);
         text += strspn(text, " ");
-        snprintf(v->event[v->columns++], 32, "%.*s", (int)strcspn(text, " \n"), text);
-        text += strcspn(text, " \n");
+        size_t size = strcspn(text, " \n");
+        assert_true(size < sizeof v->event[0]);
+        memcpy(v->event[v->columns++], text, size);
+        text += size;
     }
 }
 

@@ -173,9 +173,8 @@ def order(numbers: Numbers) -> tuple[float, float, int]:
 def differences(held: Shown, shown: Shown, steps: Steps, *, unmeasured_may_lack: bool = False) -> list[str]:
     """One sentence for each number that differs by more than the client's display allows, and for each row that only one side has."""
     wrong = [f"only the client shows {key!r}: {shown[key]}" for key in shown.keys() - held.keys()]
-    for key, rows in held.items():
-        if unmeasured_may_lack:
-            rows = [row for row in rows if row.total_ns]
+    for key, all_rows in held.items():
+        rows = [row for row in all_rows if row.total_ns or not unmeasured_may_lack]
         there = shown.get(key, [])
         if len(rows) != len(there):
             wrong.append(f"{key!r}: {len(rows)} rows held, {len(there)} shown")

@@ -65,7 +65,7 @@ def test_calls_arrive_as_they_were_made() -> None:
     deep = _core.deep_function(plain)
     assert deep(1) == (1, "x", (), False)
     assert deep(1, "y", 2, 3, key=True) == (1, "y", (2, 3), True)
-    assert deep(*[1], **{"b": "z"}) == (1, "z", (), False)
+    assert deep(*(1,), b="z") == (1, "z", (), False)
     with pytest.raises(TypeError, match=r"plain\(\) missing 1 required positional argument: 'a'"):
         deep()
     assert list(map(deep, [1])) == [(1, "x", (), False)]
@@ -76,7 +76,18 @@ def test_it_looks_like_the_function() -> None:
     assert isinstance(deep, FunctionType) and inspect.isfunction(deep) and inspect.isroutine(deep) and callable(deep)
     assert inspect.signature(deep) == inspect.signature(plain)
     assert repr(deep) == repr(plain)
-    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__code__", "__defaults__", "__kwdefaults__", "__globals__", "__annotations__", "__dict__"):
+    for name in (
+        "__name__",
+        "__qualname__",
+        "__module__",
+        "__doc__",
+        "__code__",
+        "__defaults__",
+        "__kwdefaults__",
+        "__globals__",
+        "__annotations__",
+        "__dict__",
+    ):
         assert getattr(deep, name) is getattr(plain, name), name
     assert deep.__wrapped__ is plain
     assert inspect.getsource(deep) == inspect.getsource(plain)

@@ -37,7 +37,9 @@ def test_the_process_ends_as_it_would_without_us(run_python: RunPython, ending: 
 
 def test_nothing_starts_once_the_interpreter_ends(run_python: RunPython) -> None:
     done = run_python(
-        "import atexit\ndef late():\n    print(_core.running(), _core.start(), _core.running())\natexit.register(late)\n" + RUNNING + "print('end')"
+        "import atexit\ndef late():\n    print(_core.running(), _core.start(), _core.running())\natexit.register(late)\n"
+        + RUNNING
+        + "print('end')"
     )
     assert done.stdout == "end\nFalse False False\n"
 

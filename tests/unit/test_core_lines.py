@@ -48,7 +48,10 @@ def test_a_function_of_several_thousand_lines() -> None:
 
 
 def test_lines_that_go_back_and_a_first_line_far_down() -> None:
-    source = "\n" * 70000 + "def f(a,\n      b=[x\n         for x in y]):\n    return (a +\n            b(\n                1)\n            - a)\n"
+    source = (
+        "\n" * 70000
+        + "def f(a,\n      b=[x\n         for x in y]):\n    return (a +\n            b(\n                1)\n            - a)\n"
+    )
     for code in nested(compile(source, "far.py", "exec")):
         assert our_lines(code) == [line or 0 for line, _, _, _ in code.co_positions()]
 
