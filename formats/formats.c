@@ -77,6 +77,10 @@ static hp_status check_regular(const char *path, hp_error *error) {
     if (S_ISREG(info.st_mode) && info.st_size == 0)
         return hp_fail(error, HP_BAD_FORMAT, 0, "%s is empty: the program that should have written it may have been killed before it could",
                        path);
+    /* Before reading: what is too large should not be read to find out. */
+    if (S_ISREG(info.st_mode) && (uint64_t)info.st_size > IMPORT_LIMIT)
+        return hp_fail(error, HP_BAD_VALUE, 0, "%s has %lld bytes, and profiles of up to %zu GiB are read", path, (long long)info.st_size,
+                       IMPORT_LIMIT >> 30);
     return HP_OK;
 }
 

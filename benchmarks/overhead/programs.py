@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from measure import alternate, machine, ratios, spread, table
@@ -63,7 +64,7 @@ def main(quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             runner = Runner(folder, name, scale)
-            results = alternate(rounds, {mode: (lambda mode=mode: runner.run(mode)) for mode in MODES})  # type: ignore[misc]
+            results = alternate(rounds, {mode: partial(runner.run, mode) for mode in MODES})
             row = [name, spread(results["bare"], "{:.2f} s")]
             for mode in list(MODES)[1:]:
                 values = ratios(results, mode)

@@ -49,7 +49,7 @@ def mean(cells: list[Cell]) -> float:
 
 def build(rows: int, columns: int) -> list[list[Cell]]:
     sheet = [[Cell(float(column)) for column in range(columns)]]
-    for row in range(1, rows):
+    for _ in range(1, rows):
         above = sheet[-1]
         line = [Cell() for _ in range(columns)]
         for column, cell in enumerate(line):

@@ -36,6 +36,8 @@ bool hp_states_try_lock(void);
 void hp_states_unlock(void);
 /* Head lock held. Writes up to `capacity` states and returns how many there are. */
 uint32_t hp_states_list(hp_state *states, uint32_t capacity);
+/* Asks the processor to fetch what a list will read if these are still the states: see hp_stack_prefetch. */
+void hp_states_prefetch(const hp_state *states, uint32_t count);
 /* The runtime is being torn down: touch nothing any more. */
 bool hp_runtime_finalizing(void);
 
@@ -75,6 +77,8 @@ typedef struct hp_frame {
     uintptr_t instruction;
 } hp_frame;
 
+enum { HP_STACK_SHIMS = 6 };
+
 /* Innermost first. Owner: the sampler thread. `capacity` bounds the depth; where a stack is deeper the innermost frames are dropped
  * (`cut`), so that what is left still hangs at the thread's base. */
 typedef struct hp_stack {
@@ -83,6 +87,9 @@ typedef struct hp_stack {
     uint32_t capacity;
     bool cut;
     bool whole; /* the walk ended where a thread's stack must end */
+    /* The first shims on the way. They say nothing, but the next walk will pass them too: see hp_stack_prefetch. */
+    uint32_t shim_count;
+    uintptr_t shims[HP_STACK_SHIMS];
 } hp_stack;
 
 /* The C stack of a thread, where shim frames lie: [low, high). Zero where unknown; then shims are copied through the kernel. */
@@ -93,6 +100,9 @@ typedef struct hp_bounds {
 /* Head lock and memory gate held. Follows the chain once and tells whether it was whole: each address was readable, each owner legal,
  * each instruction not before its code's first, the end where the version puts it. Never faults. */
 bool hp_stack_read(hp_stack *stack, const hp_state *state, const hp_bounds *bounds, bool trust_ranges);
+/* Asks the processor to fetch what a walk of `state` will read if its stack is still `last`. The walk goes from pointer to pointer, one
+ * cache miss after the other; a thread that slept since the last tick has all of them. Any address may be prefetched, none can fault. */
+void hp_stack_prefetch(const hp_stack *last, uintptr_t state);
 /* The same frames, code and instructions; the top frame's instruction may differ if `top_may_move`. */
 bool hp_stack_equal(const hp_stack *a, const hp_stack *b, bool top_may_move);
 /* Index of the instruction unit. */

@@ -72,8 +72,11 @@ static void drop_inner_half(hp_stack *stack) {
 
 /* False if no function can stand like this. */
 static bool frame_keep(const walk *w, hp_stack *stack, uintptr_t frame, const raw_frame *raw) {
-    if (raw->owner >= w->d->owner_shim)
+    if (raw->owner >= w->d->owner_shim) {
+        if (stack->shim_count < HP_STACK_SHIMS)
+            stack->shims[stack->shim_count++] = frame;
         return true;
+    }
     uintptr_t first = raw->executable + w->d->code_instructions;
     if (raw->executable == 0 || (raw->executable & (sizeof(uintptr_t) - 1)) != 0 || raw->instruction < first - w->d->instruction_lead)
         return false;
@@ -87,12 +90,9 @@ static bool chain_ends_well(const hp_description *d, const raw_frame *last) {
     return d->end == HP_END_ENTRY_FRAME ? last->is_entry != 0 : last->owner >= d->owner_shim;
 }
 
-static bool chain_follow(walk *w, hp_stack *stack, const hp_state *state) {
-    uintptr_t base = w->d->state_base == 0 ? 0 : hp_load_word(state->address + w->d->state_base);
-    uintptr_t frame, mark = 0;
+static bool chain_follow(walk *w, hp_stack *stack, uintptr_t frame, uintptr_t base) {
+    uintptr_t mark = 0;
     raw_frame raw;
-    if (!chain_top(w, state, &frame))
-        return false;
     if (frame == 0)
         return true; /* the thread runs no Python code */
     for (uint64_t steps = 1; frame != base; steps++) {
@@ -113,9 +113,34 @@ static bool chain_follow(walk *w, hp_stack *stack, const hp_state *state) {
 bool hp_stack_read(hp_stack *stack, const hp_state *state, const hp_bounds *bounds, bool trust_ranges) {
     walk w = {.d = &hp_description_here, .bounds = bounds, .trust = trust_ranges};
     stack->count = 0;
+    stack->shim_count = 0;
     stack->cut = false;
-    stack->whole = chain_follow(&w, stack, state);
+    stack->whole = false;
+    uintptr_t top, top_again, base = w.d->state_base == 0 ? 0 : hp_load_word(state->address + w.d->state_base);
+    if (!chain_top(&w, state, &top) || !chain_follow(&w, stack, top, base))
+        return false;
+    /* The fence keeps this load behind the chain's. A generator in a fast loop could otherwise be met twice in the same wrong state. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    stack->whole = chain_top(&w, state, &top_again) && top_again == top;
     return stack->whole;
+}
+
+static void prefetch(uintptr_t address) {
+    __builtin_prefetch((const void *)address); // NOLINT(performance-no-int-to-ptr)
+}
+
+void hp_stack_prefetch(const hp_stack *last, uintptr_t state) {
+    enum { DEPTH = 24 };
+    const hp_description *d = &hp_description_here;
+    prefetch(state + d->state_top);
+    for (uint32_t i = 0; i < last->shim_count; i++) {
+        prefetch(last->shims[i]);
+        prefetch(last->shims[i] + d->frame_owner);
+    }
+    for (uint32_t i = 0; i < last->count && i < DEPTH; i++) {
+        prefetch(last->frames[i].frame);
+        prefetch(last->frames[i].frame + d->frame_owner);
+    }
 }
 
 bool hp_stack_equal(const hp_stack *a, const hp_stack *b, bool top_may_move) {

@@ -23,6 +23,16 @@ static void state_fill(hp_state *out, uintptr_t state, uintptr_t gil, uint64_t i
     out->native_id = hp_load_word(state + d->state_native_id);
 }
 
+void hp_states_prefetch(const hp_state *states, uint32_t count) {
+    const hp_description *d = &hp_description_here;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *state = (const char *)states[i].address; // NOLINT(performance-no-int-to-ptr)
+        __builtin_prefetch(state + d->state_next);
+        __builtin_prefetch(state + d->state_id);
+        __builtin_prefetch(state + d->state_pthread);
+    }
+}
+
 uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
     const hp_description *d = &hp_description_here;
     uint32_t count = 0;

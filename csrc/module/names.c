@@ -77,10 +77,10 @@ static bool name_module(hp_module_state *state, uint32_t slot, PyObject **map) {
     return status == HP_OK;
 }
 
-/* With the GIL held an address that the table still knows is a living object. */
+/* With the GIL held an address that the table still knows is a living object. The tracer may have told the module alone. */
 static bool describe_slot(hp_module_state *state, uint32_t slot) {
     hp_code_info info;
-    if (hp_code_table_info(state->code, slot, &info))
+    if (hp_code_table_info(state->code, slot, &info) && info.qualname)
         return true;
     PyObject *object = (PyObject *)hp_code_table_address(state->code, slot);
     if (!object || !PyCode_Check(object))

@@ -48,16 +48,15 @@ static hp_status copy_threads(const hp_sampler *s, hp_sampled *out) {
     return HP_OK;
 }
 
-/* The tree has no copy of its own kind in its contract: adding it to an empty one, each function to itself, is one. Node numbers change,
- * so the lines and roots follow the map. */
+/* Node numbers stay, so lines and roots need no map. */
 static hp_status copy_tree(const hp_sampler *s, hp_sampled *out) {
     hp_tree *to = &out->tree;
     const hp_tree *from = &s->tree;
     *to = *from;
-    to->nodes = malloc(from->count * sizeof *to->nodes);
+    to->nodes = malloc(from->capacity * sizeof *to->nodes);
     to->index = NULL;
     to->index_mask = 0;
-    to->capacity = from->count;
+    to->capacity = from->capacity;
     if (to->nodes == NULL)
         return HP_NO_MEMORY;
     memcpy(to->nodes, from->nodes, from->count * sizeof *to->nodes);

@@ -17,7 +17,9 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 enum { RSEQ_CPU_ID = 4 }; /* offset of cpu_id in struct rseq, an ABI of the kernel */
 
-static int load_cpu(uintptr_t area) { return __atomic_load_n((const int *)(area + RSEQ_CPU_ID), __ATOMIC_ACQUIRE); }
+static int load_cpu(uintptr_t area) {
+    return __atomic_load_n((const int *)(area + RSEQ_CPU_ID), __ATOMIC_ACQUIRE);
+}
 
 static void find_rseq(hp_follow *follow) {
     if (&__rseq_offset == NULL || &__rseq_size == NULL || __rseq_size == 0)
@@ -78,7 +80,8 @@ bool hp_follow_go(hp_follow *follow, int cpu) {
     mask[(unsigned)cpu / (8 * sizeof *mask)] |= 1ul << ((unsigned)cpu % (8 * sizeof *mask));
     if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0) {
         follow->possible = false;
-        follow->reason = errno == EINVAL ? "a thread runs on a CPU that the sampler may not use" : "the system refuses to move the sampler to another CPU";
+        follow->reason = errno == EINVAL ? "a thread runs on a CPU that the sampler may not use"
+                                         : "the system refuses to move the sampler to another CPU";
         hp_follow_release(follow);
         return false;
     }

@@ -18,8 +18,8 @@ typedef struct hp_follow {
     const char *reason;    /* why not, or "" */
     ptrdiff_t rseq_offset; /* from a pthread_t to its rseq area */
     bool has_rseq;
-    int pinned;            /* CPU we are bound to, or -1 */
-    size_t mask_size;      /* bytes of `original` that the kernel uses */
+    int pinned;       /* CPU we are bound to, or -1 */
+    size_t mask_size; /* bytes of `original` that the kernel uses */
     uint64_t moves;
     unsigned long original[HP_CPU_WORDS]; /* our affinity before we moved */
 } hp_follow;

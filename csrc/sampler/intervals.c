@@ -20,7 +20,9 @@ void hp_intervals_init(hp_intervals *intervals, uint64_t seed) {
     intervals->state[1] = split_mix(&seed) | 1u;
 }
 
-static uint64_t rotate(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
+static uint64_t rotate(uint64_t x, int by) {
+    return (x << by) | (x >> (64 - by));
+}
 
 static double uniform(hp_intervals *intervals) {
     uint64_t a = intervals->state[0], b = intervals->state[1], result = a + b;

@@ -38,6 +38,7 @@ typedef struct hp_watched {
 
     /* Time not yet given to a stack. Signed: a clock read a moment before the traced clock may run into debt, which the next tick pays. */
     int64_t t_prev, cpu_prev;
+    uint32_t cpu_rest; /* cpu clock: ticks in a row at the same stack without any CPU time */
     uint64_t traced_prev;
     int64_t pending_ns;
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
@@ -48,7 +49,7 @@ typedef struct hp_watched {
     uint64_t last_epoch, last_switches;
     bool last_valid;
     bool same_codes; /* only instructions differ from the stack before: the same leaf */
-    uint32_t leaf;      /* its node; HP_NO_NODE: none yet */
+    uint32_t leaf;   /* its node; HP_NO_NODE: none yet */
     uint32_t leaf_unit;
 
     /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
@@ -76,10 +77,10 @@ struct hp_sampler {
     pthread_mutex_t mutex;
 
     pthread_t native;
-    bool started;           /* guarded by: GIL. There is a thread to join */
+    bool started;            /* guarded by: GIL. There is a thread to join */
     _Atomic uint32_t wanted; /* 1: run, 0: end. The sleep is a futex wait on it; release/acquire: nothing else hangs on it */
-    _Atomic bool alive;     /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
-    _Atomic double rate_hz; /* relaxed: a number on its own */
+    _Atomic bool alive;      /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
+    _Atomic double rate_hz;  /* relaxed: a number on its own */
 
     hp_intervals intervals;
     hp_follow follow;
@@ -96,9 +97,9 @@ struct hp_sampler {
     _Atomic uint64_t native_id; /* of our thread; 0: none. Relaxed: a number on its own */
 
     hp_state *states;
-    hp_watched **present; /* parallel to states: who each of them is; NULL: nobody we could add */
-    uint32_t state_count, state_capacity;
-    hp_watched **watched; /* in order of appearance */
+    hp_watched **present;                              /* parallel to states: who each of them is; NULL: nobody we could add */
+    uint32_t state_count, state_capacity, known_count; /* known: entries of `present` from the last list */
+    hp_watched **watched;                              /* in order of appearance */
     uint32_t watched_count, watched_capacity;
     uint32_t *watched_index; /* open addressing over (interpreter, id); power of two */
     uint32_t watched_mask;
@@ -135,6 +136,8 @@ hp_bounds hp_main_stack_bounds(void);
 
 /* --- tick.c --- */
 void hp_sampler_tick(hp_sampler *sampler, int64_t now);
+/* Adds the threads that exist now, without sampling them. */
+void hp_sampler_meet(hp_sampler *sampler, int64_t now);
 
 /* --- read_thread.c: head lock held --- */
 typedef enum hp_read {

@@ -75,6 +75,8 @@ static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches
     memcpy(w->last.frames, fresh->frames, fresh->count * sizeof *fresh->frames);
     w->last.count = fresh->count;
     w->last.cut = fresh->cut;
+    w->last.shim_count = fresh->shim_count;
+    memcpy(w->last.shims, fresh->shims, sizeof w->last.shims);
     w->last_valid = true;
     w->last_epoch = epoch;
     w->progress = HP_READ_FRESH;

@@ -108,9 +108,16 @@ static bool earn_wall(hp_watched *w, int64_t now, uint64_t ticks, double ns_per_
 /* CPU: what the thread's clock advanced. It goes to the stack only if the thread is on a CPU now: the holder of the GIL whose clock
  * advanced since the last tick, or another thread whose clock advances while we look twice. There is no exact CPU time, so extents of
  * targets are sampled like everything else. */
-static bool earn_cpu(hp_watched *w) {
+static bool earn_cpu(hp_watched *w, uint64_t tick) {
+    /* A thread that has rested at one stack for a while is asked at every eighth tick: the question is a system call. Nothing is lost,
+     * its clock goes on counting, and as soon as its stack changes it is asked again. */
+    enum { REST = 8 };
+    w->cpu_rest = w->progress == HP_READ_SAME && !w->running ? w->cpu_rest : 0;
+    if (w->cpu_rest >= REST && (tick + w->thread->index) % REST != 0)
+        return false;
     int64_t cpu = hp_other_thread_cpu_ns(w->native_id);
     int64_t earned = cpu < 0 || w->cpu_prev < 0 ? 0 : cpu - w->cpu_prev;
+    w->cpu_rest = earned > 0 ? 0 : w->cpu_rest + 1;
     w->cpu_prev = cpu;
     w->pending_ns += earned;
     w->totals.measured_ns += (uint64_t)earned;
@@ -119,7 +126,7 @@ static bool earn_cpu(hp_watched *w) {
 
 void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks) {
     bool cpu = sampler->options.clock == HP_CLOCK_CPU;
-    bool give = cpu ? earn_cpu(watched) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
+    bool give = cpu ? earn_cpu(watched, sampler->tick) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
     atomic_store_explicit(&watched->thread->last_seen_ns, now, memory_order_relaxed); /* a number on its own */
     sampler->counts.kept += give || !cpu;

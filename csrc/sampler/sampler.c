@@ -13,7 +13,8 @@
 
 enum { NODE_LIMIT = 1000000, FIRST_DEPTH = 512, FIRST_STATES = 64, THREAD_STACK = 256 * 1024 };
 
-/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Written with the GIL held. */
+/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Written with the GIL held.
+ */
 static hp_sampler *_Atomic forked;
 static bool fork_watched; /* guarded by: GIL */
 
@@ -25,7 +26,9 @@ static void sleep_until(hp_sampler *s, int64_t deadline) {
     syscall(SYS_futex, &s->wanted, FUTEX_WAIT_BITSET_PRIVATE, 1, &t, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-static bool wanted(hp_sampler *s) { return atomic_load_explicit(&s->wanted, memory_order_acquire) == 1; }
+static bool wanted(hp_sampler *s) {
+    return atomic_load_explicit(&s->wanted, memory_order_acquire) == 1;
+}
 
 static void ask_to_end(hp_sampler *s) {
     atomic_store_explicit(&s->wanted, 0, memory_order_release);
@@ -121,7 +124,8 @@ static hp_status check_options(const hp_sampler_options *options, hp_error *erro
     if (options->clock != HP_CLOCK_WALL && options->clock != HP_CLOCK_CPU)
         return hp_fail(error, HP_BAD_VALUE, 0, "clock %d is unknown; it must be wall (0) or cpu (1)", (int)options->clock);
     if (options->method < HP_METHOD_AUTO || options->method > HP_METHOD_REMOTE)
-        return hp_fail(error, HP_BAD_VALUE, 0, "sampling method %d is unknown; it must be auto (0), same-cpu (1) or remote (2)", (int)options->method);
+        return hp_fail(error, HP_BAD_VALUE, 0, "sampling method %d is unknown; it must be auto (0), same-cpu (1) or remote (2)",
+                       (int)options->method);
     return check_rate(options->rate_hz, error);
 }
 

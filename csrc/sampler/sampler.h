@@ -35,8 +35,8 @@ typedef struct hp_sampler_counts {
     uint64_t unresolved; /* ended under `<unresolved>`: counted in kept too, never dropped */
     uint64_t missed;     /* ticks that the sampler was too late for, by more than one mean interval */
     uint64_t ticks;
-    uint64_t moves;      /* changes of CPU to follow a thread */
-    uint64_t cpu_ns;     /* of the sampler's own thread */
+    uint64_t moves;  /* changes of CPU to follow a thread */
+    uint64_t cpu_ns; /* of the sampler's own thread */
 } hp_sampler_counts;
 
 /* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
@@ -63,14 +63,15 @@ typedef struct hp_sampled {
     hp_sampled_thread *threads;
     uint32_t thread_count;
     hp_sampler_counts counts;
-    hp_sampler_method method; /* the one in force */
+    hp_sampler_method method;  /* the one in force */
     const char *method_reason; /* static text: why not the preferred one, or "" */
 } hp_sampled;
 void hp_sampled_fini(hp_sampled *sampled);
 
 typedef struct hp_sampler hp_sampler;
 
-/* [GIL] Checks the options (HP_BAD_VALUE with a sentence), installs what must watch memory and code lifetimes (once per process, for ever), starts nothing. */
+/* [GIL] Checks the options (HP_BAD_VALUE with a sentence), installs what must watch memory and code lifetimes (once per process, for ever),
+ * starts nothing. */
 hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp_code_table *code, hp_threads *threads, hp_error *error);
 /* [GIL] Frees a stopped sampler. */
 void hp_sampler_free(hp_sampler *sampler);

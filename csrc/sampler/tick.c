@@ -11,10 +11,10 @@
 
 enum {
     ROUNDS = 64,
-    ATTEMPTS = 16,     /* of one thread, then its outer part has to do */
-    IDLE_TICKS = 64,   /* without a GIL holder: give the affinity back */
-    LOCK_YIELDS = 16,  /* tries for the head lock that only yield */
-    LOCK_SLEEPS = 40,  /* further ones, 50 us apart */
+    ATTEMPTS = 16,    /* of one thread, then its outer part has to do */
+    IDLE_TICKS = 64,  /* without a GIL holder: give the affinity back */
+    LOCK_YIELDS = 16, /* tries for the head lock that only yield */
+    LOCK_SLEEPS = 40, /* further ones, 50 us apart */
 };
 
 static void pause_us(long microseconds) {
@@ -42,6 +42,7 @@ static bool reserve_states(hp_sampler *s, uint32_t count) {
     hp_watched **present = realloc(s->present, capacity * sizeof *present);
     if (present != NULL)
         s->present = present;
+    s->known_count = 0;
     if (states == NULL || present == NULL)
         return false;
     s->state_capacity = capacity;
@@ -52,7 +53,9 @@ static bool reserve_states(hp_sampler *s, uint32_t count) {
 static uint32_t match(hp_sampler *s) {
     uint32_t unknown = 0;
     for (uint32_t i = 0; i < s->state_count; i++) {
-        hp_watched *w = hp_watched_find(s, s->states[i].interpreter_id, s->states[i].id);
+        hp_watched *w = i < s->known_count ? s->present[i] : NULL; /* mostly the list is the last tick's */
+        if (w == NULL || w->id != s->states[i].id || w->interpreter_id != s->states[i].interpreter_id)
+            w = hp_watched_find(s, s->states[i].interpreter_id, s->states[i].id);
         s->present[i] = w;
         unknown += w == NULL;
         if (w == NULL || w->tick == s->tick)
@@ -61,6 +64,7 @@ static uint32_t match(hp_sampler *s) {
         w->progress = HP_TO_READ;
         w->attempts = 0;
     }
+    s->known_count = s->state_count;
     return unknown;
 }
 
@@ -76,6 +80,7 @@ static bool begin_round(hp_sampler *s, int64_t now) {
     for (int tries = 0; tries < 8; tries++) {
         if (!head_lock())
             return false;
+        hp_states_prefetch(s->states, s->known_count);
         uint32_t count = hp_states_list(s->states, s->state_capacity);
         bool all = count <= s->state_capacity;
         s->state_count = all ? count : 0;
@@ -97,12 +102,24 @@ static void after_read(hp_sampler *s, hp_watched *w, const hp_state *state, hp_r
         hp_thread_read_part(s, w, state);
 }
 
+/* A few threads ahead, so that the misses of several walks overlap. */
+static void prefetch_ahead(const hp_sampler *s, uint32_t i, uint64_t switches) {
+    enum { FAR = 6, NEAR = 3 };
+    if (i + FAR < s->state_count && s->present[i + FAR] != NULL)
+        __builtin_prefetch(s->present[i + FAR]->last.frames);
+    if (i + NEAR >= s->state_count || s->present[i + NEAR] == NULL || s->present[i + NEAR]->last_switches == switches)
+        return;
+    hp_stack_prefetch(&s->present[i + NEAR]->last, s->states[i + NEAR].address);
+}
+
 /* Head lock held. Returns the CPU somebody has to be followed to, or -1. */
 static int read_all(hp_sampler *s, bool *holder) {
     int cpu = -1;
+    uint64_t switches = s->state_count == 0 ? 0 : hp_gil_read(s->states[0].gil).switches;
     for (uint32_t i = 0; i < s->state_count; i++) {
         hp_watched *w = s->present[i];
         int where = -1;
+        prefetch_ahead(s, i, switches);
         if (w == NULL || w->progress != HP_TO_READ)
             continue;
         if (w->pthread != s->states[i].pthread || w->native_id != s->states[i].native_id)
@@ -201,4 +218,10 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     }
     sampler->counts.moves = sampler->follow.moves;
     loosen(sampler, holder);
+}
+
+void hp_sampler_meet(hp_sampler *sampler, int64_t now) {
+    sampler->tick++;
+    if (begin_round(sampler, now))
+        hp_states_unlock();
 }

@@ -104,6 +104,7 @@ void hp_watched_drop_all(hp_sampler *sampler) {
     free(sampler->watched);
     free(sampler->watched_index);
     sampler->watched = NULL;
+    sampler->known_count = 0;
     sampler->watched_index = NULL;
     sampler->watched_count = sampler->watched_capacity = sampler->watched_mask = 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
 bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
@@ -18,7 +19,7 @@ bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
     return true;
 }
 
-bool hp_suspended_has(const hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code, bool blocks) {
+bool hp_suspended_has(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code, bool blocks) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
         if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && (tracer->suspended[i].token != 0) == blocks)
             return true;
@@ -30,13 +31,13 @@ static void remove_at(hp_tracer *tracer, uint32_t index) {
     memmove(&tracer->suspended[index], &tracer->suspended[index + 1], (tracer->suspended_count - index) * sizeof *tracer->suspended);
 }
 
-void hp_suspended_forget(hp_tracer *tracer, const hp_frame *frame) {
+void hp_suspended_forget(hp_tracer *tracer, const hp_python_frame *frame) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
         if (tracer->suspended[i].frame == frame)
             remove_at(tracer, i);
 }
 
-void hp_suspended_forget_choice(hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code) {
+void hp_suspended_forget_choice(hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
         if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && tracer->suspended[i].token == 0)
             remove_at(tracer, i);
@@ -48,7 +49,7 @@ static void set_holds_block(hp_tracer *tracer, PyCodeObject *code, bool holds) {
         state->flags = holds ? state->flags | HP_CODE_HOLDS_BLOCK : state->flags & ~(uint32_t)HP_CODE_HOLDS_BLOCK;
 }
 
-void hp_blocks_suspend(hp_tracer *tracer, const hp_stack *stack, hp_frame *frame, uint32_t from) {
+void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_frame *frame, uint32_t from) {
     for (uint32_t i = from; i < stack->depth; i++) {
         const hp_entry *entry = &stack->entries[i];
         if (entry->kind != HP_ENTRY_BLOCK || entry->frame != frame)
@@ -59,15 +60,16 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_stack *stack, hp_frame *frame
     }
 }
 
-static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code, uint32_t slot, uintptr_t token, bool is_call) {
-    if (!hp_stack_reserve(&recorder->stack))
+static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, uint32_t slot,
+                        uintptr_t token, bool is_call) {
+    if (!hp_shadow_reserve(&recorder->stack))
         return false;
     hp_code_state state = {.slot = slot, .flags = HP_CODE_ARMED};
-    hp_stack_enter(tracer, recorder, &state, (hp_entry){.frame = frame, .code = code, .detail = token, .kind = HP_ENTRY_BLOCK}, is_call);
+    hp_shadow_enter(tracer, recorder, &state, (hp_entry){.frame = frame, .code = code, .detail = token, .kind = HP_ENTRY_BLOCK}, is_call);
     return true;
 }
 
-void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code) {
+void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code) {
     bool others = false;
     for (uint32_t i = 0; i < tracer->suspended_count;) {
         hp_suspended suspended = tracer->suspended[i];
@@ -94,8 +96,8 @@ static bool is_ours(PyFrameObject *object) {
 }
 
 /* The frame that opens the block: the `__enter__` of a context manager in our own package is not the user's. */
-static hp_frame *host_frame(PyThreadState *thread) {
-    hp_frame *frame = hp_frame_current(thread);
+static hp_python_frame *host_frame(PyThreadState *thread) {
+    hp_python_frame *frame = hp_frame_current(thread);
     PyFrameObject *object = PyThreadState_GetFrame(thread);
     while (object != NULL && is_ours(object)) {
         Py_SETREF(object, PyFrame_GetBack(object));
@@ -106,47 +108,69 @@ static hp_frame *host_frame(PyThreadState *thread) {
     return frame;
 }
 
+void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder) {
+    PyObject *entered = recorder->block_hook;
+    recorder->block_hook = NULL;
+    if (entered != NULL)
+        tracer->hook->leave(entered);
+}
+
+/* Where marking is not enough (3.11) the thread's own hook is on for as long as the block is open. */
+static void block_hook_enter(hp_tracer *tracer, hp_recorder *recorder) {
+    PyObject *entered = tracer->hook->enter != NULL ? tracer->hook->enter(tracer) : NULL;
+    if (entered != NULL)
+        Py_XSETREF(recorder->block_hook, entered);
+}
+
+/* Makes the host's frame the top of the stack, beginning an extent if it is beneath nothing. */
+static bool reach_host(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *host, PyCodeObject *code) {
+    if (hp_shadow_resolve(tracer, recorder, host, HP_ENTRY_CONTEXT))
+        return true;
+    hp_code_state *state = hp_tracer_state(tracer, code, host);
+    hp_extent_park(tracer, recorder);
+    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
+        return false;
+    if (tracer->everything)
+        hp_extent_begin_everything(tracer, recorder, host);
+    else
+        hp_extent_begin(tracer, recorder, hp_frame_previous(host), 0, &(hp_code_state){.slot = state->slot},
+                        (hp_entry){.frame = host, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
+    return recorder->stack.depth > 0;
+}
+
 long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
     PyThreadState *thread = PyThreadState_Get();
-    hp_frame *host = host_frame(thread);
-    hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
-    if (recorder == NULL || slot == HP_NO_SLOT || !hp_stack_reserve(&recorder->stack))
-        return hp_tracer_no_memory();
+    hp_python_frame *host = host_frame(thread);
     if (host == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a block needs a Python frame to be opened in, and this thread has none");
         return -1;
     }
     PyCodeObject *code = hp_frame_code(host);
-    if (tracer->hook->arm(tracer, code) < 0)
+    if (hp_tracer_calibrate(tracer) < 0 || tracer->hook->arm(tracer, code) < 0)
         return -1;
-    tracer->hook->learn(tracer);
-    bool beneath = hp_stack_resolve(tracer, recorder, host, HP_ENTRY_CONTEXT);
-    hp_code_state *state = hp_tracer_state(tracer, code, host);
-    if (state == NULL)
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
+    if (recorder == NULL || slot == HP_NO_SLOT)
         return hp_tracer_no_memory();
-    if (!beneath) {
-        hp_extent_park(tracer, recorder);
-        if (tracer->everything)
-            hp_extent_begin_everything(tracer, recorder, host);
-        else if (hp_stack_reserve(&recorder->stack))
-            hp_extent_begin(tracer, recorder, hp_frame_previous(host), 0, &(hp_code_state){.slot = state->slot},
-                            (hp_entry){.frame = host, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
-    }
+    block_hook_enter(tracer, recorder);
+    tracer->hook->learn(tracer);
     uintptr_t token = ++tracer->last_token;
-    if (!enter_block(tracer, recorder, host, code, slot, token, true))
+    if (!reach_host(tracer, recorder, host, code) || !enter_block(tracer, recorder, host, code, slot, token, true))
         return hp_tracer_no_memory();
     return (long)token;
 }
 
 static int leave_at(hp_tracer *tracer, hp_recorder *recorder, uint32_t at) {
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     uint64_t now = hp_ticks();
     /* The host's own entry is at the bottom only because the block began there. */
-    bool last = at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
-    hp_stack_close_to(tracer, recorder, last ? 0 : at, now);
-    if (stack->depth == 0)
+    bool last =
+        at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
+    hp_shadow_close_to(tracer, recorder, last ? 0 : at, now);
+    if (stack->depth == 0) {
         hp_extent_end(recorder);
+        hp_block_hook_leave(tracer, recorder);
+    }
     return 0;
 }
 

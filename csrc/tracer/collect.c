@@ -35,7 +35,7 @@ static hp_status copy_tree(hp_tree *into, const hp_tree *from) {
 
 /* Brings the books of every open stack up to now. Another thread's extent is told from outside: it waits for the GIL. */
 static void account_open(hp_tracer *tracer, hp_recorder *recorder) {
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     if (stack->depth == 0)
         return;
     uint64_t now = hp_ticks();
@@ -43,7 +43,7 @@ static void account_open(hp_tracer *tracer, hp_recorder *recorder) {
     recorder->last = now;
 }
 
-static void mark_open(hp_tree *tree, const hp_stack *stack) {
+static void mark_open(hp_tree *tree, const hp_shadow *stack) {
     for (uint32_t i = 0; i < stack->depth; i++)
         tree->nodes[stack->entries[i].node].flags |= HP_NODE_OPEN;
 }

@@ -17,7 +17,7 @@ static bool same_context(const hp_recorder *recorder, uint64_t epoch) {
     return true;
 }
 
-static uint32_t context_node(hp_tracer *tracer, hp_recorder *recorder, hp_frame *above) {
+static uint32_t context_node(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above) {
     uint64_t epoch = hp_code_table_epoch(tracer->code);
     hp_chain_read(&recorder->scratch, above, NULL);
     if (same_context(recorder, epoch))
@@ -47,11 +47,11 @@ static void stop_clock(hp_recorder *recorder) {
     hp_thread_leave_traced(recorder->thread, recorder->last);
 }
 
-void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_frame *above, uint32_t node_flags, const hp_code_state *state, hp_entry entry,
-                     bool is_call) {
+void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state,
+                     hp_entry entry, bool is_call) {
     uint32_t slot = state->slot; /* the context's functions may move the states */
     uint32_t context = context_node(tracer, recorder, above);
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     entry.node = entry.time_node = hp_tree_child(&tracer->tree, context, slot);
     stack->node_flags = node_flags;
     hp_node *node = &tracer->tree.nodes[entry.node];
@@ -65,11 +65,11 @@ void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_frame *above, 
 }
 
 void hp_extent_end(hp_recorder *recorder) {
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     stop_clock(recorder);
     if (stack->capacity > HP_KEPT_ENTRIES) {
         free(stack->entries);
-        *stack = (hp_stack){0};
+        *stack = (hp_shadow){0};
     }
     hp_gate_update(recorder);
 }
@@ -81,7 +81,7 @@ static void remove_parked(hp_recorder *recorder, uint32_t index) {
 }
 
 void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) {
-    hp_stack *stack = &recorder->parked[index];
+    hp_shadow *stack = &recorder->parked[index];
     for (uint32_t i = 0; i < stack->depth; i++)
         tracer->counts.truncated += stack->entries[i].kind == HP_ENTRY_CALL;
     free(stack->entries);
@@ -90,7 +90,7 @@ void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) 
 }
 
 void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder) {
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     if (stack->depth == 0)
         return;
     uint64_t now = hp_ticks();
@@ -99,19 +99,19 @@ void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder) {
     stop_clock(recorder);
     if (recorder->parked_count == HP_MOST_PARKED)
         hp_extent_forget(tracer, recorder, 0);
-    hp_stack *parked = realloc(recorder->parked, (recorder->parked_count + 1) * sizeof *parked);
+    hp_shadow *parked = realloc(recorder->parked, (recorder->parked_count + 1) * sizeof *parked);
     if (parked == NULL) {
         free(stack->entries);
     } else {
         recorder->parked = parked;
         recorder->parked[recorder->parked_count++] = *stack;
     }
-    *stack = (hp_stack){0};
+    *stack = (hp_shadow){0};
     hp_gate_update(recorder);
 }
 
 void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) {
-    hp_stack stack = recorder->parked[index];
+    hp_shadow stack = recorder->parked[index];
     remove_parked(recorder, index);
     hp_extent_park(tracer, recorder);
     free(recorder->stack.entries);
@@ -120,7 +120,7 @@ void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) 
     hp_gate_update(recorder);
 }
 
-void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller) {
+void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller) {
     if (caller == NULL || !hp_chain_read(&recorder->scratch, caller, NULL))
         return;
     uint32_t last = recorder->scratch.count - 1;
@@ -130,8 +130,9 @@ void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_fra
         return;
     hp_chain all = recorder->scratch;
     recorder->scratch = (hp_chain){0}; /* hp_extent_begin reads a chain of its own */
-    hp_extent_begin(tracer, recorder, NULL, 0, state, (hp_entry){.frame = outermost.frame, .code = outermost.code, .kind = HP_ENTRY_CONTEXT}, false);
-    hp_stack_enter_chain(tracer, recorder, all.links, last, HP_ENTRY_CONTEXT);
+    hp_extent_begin(tracer, recorder, NULL, 0, state,
+                    (hp_entry){.frame = outermost.frame, .code = outermost.code, .kind = HP_ENTRY_CONTEXT}, false);
+    hp_shadow_enter_chain(tracer, recorder, all.links, last, HP_ENTRY_CONTEXT);
     free(recorder->scratch.links);
     recorder->scratch = all;
 }

@@ -3,20 +3,13 @@
  *
  * Two tool ids. The recorder's carries local events of the functions that are armed, so that the rest of the program runs at full speed;
  * discovery's has one global event, PY_START, and returns DISABLE for each function it has judged. They cannot share an id: DISABLE would
- * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are switched
- * on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew, and
- * 3.13.0 allows only 2^24 of them. */
+ * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are
+ * switched on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew,
+ * and 3.13.0 allows only 2^24 of them. */
+#include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
-#include <string.h>
-
 enum { HP_FIRST_TOOL = 3, HP_LAST_TOOL = 5 };
-
-/* What callbacks are bound to. Outlives the tracer if somebody else keeps a callback. */
-typedef struct hp_handle {
-    PyObject_HEAD
-    hp_tracer *tracer; /* NULL when it is gone */
-} hp_handle;
 
 typedef struct hp_monitoring {
     PyObject *module; /* sys.monitoring */
@@ -33,19 +26,19 @@ typedef struct hp_monitoring {
 
 enum { HP_RECORDER = 0, HP_DISCOVERY = 1 };
 
-static hp_monitoring *monitoring_of(const hp_tracer *tracer) { return tracer->hook_data; }
+static hp_monitoring *monitoring_of(const hp_tracer *tracer) {
+    return tracer->hook_data;
+}
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
 
-static inline hp_tracer *tracer_of(PyObject *self) { return ((hp_handle *)self)->tracer; }
-
-#define HP_CALLBACK(name, action)                                                                                                                \
-    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                             \
-        hp_tracer *tracer = tracer_of(self);                                                                                                     \
-        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                       \
-        if (tracer != NULL)                                                                                                                      \
-            action;                                                                                                                              \
-        Py_RETURN_NONE;                                                                                                                          \
+#define HP_CALLBACK(name, action)                                                                                                          \
+    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                       \
+        hp_tracer *tracer = hp_handle_tracer(self);                                                                                        \
+        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                 \
+        if (tracer != NULL)                                                                                                                \
+            action;                                                                                                                        \
+        Py_RETURN_NONE;                                                                                                                    \
     }
 
 HP_CALLBACK(on_start, hp_record_start(tracer, code, HP_START_CALL))
@@ -68,7 +61,7 @@ static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code
     if (!hp_gate_open(tracer, thread))
         return false;
     hp_record_start(tracer, code, HP_START_CALL);
-    const hp_stack *stack = &hp_gate_here.recorder->stack;
+    const hp_shadow *stack = &hp_gate_here.recorder->stack;
     if (stack->depth == 0 || stack->entries[stack->depth - 1].frame != hp_frame_current(thread))
         return false;
     hp_tracer_found(tracer, code, hp_frame_current(thread));
@@ -87,19 +80,20 @@ static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
 }
 
 static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {
-    hp_tracer *tracer = tracer_of(self);
+    hp_tracer *tracer = hp_handle_tracer(self);
     PyCodeObject *code = (PyCodeObject *)arguments[0];
     if (tracer == NULL)
         Py_RETURN_NONE;
     PyThreadState *thread = PyThreadState_Get();
-    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     bool armed = state != NULL && (state->flags & HP_CODE_ARMED);
     if (!armed && !tracer->everything && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
         Py_RETURN_NONE;
     return Py_NewRef(monitoring_of(tracer)->disable);
 }
 
-/* --- talking to sys.monitoring --------------------------------------------------------------------------------------------------------- */
+/* --- talking to sys.monitoring ---------------------------------------------------------------------------------------------------------
+ */
 
 static long event_number(hp_monitoring *m, const char *name) {
     PyObject *events = PyObject_GetAttrString(m->module, "events"), *value = events != NULL ? PyObject_GetAttrString(events, name) : NULL;
@@ -132,18 +126,17 @@ static int register_one(hp_monitoring *m, int id, const char *event, PyMethodDef
 }
 
 /* A static: PyCFunction keeps a pointer to its definition. Constant. */
-#define HP_METHOD(function)                                                                                                                      \
-    { #function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }
+#define HP_METHOD(function) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 static struct {
     const char *event;
     int tool;
     PyMethodDef method;
 } callbacks[] = {
-    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},       {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
-    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},       {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
-    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)},     {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
-    {"CALL", HP_RECORDER, HP_METHOD(on_call)},            {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
-    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)},     {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
+    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},   {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
+    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},   {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
+    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)}, {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
+    {"CALL", HP_RECORDER, HP_METHOD(on_call)},        {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
+    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)}, {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
 };
 
 static int register_all(hp_monitoring *m, int tool) {
@@ -154,7 +147,9 @@ static int register_all(hp_monitoring *m, int tool) {
 }
 
 /* New reference; None when the id is free. */
-static PyObject *holder(hp_monitoring *m, int id) { return PyObject_CallMethod(m->module, "get_tool", "i", id); }
+static PyObject *holder(hp_monitoring *m, int id) {
+    return PyObject_CallMethod(m->module, "get_tool", "i", id);
+}
 
 static int is_ours(hp_monitoring *m, int tool) {
     if (m->ids[tool] < 0)
@@ -187,7 +182,8 @@ static void give_back(hp_monitoring *m, int tool) {
     if (is_ours(m, tool) == 1) {
         for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
             if (callbacks[i].tool == tool) {
-                PyObject *previous = PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
+                PyObject *previous =
+                    PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
                 Py_XDECREF(previous);
             }
         if (call_void(m, "set_events", "ll", m->ids[tool], 0) < 0 || call_void(m, "free_tool_id", "l", m->ids[tool], 0) < 0)
@@ -290,8 +286,9 @@ static void refresh(hp_tracer *tracer) {
     PyErr_Fetch(&type, &value, &traceback);
     for (int tool = HP_RECORDER; tool <= HP_DISCOVERY; tool++)
         if (is_ours(m, tool) != 1) {
-            hp_tracer_warn(tracer, take_again(tracer, tool) ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
-                                                            : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
+            hp_tracer_warn(tracer, take_again(tracer, tool)
+                                       ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
+                                       : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
         }
     PyErr_Restore(type, value, traceback);
 }
@@ -307,9 +304,7 @@ static void close_hook(hp_tracer *tracer) {
         give_back(m, HP_RECORDER);
         give_back(m, HP_DISCOVERY);
     }
-    if (m->handle != NULL)
-        m->handle->tracer = NULL;
-    Py_XDECREF(m->handle);
+    hp_handle_end(m->handle);
     Py_XDECREF(m->local_events);
     Py_XDECREF(m->recorder_id);
     Py_XDECREF(m->set_local_events);
@@ -322,29 +317,10 @@ static void close_hook(hp_tracer *tracer) {
     PyErr_Restore(type, value, traceback);
 }
 
-static void free_handle(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
-
-static hp_handle *make_handle(hp_tracer *tracer) {
-    PyType_Slot slots[] = {{Py_tp_dealloc, (void *)free_handle}, {0, NULL}};
-    PyType_Spec spec = {.name = "hybridprof._core.TracerHandle",
-                        .basicsize = (int)sizeof(hp_handle),
-                        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                        .slots = slots};
-    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&spec);
-    hp_handle *handle = type != NULL ? PyObject_New(hp_handle, type) : NULL;
-    Py_XDECREF(type); /* the instance holds it */
-    if (handle != NULL)
-        handle->tracer = tracer;
-    return handle;
-}
-
 static int find_events(hp_monitoring *m, bool c_calls) {
     long start = event_number(m, "PY_START"), resume = event_number(m, "PY_RESUME"), back = event_number(m, "PY_RETURN"),
-         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"), call = event_number(m, "CALL");
+         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"),
+         call = event_number(m, "CALL");
     if (PyErr_Occurred())
         return -1;
     m->local_set = start | resume | back | yield | (c_calls ? call : 0);
@@ -368,7 +344,7 @@ static int open_hook(hp_tracer *tracer) {
     tracer->hook_data = m;
     m->ids[HP_RECORDER] = m->ids[HP_DISCOVERY] = -1;
     m->module = monitoring_module();
-    m->handle = make_handle(tracer);
+    m->handle = hp_handle_new(tracer);
     m->names[HP_RECORDER] = PyUnicode_FromString("hybridprof");
     m->names[HP_DISCOVERY] = PyUnicode_FromString("hybridprof discovery");
     bool made = m->module != NULL && m->handle != NULL && m->names[HP_RECORDER] != NULL && m->names[HP_DISCOVERY] != NULL;
@@ -383,7 +359,9 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
-static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) { return false; }
+static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) {
+    return false;
+}
 
 const hp_hook hp_hook_monitoring = {
     .name = "monitoring",

@@ -13,7 +13,7 @@ enum { HP_SKIP_CHECK = 64 };
 
 /* --- skipped activations of targets with a rate --------------------------------------------------------------------------------- */
 
-static void skip(hp_recorder *recorder, hp_frame *frame, PyCodeObject *code) {
+static void skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code) {
     if (recorder->skip_count == recorder->skip_capacity) {
         uint32_t capacity = recorder->skip_capacity ? recorder->skip_capacity * 2 : 8;
         hp_skip *skips = realloc(recorder->skips, capacity * sizeof *skips);
@@ -26,7 +26,7 @@ static void skip(hp_recorder *recorder, hp_frame *frame, PyCodeObject *code) {
     hp_gate_update(recorder);
 }
 
-static void unskip(hp_recorder *recorder, const hp_frame *frame, const PyCodeObject *code) {
+static void unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = recorder->skip_count; i-- > 0;)
         if (recorder->skips[i].frame == frame && recorder->skips[i].code == code) {
             recorder->skip_count = i; /* those above it have ended too */
@@ -35,16 +35,16 @@ static void unskip(hp_recorder *recorder, const hp_frame *frame, const PyCodeObj
         }
 }
 
-static bool in_chain(hp_frame *from, const hp_skip *skipped) {
-    for (hp_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame))
+static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
+    for (hp_python_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame))
         if (frame == skipped->frame && hp_frame_code(frame) == skipped->code)
             return true;
     return false;
 }
 
-/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is asked,
- * because an end that was missed would silence the target in this thread for ever. */
-static bool is_skipped(hp_recorder *recorder, hp_frame *frame, const PyCodeObject *code) {
+/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is
+ * asked, because an end that was missed would silence the target in this thread for ever. */
+static bool is_skipped(hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = recorder->skip_count; i-- > 0;) {
         if (recorder->skips[i].code != code)
             continue;
@@ -66,10 +66,13 @@ static uint64_t random_word(hp_tracer *tracer) {
 
 /* --- gate closed ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_whole(const hp_code_state *state) { return state->threshold > UINT32_MAX; }
+static bool is_whole(const hp_code_state *state) {
+    return state->threshold > UINT32_MAX;
+}
 
 /* Whether this outermost activation of a target is traced. */
-static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_frame *frame, PyCodeObject *code, hp_start_kind kind) {
+static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
+                      hp_start_kind kind) {
     if (is_whole(state))
         return true;
     if (kind != HP_START_CALL) {
@@ -88,7 +91,8 @@ static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_st
     return false;
 }
 
-static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_frame *frame, PyCodeObject *code, hp_start_kind kind) {
+static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
+                         hp_start_kind kind) {
     hp_code_state copy = *state;
     if (kind == HP_START_CALL)
         tracer->hook->learn(tracer);
@@ -99,12 +103,12 @@ static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code
         hp_blocks_resume(tracer, recorder, frame, code);
 }
 
-/* A throw() reaches the innermost frame only; the frames that delegate to it are linked but get no event. Begins the extent of the outermost
- * one that has an extent to go on with. */
-static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame) {
-    hp_frame *found = NULL;
+/* A throw() reaches the innermost frame only; the frames that delegate to it are linked but get no event. Begins the extent of the
+ * outermost one that has an extent to go on with. */
+static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame) {
+    hp_python_frame *found = NULL;
     hp_code_state state = {0};
-    for (hp_frame *f = hp_frame_previous(frame); f != NULL; f = hp_frame_previous(f)) {
+    for (hp_python_frame *f = hp_frame_previous(frame); f != NULL; f = hp_frame_previous(f)) {
         PyCodeObject *code = hp_frame_code(f);
         const hp_code_state *s = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
         if (s == NULL || !hp_frame_of_generator(f))
@@ -119,42 +123,47 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_frame *fra
         return false;
     PyCodeObject *code = hp_frame_code(found);
     hp_suspended_forget_choice(tracer, found, code);
-    hp_extent_begin(tracer, recorder, hp_frame_previous(found), 0, &state, (hp_entry){.frame = found, .code = code, .kind = HP_ENTRY_THROWN}, false);
+    hp_extent_begin(tracer, recorder, hp_frame_previous(found), 0, &state,
+                    (hp_entry){.frame = found, .code = code, .kind = HP_ENTRY_THROWN}, false);
     if (state.flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, found, code);
     return true;
 }
 
-static bool throws_matter(const hp_tracer *tracer) { return tracer->has_generator_targets || tracer->suspended_count > 0; }
+static bool throws_matter(const hp_tracer *tracer) {
+    return tracer->has_generator_targets || tracer->suspended_count > 0;
+}
 
 /* The stack is empty, or aside. True if `frame` is beneath something now, its caller on top. */
-static bool open_gate(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, hp_start_kind kind) {
-    hp_frame *caller = hp_frame_previous(frame);
-    if (recorder->parked_count > 0 && hp_stack_resolve(tracer, recorder, caller, HP_ENTRY_CONTEXT))
+static bool open_gate(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, hp_start_kind kind) {
+    hp_python_frame *caller = hp_frame_previous(frame);
+    if (recorder->parked_count > 0 && hp_shadow_resolve(tracer, recorder, caller, HP_ENTRY_CONTEXT))
         return true;
     if (tracer->everything && caller != NULL) {
         hp_extent_begin_everything(tracer, recorder, caller);
         return recorder->stack.depth > 0;
     }
-    return kind == HP_START_THROW && throws_matter(tracer) && begin_thrown(tracer, recorder, frame) && hp_stack_resolve(tracer, recorder, caller, HP_ENTRY_THROWN);
+    return kind == HP_START_THROW && throws_matter(tracer) && begin_thrown(tracer, recorder, frame) &&
+           hp_shadow_resolve(tracer, recorder, caller, HP_ENTRY_THROWN);
 }
 
 /* A host's frame goes on that has open blocks, and nothing else is traced here. */
-static void begin_blocks(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_frame *frame, PyCodeObject *code) {
+static void begin_blocks(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code) {
     hp_code_state copy = *state;
-    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), 0, &copy, (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
+    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), 0, &copy,
+                    (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
     hp_blocks_resume(tracer, recorder, frame, code);
 }
 
 /* --- starts ----------------------------------------------------------------------------------------------------------------------- */
 
 /* The frame's own entry is there already: it was resumed by throw(), or an end was missed and this is another activation at its address. */
-static bool take_up_again(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code, hp_start_kind kind) {
-    hp_stack *stack = &recorder->stack;
-    uint32_t at = hp_stack_find(stack, frame, code);
+static bool take_up_again(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, hp_start_kind kind) {
+    hp_shadow *stack = &recorder->stack;
+    uint32_t at = hp_shadow_find(stack, frame, code);
     if (at == stack->depth)
         return false;
-    hp_stack_close_to(tracer, recorder, kind == HP_START_CALL ? at : at + 1, hp_ticks());
+    hp_shadow_close_to(tracer, recorder, kind == HP_START_CALL ? at : at + 1, hp_ticks());
     if (kind != HP_START_CALL) {
         stack->entries[at].kind = HP_ENTRY_CALL;
         tracer->tree.nodes[stack->entries[at].node].overhead++;
@@ -164,26 +173,28 @@ static bool take_up_again(hp_tracer *tracer, hp_recorder *recorder, hp_frame *fr
 }
 
 void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, hp_start_kind kind) {
-    hp_frame *frame = hp_frame_current(thread);
+    hp_python_frame *frame = hp_frame_current(thread);
     hp_code_state *state = hp_tracer_state(tracer, code, frame);
     if (state == NULL || frame == NULL || hp_frame_code(frame) != code)
         return;
     bool gate_open = hp_gate_open(tracer, thread);
-    bool matters = tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
+    bool matters =
+        tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
     if (!gate_open && !matters) {
         tracer->counts.gated++;
         return;
     }
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    if (recorder == NULL || !hp_stack_reserve(&recorder->stack) || (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
+    if (recorder == NULL || !hp_shadow_reserve(&recorder->stack) ||
+        (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
         return;
-    hp_frame *caller = hp_frame_previous(frame);
+    hp_python_frame *caller = hp_frame_previous(frame);
     bool beneath = recorder->stack.depth > 0 &&
-                   hp_stack_resolve(tracer, recorder, caller, kind == HP_START_THROW ? HP_ENTRY_THROWN : HP_ENTRY_CONTEXT);
+                   hp_shadow_resolve(tracer, recorder, caller, kind == HP_START_THROW ? HP_ENTRY_THROWN : HP_ENTRY_CONTEXT);
     if (!beneath && recorder->stack.depth > 0)
         hp_extent_park(tracer, recorder); /* another greenlet */
     beneath = beneath || open_gate(tracer, recorder, frame, kind);
-    if (!hp_stack_reserve(&recorder->stack))
+    if (!hp_shadow_reserve(&recorder->stack))
         return;
     hp_entry entry = {.frame = frame, .code = code, .kind = HP_ENTRY_CALL};
     /* What was met on the way may have moved the states. */
@@ -191,7 +202,7 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
     if (state == NULL)
         return;
     if (beneath) {
-        hp_stack_enter(tracer, recorder, state, entry, kind == HP_START_CALL);
+        hp_shadow_enter(tracer, recorder, state, entry, kind == HP_START_CALL);
         if (state->flags & HP_CODE_HOLDS_BLOCK)
             hp_blocks_resume(tracer, recorder, frame, code);
         if (!tracer->everything && !(state->flags & HP_CODE_ARMED))
@@ -208,8 +219,8 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
 
 /* --- ends ------------------------------------------------------------------------------------------------------------------------- */
 
-static void remember_suspended(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code, uint32_t at) {
-    hp_stack *stack = &recorder->stack;
+static void remember_suspended(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, uint32_t at) {
+    hp_shadow *stack = &recorder->stack;
     hp_blocks_suspend(tracer, stack, frame, at);
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && state != NULL && (state->flags & HP_CODE_TARGET) && !is_whole(state))
@@ -220,26 +231,28 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     if (hp_gate_here.tracer_id != tracer->id || hp_gate_here.state_id != thread->id)
         return; /* another thread state of this OS thread */
     hp_recorder *recorder = hp_gate_here.recorder;
-    hp_stack *stack = &recorder->stack;
-    hp_frame *frame = hp_frame_current(thread);
+    hp_shadow *stack = &recorder->stack;
+    hp_python_frame *frame = hp_frame_current(thread);
     uint64_t now = hp_ticks();
     tracer->counts.events++;
     if (recorder->skip_count > 0)
         unskip(recorder, frame, code);
-    uint32_t at = hp_stack_find_lowest(stack, frame, code);
+    uint32_t at = hp_shadow_find_lowest(stack, frame, code);
     if (at == stack->depth)
         return;
     if (suspended)
         remember_suspended(tracer, recorder, frame, code, at);
     if (stack->entries[at].kind < HP_ENTRY_C) {
-        hp_stack_close_to(tracer, recorder, at + 1, now);
+        hp_shadow_close_to(tracer, recorder, at + 1, now);
         stack->entries[at].kind = HP_ENTRY_CONTEXT; /* its end was seen: not truncated */
     }
     while (suspended && at > 0 && stack->entries[at - 1].kind == HP_ENTRY_THROWN)
         at--;
-    hp_stack_close_to(tracer, recorder, at, now);
-    if (stack->depth == 0)
+    hp_shadow_close_to(tracer, recorder, at, now);
+    if (stack->depth == 0) {
         hp_extent_end(recorder);
+        hp_block_hook_leave(tracer, recorder);
+    }
 }
 
 /* --- C functions ------------------------------------------------------------------------------------------------------------------ */
@@ -248,25 +261,26 @@ void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *functi
     if (!hp_gate_open(tracer, thread))
         return;
     hp_recorder *recorder = hp_gate_here.recorder;
-    hp_frame *frame = hp_frame_current(thread);
-    if (recorder->stack.depth == 0 || frame == NULL || !hp_stack_resolve(tracer, recorder, frame, HP_ENTRY_CONTEXT))
+    hp_python_frame *frame = hp_frame_current(thread);
+    if (recorder->stack.depth == 0 || frame == NULL || !hp_shadow_resolve(tracer, recorder, frame, HP_ENTRY_CONTEXT))
         return;
     hp_code_state *state = hp_c_function_state(tracer, function);
-    if (state == NULL || !hp_stack_reserve(&recorder->stack))
+    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
         return;
-    hp_stack_enter(tracer, recorder, state, (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
+    hp_shadow_enter(tracer, recorder, state,
+                    (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
 }
 
 void hp_record_c_return(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
     if (!hp_gate_open(tracer, thread))
         return;
     hp_recorder *recorder = hp_gate_here.recorder;
-    hp_stack *stack = &recorder->stack;
-    hp_frame *frame = hp_frame_current(thread);
+    hp_shadow *stack = &recorder->stack;
+    hp_python_frame *frame = hp_frame_current(thread);
     uintptr_t address = hp_c_function_address(function);
     for (uint32_t i = stack->depth; i-- > 0 && stack->entries[i].frame == frame;)
         if (stack->entries[i].kind == HP_ENTRY_C && stack->entries[i].detail == address) {
-            hp_stack_close_to(tracer, recorder, i, hp_ticks());
+            hp_shadow_close_to(tracer, recorder, i, hp_ticks());
             tracer->counts.events++;
             return;
         }
@@ -328,6 +342,7 @@ static void free_recorder(hp_recorder *recorder) {
     for (uint32_t i = 0; i < recorder->parked_count; i++)
         free(recorder->parked[i].entries);
     hp_exit_note_drop(recorder->exit_note);
+    Py_XDECREF(recorder->block_hook);
     recorder->thread->recorder = NULL;
     free(recorder->parked);
     free(recorder->stack.entries);
@@ -337,7 +352,7 @@ static void free_recorder(hp_recorder *recorder) {
     free(recorder);
 }
 
-static void count_open(hp_tracer *tracer, const hp_stack *stack) {
+static void count_open(hp_tracer *tracer, const hp_shadow *stack) {
     for (uint32_t i = 0; i < stack->depth; i++)
         tracer->counts.truncated += stack->entries[i].kind == HP_ENTRY_CALL;
 }

@@ -22,7 +22,7 @@
 
 #define HP_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-typedef struct _PyInterpreterFrame hp_frame;
+typedef struct _PyInterpreterFrame hp_python_frame;
 
 typedef enum hp_entry_kind {
     HP_ENTRY_CALL = 0, /* its start was seen */
@@ -33,8 +33,8 @@ typedef enum hp_entry_kind {
 } hp_entry_kind;
 
 typedef struct hp_entry {
-    hp_frame *frame;    /* compared, never followed: it may be gone */
-    PyCodeObject *code; /* of `frame`: tells it from a later frame at the same address. Never followed */
+    hp_python_frame *frame; /* compared, never followed: it may be gone */
+    PyCodeObject *code;     /* of `frame`: tells it from a later frame at the same address. Never followed */
     uintptr_t detail;
     uint32_t node;
     uint32_t time_node; /* whose time it is while this is on top: a frame whose end will not be seen gives it to its caller */
@@ -42,22 +42,22 @@ typedef struct hp_entry {
 } hp_entry;
 
 /* A stack. `entries[0]` belongs to the frame where the extent began. */
-typedef struct hp_stack {
+typedef struct hp_shadow {
     hp_entry *entries;
     uint32_t depth;
     uint32_t capacity;
     uint32_t node_flags; /* HP_NODE_PARTIAL where the target's rate is below 1 */
-} hp_stack;
+} hp_shadow;
 
 /* A target's activation that its rate left out: calls of the same target beneath it are not asked again. */
 typedef struct hp_skip {
-    hp_frame *frame;
+    hp_python_frame *frame;
     PyCodeObject *code;
 } hp_skip;
 
 /* A piece of the real chain of frames, innermost first. */
 typedef struct hp_link {
-    hp_frame *frame;
+    hp_python_frame *frame;
     PyCodeObject *code;
 } hp_link;
 typedef struct hp_chain {
@@ -78,13 +78,13 @@ typedef struct hp_recorder {
     struct hp_exit_note *exit_note;
     hp_thread *thread;
     int gate; /* HP_GATE_...: here and not in the thread-local, because other threads may end an extent */
-    hp_stack stack;
+    hp_shadow stack;
     uint64_t last;   /* ticks of the last event in this extent */
     uint64_t began;  /* when the present stretch began */
     uint64_t inside; /* ticks in finished stretches of extents */
     uint32_t root;   /* this thread's node */
     /* Stacks of extents that another greenlet left standing. */
-    hp_stack *parked;
+    hp_shadow *parked;
     uint32_t parked_count;
     uint32_t parked_capacity;
     hp_skip *skips;
@@ -96,13 +96,14 @@ typedef struct hp_recorder {
     hp_chain context;
     uint32_t context_node;
     uint64_t context_epoch;
+    PyObject *block_hook;     /* what this thread's own hook was switched on with for a block; NULL: it was not */
     uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
 } hp_recorder;
 
 /* Suspended frames whose extent goes on when they are resumed: chosen calls of a generator or coroutine target with a rate below 1, and
  * frames with open blocks. Few, or of a size with the program's own suspended frames. */
 typedef struct hp_suspended {
-    hp_frame *frame;
+    hp_python_frame *frame;
     PyCodeObject *code;
     uintptr_t token; /* 0: chosen by rate */
     uint32_t slot;   /* of the block */
@@ -161,8 +162,8 @@ static inline bool hp_gate_open(const hp_tracer *tracer, const PyThreadState *th
     return hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN && hp_gate_here.state_id == thread->id;
 }
 
-static inline void hp_stack_push(hp_tracer *tracer, hp_recorder *recorder, hp_entry entry, uint64_t now) {
-    hp_stack *stack = &recorder->stack;
+static inline void hp_shadow_push(hp_tracer *tracer, hp_recorder *recorder, hp_entry entry, uint64_t now) {
+    hp_shadow *stack = &recorder->stack;
     tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
     recorder->last = now;
     stack->entries[stack->depth++] = entry;
@@ -170,17 +171,25 @@ static inline void hp_stack_push(hp_tracer *tracer, hp_recorder *recorder, hp_en
 
 /* A frame starts or goes on. */
 static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_start_kind kind) {
+    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    bool here = hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN;
+    /* The case that untargeted code pays for when it shares a function with a target. */
+    if (!here && state != NULL && !(state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK)) && kind != HP_START_THROW &&
+        !tracer->everything) {
+        tracer->counts.gated++;
+        return;
+    }
     PyThreadState *thread = PyThreadState_Get();
-    if (HP_UNLIKELY(!hp_gate_open(tracer, thread))) {
+    if (HP_UNLIKELY(!here || hp_gate_here.state_id != thread->id)) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
     hp_recorder *recorder = hp_gate_here.recorder;
-    hp_stack *stack = &recorder->stack;
-    hp_frame *frame = hp_frame_top(thread), *caller = frame->previous;
-    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
-    if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity || stack->entries[stack->depth - 1].frame != caller ||
-                    stack->entries[stack->depth - 1].code != hp_frame_code(caller) || (state->flags & HP_CODE_HOLDS_BLOCK))) {
+    hp_shadow *stack = &recorder->stack;
+    hp_python_frame *frame = hp_frame_top(thread), *caller = frame->previous;
+    if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity ||
+                    stack->entries[stack->depth - 1].frame != caller || stack->entries[stack->depth - 1].code != hp_frame_code(caller) ||
+                    (state->flags & HP_CODE_HOLDS_BLOCK))) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
@@ -190,7 +199,7 @@ static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_sta
     node->overhead++; /* activations, until collection turns them into ticks */
     node->flags |= stack->node_flags;
     tracer->counts.events++;
-    hp_stack_push(tracer, recorder, (hp_entry){.frame = frame, .code = code, .node = child, .time_node = child}, hp_ticks());
+    hp_shadow_push(tracer, recorder, (hp_entry){.frame = frame, .code = code, .node = child, .time_node = child}, hp_ticks());
 }
 
 /* A frame ends (returns, yields, is left by an exception). */
@@ -205,7 +214,7 @@ static inline void hp_record_end(hp_tracer *tracer, PyCodeObject *code, bool sus
         return;
     }
     hp_recorder *recorder = hp_gate_here.recorder;
-    hp_stack *stack = &recorder->stack;
+    hp_shadow *stack = &recorder->stack;
     hp_entry *top = stack->entries + stack->depth - 1;
     /* Below depth 2 the extent ends; what a throw() went through is suspended with what it reached. */
     if (HP_UNLIKELY(stack->depth < 2 || top->frame != hp_frame_top(thread) || top->code != code || top->kind != HP_ENTRY_CALL ||
@@ -231,13 +240,13 @@ void hp_recorders_forget(hp_tracer *tracer);
 void hp_gate_update(hp_recorder *recorder);
 
 /* The state of a frame's function, described at first sight. NULL when memory is short. */
-hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame);
+hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame);
 /* Its state and slot for a C function. */
 hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function);
 /* Address of its PyMethodDef; 0 for what is no builtin function or method. */
 uintptr_t hp_c_function_address(PyObject *function);
 /* A function without events of its own was met beneath a target: gives it some. */
-void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame);
+void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame);
 void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
 /* Drops all that was recorded; targets stay. -1 with MemoryError. */
 int hp_tracer_start_anew(hp_tracer *tracer);
@@ -245,28 +254,29 @@ int hp_tracer_start_anew(hp_tracer *tracer);
 int hp_tracer_no_memory(void);
 
 /* shadow_stack.c */
-bool hp_stack_reserve(hp_stack *stack);
+bool hp_shadow_reserve(hp_shadow *stack);
 /* Counts one activation of the state's function beneath the top of the stack, and puts it there. */
-void hp_stack_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
+void hp_shadow_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
 /* Closes all above the lowest `depth` entries; the time up to `now` goes to whoever is on top. */
-void hp_stack_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now);
+void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now);
 /* Index of the frame's own entry; stack->depth if there is none. */
-uint32_t hp_stack_find(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code);
+uint32_t hp_shadow_find(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code);
 /* The same, or the lowest entry of a block or C function that the frame holds. */
-uint32_t hp_stack_find_lowest(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code);
-/* Puts `caller` on top: closes what has ended, puts in what was never seen (as `context_kind`). False, and nothing changed, when `caller` is not beneath this stack or any parked one. */
-bool hp_stack_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller, hp_entry_kind context_kind);
+uint32_t hp_shadow_find_lowest(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code);
+/* Puts `caller` on top: closes what has ended, puts in what was never seen (as `context_kind`). False, and nothing changed, when `caller`
+ * is not beneath this stack or any parked one. */
+bool hp_shadow_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller, hp_entry_kind context_kind);
 /* Puts entries for links[count-1] .. links[0] on top. */
-void hp_stack_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind);
+void hp_shadow_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind);
 /* The frames from `from` up; stops at the frame of `base` (which is included) and says whether it was met. NULL: reads all. */
-bool hp_chain_read(hp_chain *chain, hp_frame *from, const hp_entry *base);
+bool hp_chain_read(hp_chain *chain, hp_python_frame *from, const hp_entry *base);
 
 /* extent.c */
 /* Begins one: `above` is the caller of the first entry's frame. The stack must be empty and have room for that entry. */
-void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_frame *above, uint32_t node_flags, const hp_code_state *state, hp_entry entry,
-                     bool is_call);
+void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state,
+                     hp_entry entry, bool is_call);
 /* Everything is traced and the stack is empty: entries for `caller` and all frames above. */
-void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller);
+void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller);
 /* The stack has become empty. */
 void hp_extent_end(hp_recorder *recorder);
 /* Puts the present stack aside, as another greenlet runs; takes one up again; gives one up. */
@@ -276,14 +286,16 @@ void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
 
 /* blocks.c */
 /* Remembers the frame's open blocks, which lie at `from` and above. */
-void hp_blocks_suspend(hp_tracer *tracer, const hp_stack *stack, hp_frame *frame, uint32_t from);
+void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_frame *frame, uint32_t from);
 /* Opens them again. */
-void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_frame *frame, PyCodeObject *code);
+void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
+/* The calling thread's extent has ended: its hook goes off if a block had it on. */
+void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder);
 bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended);
 /* Whether a suspended frame is remembered: chosen by rate (`blocks` false) or with open blocks. */
-bool hp_suspended_has(const hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code, bool blocks);
+bool hp_suspended_has(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code, bool blocks);
 /* Forgets the frame; forgets only that it was chosen. */
-void hp_suspended_forget(hp_tracer *tracer, const hp_frame *frame);
-void hp_suspended_forget_choice(hp_tracer *tracer, const hp_frame *frame, const PyCodeObject *code);
+void hp_suspended_forget(hp_tracer *tracer, const hp_python_frame *frame);
+void hp_suspended_forget_choice(hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code);
 
 #endif

@@ -5,7 +5,7 @@
 
 enum { HP_FIRST_ENTRIES = 64, HP_FIRST_LINKS = 64, HP_SWITCH_PATIENCE = 1000000 };
 
-bool hp_stack_reserve(hp_stack *stack) {
+bool hp_shadow_reserve(hp_shadow *stack) {
     if (stack->depth < stack->capacity)
         return true;
     uint32_t capacity = stack->capacity ? stack->capacity * 2 : HP_FIRST_ENTRIES;
@@ -17,7 +17,7 @@ bool hp_stack_reserve(hp_stack *stack) {
     return true;
 }
 
-void hp_stack_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call) {
+void hp_shadow_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call) {
     const hp_entry *top = &recorder->stack.entries[recorder->stack.depth - 1];
     entry.node = hp_tree_child(&tracer->tree, top->node, state->slot);
     bool timed = entry.kind == HP_ENTRY_CALL || entry.kind >= HP_ENTRY_C || tracer->everything || (state->flags & HP_CODE_ARMED);
@@ -27,11 +27,11 @@ void hp_stack_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_stat
     node->overhead += entry.kind == HP_ENTRY_CALL || entry.kind == HP_ENTRY_C;
     node->flags |= recorder->stack.node_flags;
     tracer->counts.events++;
-    hp_stack_push(tracer, recorder, entry, hp_ticks());
+    hp_shadow_push(tracer, recorder, entry, hp_ticks());
 }
 
-void hp_stack_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now) {
-    hp_stack *stack = &recorder->stack;
+void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now) {
+    hp_shadow *stack = &recorder->stack;
     if (stack->depth <= depth)
         return;
     tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
@@ -40,16 +40,18 @@ void hp_stack_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth,
         tracer->counts.truncated += stack->entries[--stack->depth].kind == HP_ENTRY_CALL;
 }
 
-static bool holds(const hp_entry *entry, const hp_frame *frame, const PyCodeObject *code) { return entry->frame == frame && entry->code == code; }
+static bool holds(const hp_entry *entry, const hp_python_frame *frame, const PyCodeObject *code) {
+    return entry->frame == frame && entry->code == code;
+}
 
-uint32_t hp_stack_find(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code) {
+uint32_t hp_shadow_find(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = stack->depth; i-- > 0;)
         if (holds(&stack->entries[i], frame, code) && stack->entries[i].kind < HP_ENTRY_C)
             return i;
     return stack->depth;
 }
 
-uint32_t hp_stack_find_lowest(const hp_stack *stack, const hp_frame *frame, const PyCodeObject *code) {
+uint32_t hp_shadow_find_lowest(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code) {
     uint32_t lowest = stack->depth;
     for (uint32_t i = stack->depth; i-- > 0;)
         if (holds(&stack->entries[i], frame, code)) {
@@ -61,7 +63,7 @@ uint32_t hp_stack_find_lowest(const hp_stack *stack, const hp_frame *frame, cons
     return lowest;
 }
 
-static bool add_link(hp_chain *chain, hp_frame *frame) {
+static bool add_link(hp_chain *chain, hp_python_frame *frame) {
     if (chain->count == chain->capacity) {
         uint32_t capacity = chain->capacity ? chain->capacity * 2 : HP_FIRST_LINKS;
         hp_link *links = realloc(chain->links, capacity * sizeof *links);
@@ -74,9 +76,9 @@ static bool add_link(hp_chain *chain, hp_frame *frame) {
     return true;
 }
 
-bool hp_chain_read(hp_chain *chain, hp_frame *from, const hp_entry *base) {
+bool hp_chain_read(hp_chain *chain, hp_python_frame *from, const hp_entry *base) {
     chain->count = 0;
-    for (hp_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame)) {
+    for (hp_python_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame)) {
         if (!add_link(chain, frame))
             return false;
         if (base != NULL && holds(base, frame, hp_frame_code(frame)))
@@ -85,20 +87,20 @@ bool hp_chain_read(hp_chain *chain, hp_frame *from, const hp_entry *base) {
     return base == NULL;
 }
 
-void hp_stack_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind) {
+void hp_shadow_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind) {
     for (uint32_t i = count; i-- > 0;) {
         hp_code_state *state = hp_tracer_state(tracer, links[i].code, links[i].frame);
-        if (state == NULL || !hp_stack_reserve(&recorder->stack))
+        if (state == NULL || !hp_shadow_reserve(&recorder->stack))
             return;
         bool was_armed = (state->flags & HP_CODE_ARMED) != 0;
-        hp_stack_enter(tracer, recorder, state, (hp_entry){.frame = links[i].frame, .code = links[i].code, .kind = kind}, false);
+        hp_shadow_enter(tracer, recorder, state, (hp_entry){.frame = links[i].frame, .code = links[i].code, .kind = kind}, false);
         if (!was_armed && !tracer->everything)
             hp_tracer_found(tracer, links[i].code, links[i].frame);
     }
 }
 
 /* Both sequences are in the order of the real stack. An entry whose frame is no longer in the chain has ended, and all above it with it. */
-static uint32_t match(const hp_stack *stack, const hp_chain *chain, uint32_t *inner_links) {
+static uint32_t match(const hp_shadow *stack, const hp_chain *chain, uint32_t *inner_links) {
     uint32_t kept = 1, at = chain->count - 1;
     for (uint32_t i = 1; i < stack->depth; i++) {
         const hp_entry *entry = &stack->entries[i];
@@ -131,8 +133,8 @@ static bool switch_stack(hp_tracer *tracer, hp_recorder *recorder) {
     return false;
 }
 
-bool hp_stack_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller, hp_entry_kind context_kind) {
-    hp_stack *stack = &recorder->stack;
+bool hp_shadow_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller, hp_entry_kind context_kind) {
+    hp_shadow *stack = &recorder->stack;
     if (caller == NULL)
         return false;
     if (stack->depth > 0 && holds(&stack->entries[stack->depth - 1], caller, hp_frame_code(caller)))
@@ -144,7 +146,7 @@ bool hp_stack_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_frame *caller
             return false;
     }
     uint32_t inner = 0, kept = match(stack, &recorder->scratch, &inner);
-    hp_stack_close_to(tracer, recorder, kept, hp_ticks());
-    hp_stack_enter_chain(tracer, recorder, recorder->scratch.links, inner, context_kind);
+    hp_shadow_close_to(tracer, recorder, kept, hp_ticks());
+    hp_shadow_enter_chain(tracer, recorder, recorder->scratch.links, inner, context_kind);
     return true;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frame/frame.h"
 #include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
@@ -24,12 +25,14 @@ void hp_tracer_warn(hp_tracer *tracer, const char *sentence) {
         tracer->warnings[tracer->warning_count++] = sentence;
 }
 
-const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) { return index < tracer->warning_count ? tracer->warnings[index] : NULL; }
+const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) {
+    return index < tracer->warning_count ? tracer->warnings[index] : NULL;
+}
 
 /* --- functions ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Who defines a function is known from its globals only, and those are at hand only while it runs. */
-static void describe(hp_tracer *tracer, uint32_t slot, PyCodeObject *code, hp_frame *frame) {
+/* The module is known from the globals only, and those are at hand only while the function runs. */
+static void name_module(hp_tracer *tracer, uint32_t slot, const PyCodeObject *code, hp_python_frame *frame) {
     PyThreadState *thread = PyThreadState_Get();
     if (frame == NULL || frame != hp_frame_current(thread) || hp_frame_code(frame) != code)
         return;
@@ -43,16 +46,18 @@ static void describe(hp_tracer *tracer, uint32_t slot, PyCodeObject *code, hp_fr
     PyErr_Restore(type, value, traceback);
 }
 
-hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL && !(state->flags & HP_CODE_DESCRIBED)) {
         state->flags |= HP_CODE_DESCRIBED;
-        describe(tracer, state->slot, code, frame);
+        /* In full: a slot that is known by its module only would pass for described. */
+        if (!tracer->calibrating && hp_code_describe(tracer->code, state->slot, code) == HP_OK)
+            name_module(tracer, state->slot, code, frame);
     }
     return state;
 }
 
-void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_frame *frame) {
+void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_tracer_state(tracer, code, frame);
     if (state == NULL || (state->flags & HP_CODE_ARMED))
         return;
@@ -92,7 +97,7 @@ static void end_extents_of(hp_tracer *tracer, const PyCodeObject *code) {
             if (recorder->parked[i].entries[0].code == code)
                 hp_extent_forget(tracer, recorder, i);
         if (recorder->stack.depth > 0 && recorder->stack.entries[0].code == code) {
-            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
             hp_extent_end(recorder);
         }
     }
@@ -116,7 +121,7 @@ static void end_everything(hp_tracer *tracer) {
         while (recorder->parked_count > 0)
             hp_extent_forget(tracer, recorder, 0);
         if (recorder->stack.depth > 0) {
-            hp_stack_close_to(tracer, recorder, 0, hp_ticks());
+            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
             hp_extent_end(recorder);
         }
     }
@@ -139,29 +144,32 @@ int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
 /* --- life ----------------------------------------------------------------------------------------------------------------------------- */
 
 static const hp_hook *choose(hp_hook_kind kind) {
-#ifdef HP_HAVE_MONITORING
-    if (kind != HP_HOOK_SETPROFILE)
-        return &hp_hook_monitoring;
-#else
-    (void)kind;
-#endif
-    return &hp_hook_setprofile;
+    for (unsigned i = 0; hp_hook_offered(i) != NULL; i++)
+        if (kind == HP_HOOK_AUTO || hp_hook_offered(i)->kind == kind)
+            return hp_hook_offered(i);
+    return NULL;
 }
 
 static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
-    tracer->hook = choose(kind);
-    if (kind == HP_HOOK_MONITORING && tracer->hook->kind != kind) {
+    const hp_hook *hook = choose(kind);
+    if (hook == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "hook=\"monitoring\" needs Python 3.12 or later; this one offers hook=\"setprofile\"");
         return -1;
     }
-    if (tracer->hook->open(tracer) == 0)
+    tracer->hook = hook;
+    if (hook->open(tracer) == 0)
         return 0;
-    if (kind != HP_HOOK_AUTO || tracer->hook->kind == HP_HOOK_SETPROFILE || !PyErr_ExceptionMatches(PyExc_RuntimeError))
+    tracer->hook = NULL;
+    if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
         return -1;
     PyErr_Clear();
-    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: other tools hold the monitoring tool ids 3, 4 and 5, and two of them are needed");
+    hp_tracer_warn(
+        tracer,
+        "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
+    if (hp_hook_setprofile.open(tracer) < 0)
+        return -1;
     tracer->hook = &hp_hook_setprofile;
-    return tracer->hook->open(tracer);
+    return 0;
 }
 
 /* Records of all threads go, and the gates of all threads are of the past. */
@@ -195,7 +203,6 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
         return NULL;
     }
     if (open_hook(tracer, options->hook) < 0) {
-        tracer->hook = NULL;
         hp_tracer_free(tracer);
         return NULL;
     }
@@ -227,9 +234,13 @@ hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     return counts;
 }
 
-const char *hp_tracer_hook_name(const hp_tracer *tracer) { return tracer->hook->name; }
+const char *hp_tracer_hook_name(const hp_tracer *tracer) {
+    return tracer->hook->name;
+}
 
-bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) { return tracer->hook->needs_wrapper(tracer, code); }
+bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) {
+    return tracer->hook->needs_wrapper(tracer, code);
+}
 
 static bool is_target(hp_tracer *tracer, PyObject *function) {
     if (!PyFunction_Check(function))
@@ -238,10 +249,12 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
+/* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
-    bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
+    const hp_hook *hook = tracer->hook;
+    PyObject *entered = hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer) : NULL;
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (on)
-        tracer->hook->leave(tracer);
+    if (entered != NULL)
+        hook->leave(entered);
     return result;
 }

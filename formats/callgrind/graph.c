@@ -46,13 +46,6 @@ hp_graph_edge *hp_graph_edge_of(hp_graph *graph, uint32_t caller, uint32_t calle
     return &graph->edges[graph->index[slot]];
 }
 
-static int edge_order(const void *left, const void *right) {
-    const hp_graph_edge *a = left, *b = right;
-    if (a->caller != b->caller)
-        return a->caller < b->caller ? -1 : 1;
-    return a->callee < b->callee ? -1 : a->callee > b->callee;
-}
-
 static int line_order(const void *left, const void *right) {
     const hp_graph_line *a = left, *b = right;
     if (a->function != b->function)
@@ -60,17 +53,50 @@ static int line_order(const void *left, const void *right) {
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
-static hp_status edges_sort(hp_graph *graph) {
-    graph->edge_start = calloc((size_t)graph->root + 2, sizeof *graph->edge_start);
-    if (graph->edge_start == NULL)
-        return HP_NO_MEMORY;
-    if (graph->edge_count > 1)
-        qsort(graph->edges, graph->edge_count, sizeof *graph->edges, edge_order);
+typedef enum end { CALLER, CALLEE } end;
+
+static uint32_t end_of(const hp_graph_edge *edge, end which) {
+    return which == CALLER ? edge->caller : edge->callee;
+}
+
+/* Edges in stable order of one end. `start` has room for each function and two more, and tells afterwards where each one's edges begin. */
+static void edges_order(const hp_graph *graph, end which, const uint32_t *from, uint32_t *to, uint32_t *start) {
+    memset(start, 0, ((size_t)graph->root + 2) * sizeof *start);
     for (uint32_t i = 0; i < graph->edge_count; i++)
-        graph->edge_start[graph->edges[i].caller + 1]++;
+        start[end_of(&graph->edges[i], which) + 1]++;
     for (uint32_t i = 0; i <= graph->root; i++)
-        graph->edge_start[i + 1] += graph->edge_start[i];
-    return HP_OK;
+        start[i + 1] += start[i];
+    for (uint32_t i = 0; i < graph->edge_count; i++) {
+        uint32_t edge = from != NULL ? from[i] : i;
+        to[start[end_of(&graph->edges[edge], which)]++] = edge;
+    }
+    /* Placing moved each start to its end, which is where the next one starts. */
+    memmove(start + 1, start, ((size_t)graph->root + 1) * sizeof *start);
+    start[0] = 0;
+}
+
+/* By counting, last key first: qsort took a third of an export. */
+static hp_status edges_sort(hp_graph *graph) {
+    size_t count = (size_t)graph->edge_count + 1;
+    uint32_t *by_callee = malloc(count * sizeof *by_callee), *by_both = malloc(count * sizeof *by_both);
+    hp_graph_edge *sorted = malloc(count * sizeof *sorted);
+    graph->edge_start = malloc(((size_t)graph->root + 2) * sizeof *graph->edge_start);
+    hp_status status = HP_NO_MEMORY;
+    if (by_callee == NULL || by_both == NULL || sorted == NULL || graph->edge_start == NULL)
+        goto done;
+    edges_order(graph, CALLEE, NULL, by_callee, graph->edge_start);
+    edges_order(graph, CALLER, by_callee, by_both, graph->edge_start);
+    for (uint32_t i = 0; i < graph->edge_count; i++)
+        sorted[i] = graph->edges[by_both[i]];
+    free(graph->edges);
+    graph->edges = sorted;
+    sorted = NULL;
+    status = HP_OK;
+done:
+    free(by_callee);
+    free(by_both);
+    free(sorted);
+    return status;
 }
 
 static void lines_merge(hp_graph *graph) {

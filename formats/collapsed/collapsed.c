@@ -151,50 +151,50 @@ static void walk_all(const walk *w, hp_sink *sink) {
     }
 }
 
+static hp_status refuse_size(hp_error *error) {
+    return hp_fail(error, HP_UNSUPPORTED, 0,
+                   "as collapsed stacks this profile would take more than %" PRIu64
+                   " GiB, because its stacks are deep and each line repeats one: "
+                   "export it as callgrind or hyprof",
+                   SIZE_LIMIT >> 30);
+}
+
+static hp_status write_tree(hp_sink *sink, const hp_tree *tree, const frames *all, hp_error *error) {
+    hp_status status = HP_NO_MEMORY;
+    uint64_t longest = 0;
+    char *line = NULL;
+    uint64_t *path = malloc((size_t)tree->count * sizeof *path);
+    if (path == NULL)
+        goto done;
+    if (measure(tree, all, path, &longest) > SIZE_LIMIT) {
+        status = refuse_size(error);
+        goto done;
+    }
+    line = malloc(longest + 1);
+    if (line == NULL)
+        goto done;
+    walk_all(&(walk){tree, all, path, line}, sink);
+    status = hp_sink_flush(sink, error);
+done:
+    free(line);
+    free(path);
+    return status;
+}
+
 static hp_status write_collapsed(hp_sink *sink, const hp_profile *profile, hp_error *error) {
     frames all = {0};
-    uint64_t *path = NULL;
-    char *line = NULL;
-    uint64_t longest = 0, size = 0;
-    hp_status status = HP_OK;
-
     if (profile->tree.count <= 1 && profile->row_count != 0)
         return hp_fail(
             error, HP_UNSUPPORTED, 0,
             "collapsed stacks need whole stacks, and this profile has only functions and their callers (it was read from a pstats file): "
             "export it as pstats or callgrind");
-    status = frames_make(&all, profile);
-    if (status != HP_OK)
-        goto done;
-    path = malloc(((size_t)profile->tree.count + 1) * sizeof *path);
-    if (path == NULL) {
-        status = HP_NO_MEMORY;
-        goto done;
-    }
-    size = profile->tree.count != 0 ? measure(&profile->tree, &all, path, &longest) : 0;
-    if (size > SIZE_LIMIT) {
-        status = hp_fail(error, HP_UNSUPPORTED, 0,
-                         "as collapsed stacks this profile would take more than %" PRIu64
-                         " GiB, because its stacks are deep and each line repeats one: "
-                         "export it as callgrind or hyprof",
-                         SIZE_LIMIT >> 30);
-        goto done;
-    }
-    line = malloc(longest + 1);
-    if (line == NULL) {
-        status = HP_NO_MEMORY;
-        goto done;
-    }
-    if (profile->tree.count != 0)
-        walk_all(&(walk){&profile->tree, &all, path, line}, sink);
-    status = hp_sink_flush(sink, error);
-done:
-    free(line);
-    free(path);
-    free(all.start);
-    free(all.bytes);
+    hp_status status = frames_make(&all, profile);
+    if (status == HP_OK && profile->tree.count != 0)
+        status = write_tree(sink, &profile->tree, &all, error);
     if (status == HP_NO_MEMORY)
         hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write collapsed stacks");
+    free(all.start);
+    free(all.bytes);
     return status;
 }
 

@@ -93,8 +93,9 @@ static bool column_read(const uint8_t *at, const uint8_t *end, bool relative, ui
 }
 
 static hp_status rows_room(hp_rows *rows, size_t count, hp_error *error) {
-    if (count <= rows->capacity)
+    if (count <= rows->capacity && rows->values != NULL)
         return HP_OK;
+    count += count == 0; /* never NULL, not even for no rows: offsets are taken from it */
     uint64_t *values = realloc(rows->values, count * sizeof *values);
     if (values == NULL)
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to read a chunk of %zu numbers", count);

@@ -37,10 +37,10 @@ static void take_marker(hp_pstats_reading *r, const char *sentence) {
     const char *samples = strstr(sentence, before_samples);
     const char *rate = samples != NULL ? strstr(samples, before_rate) : NULL;
     r->marked = true;
-    if (rate == NULL)
-        return;
-    r->profile->meta.samples_kept = strtoull(samples + sizeof before_samples - 1, NULL, 10);
-    r->profile->meta.rate_hz = decimal(rate + sizeof before_rate - 1);
+    if (samples != NULL)
+        r->profile->meta.samples_kept = strtoull(samples + sizeof before_samples - 1, NULL, 10);
+    if (rate != NULL)
+        r->profile->meta.rate_hz = decimal(rate + sizeof before_rate - 1);
 }
 
 static bool is_between(const char *text, const char *before, const char *after) {
@@ -56,7 +56,9 @@ static void name_builtin(hp_pstats_reading *r, hp_function *function) {
     if (is_between(function->name, "<block ", ">")) {
         function->kind = HP_CODE_BLOCK;
         function->name = hp_profile_string_sized(r->profile, function->name + 7, strlen(function->name) - 8);
-    } else if (is_between(function->name, "<thread ", ">")) {
+        return;
+    }
+    if (is_between(function->name, "<thread ", ">")) {
         function->kind = HP_CODE_SYNTHETIC;
         r->ours = true;
     }

@@ -76,9 +76,11 @@ static void edges_merge(hp_profile *profile) {
 /* Who has no caller is a root. */
 static hp_status add_roots(hp_pstats_reading *r) {
     hp_profile *profile = r->profile;
+    hp_status status = HP_OK;
     bool *called = calloc((size_t)profile->row_count + 1, sizeof *called);
-    hp_status status = called != NULL ? HP_OK : hp_pstats_no_memory(r);
-    for (uint32_t i = 0; status == HP_OK && i < profile->edge_count; i++) {
+    if (called == NULL)
+        return hp_pstats_no_memory(r);
+    for (uint32_t i = 0; i < profile->edge_count; i++) {
         const hp_edge *edge = &profile->edges[i];
         called[edge->callee] = true;
         if (edge->caller != HP_NO_FUNCTION)
@@ -107,6 +109,20 @@ static void rows_settle(hp_pstats_reading *r) {
     profile->row_count = used;
 }
 
+/* Each of Tachyon's samples is one interval: the rate follows from the row that most of them hit. */
+static void tachyon_settle(hp_pstats_reading *r) {
+    hp_meta *meta = &r->profile->meta;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < r->profile->row_count; i++) {
+        const hp_row *row = &r->profile->rows[i];
+        meta->samples_kept = hp_add_saturated(meta->samples_kept, row->primitive_calls);
+        if (row->calls > most && row->total_sampled != 0) {
+            most = row->calls;
+            meta->rate_hz = (double)row->calls * 1e9 / (double)row->total_sampled;
+        }
+    }
+}
+
 hp_status hp_pstats_settle(hp_pstats_reading *r) {
     hp_profile *profile = r->profile;
     /* A caller that has no row of its own gets one of zeros. */
@@ -118,6 +134,8 @@ hp_status hp_pstats_settle(hp_pstats_reading *r) {
     edges_merge(profile);
     for (uint32_t i = 0; i < profile->edge_count; i++)
         settle_edge(r, &profile->edges[i]);
+    if (r->tachyon)
+        tachyon_settle(r);
     rows_settle(r);
     return HP_OK;
 }

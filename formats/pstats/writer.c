@@ -120,14 +120,15 @@ static void put_marker(hp_sink *sink, const hp_profile *profile) {
     marker made = marker_make(profile);
     if (made.sampled == 0)
         return;
-    char share[32], rate[32], mixed[96] = "", name[320];
+    char share[32], hz[32], rate[48] = "", mixed[96] = "", name[320];
     put_decimal(share, sizeof share, made.self_ns != 0 ? (double)made.uncounted_ns * 100 / (double)made.self_ns : 0);
-    put_decimal(rate, sizeof rate, profile->meta.rate_hz);
+    put_decimal(hz, sizeof hz, profile->meta.rate_hz);
+    if (profile->meta.rate_hz > 0)
+        snprintf(rate, sizeof rate, " at %s Hz", hz);
     if (made.mixed != 0)
         snprintf(mixed, sizeof mixed, "; %" PRIu32 " rows with calls are estimated in part, their calls a lower bound", made.mixed);
-    snprintf(name, sizeof name,
-             "[%s %% of the time was sampled only: rows without calls are estimated from %" PRIu64 " samples at %s Hz%s]", share,
-             profile->meta.samples_kept, rate, mixed);
+    snprintf(name, sizeof name, "[%s %% of the time was sampled only: rows without calls are estimated from %" PRIu64 " samples%s%s]",
+             share, profile->meta.samples_kept, rate, mixed);
     uint8_t key[HP_PSTATS_KEY_LIMIT + sizeof HP_PSTATS_MARKER_FILE + sizeof name];
     put_row(sink, key, hp_pstats_key_encode(key, HP_PSTATS_MARKER_FILE, 0, name), &(hp_pstats_value){0}, 0.0);
     put_end(sink);

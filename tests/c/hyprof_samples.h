@@ -53,6 +53,11 @@ static inline void sample_stack(hp_profile *profile, const hp_sample_shape *shap
         estimate.function = sample_function(
             profile, (uint32_t)(sample_random(&random) % (shape->functions < 8 * (level + 1) ? shape->functions : 8 * (level + 1))));
         at = hp_tree_child(&profile->tree, at, estimate.function);
+        if (traced) {
+            profile->tree.nodes[at].calls++;
+            profile->tree.nodes[at].exact += ns / 90 + level;
+            profile->threads[thread].exact_ns += ns / 90 + level;
+        }
     }
     hp_node *leaf = &profile->tree.nodes[at];
     if (traced) {
@@ -120,6 +125,25 @@ static inline hp_profile *sample_profile(const hp_sample_shape *shape) {
         return profile;
     hp_profile_free(profile);
     return NULL;
+}
+
+/* As read from pstats: no tree, rows and edges of their own. */
+static inline hp_profile *sample_flat(void) {
+    hp_profile *profile = NULL;
+    if (hp_profile_new(&profile) != HP_OK)
+        return NULL;
+    for (uint32_t i = 0; i < 3; i++)
+        sample_function(profile, i);
+    profile->rows = calloc(4, sizeof *profile->rows);
+    profile->edges = calloc(4, sizeof *profile->edges);
+    profile->row_count = 3;
+    profile->edge_count = 3;
+    for (uint32_t i = 0; i < 3; i++)
+        profile->rows[i] = (hp_row){i, HP_EXACT, 0, 10 + i, 9 + i, 0, 1000 * i, 0, 5000 + 1000 * i, 0, 0};
+    profile->edges[0] = (hp_edge){0, 1, HP_EXACT, 4, 4, 0, 500, 0, 900};
+    profile->edges[1] = (hp_edge){1, 2, HP_EXACT, 5, 5, 0, 700, 0, 700};
+    profile->edges[2] = (hp_edge){HP_NO_FUNCTION, 0, HP_EXACT, 1, 1, 0, 0, 0, 5000};
+    return profile;
 }
 
 /* --- a text that says everything, with ids or without ------------------------------------------------------------------------------- */
@@ -220,17 +244,10 @@ static inline int dump_compare(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Everything a profile says, one line for each thing; sorted, so that ids do not show, or as it stands. malloc'ed. */
-static inline char *sample_dump(const hp_profile *profile, bool sorted) {
-    char *records = NULL, *text = NULL;
-    size_t size = 0, text_size = 0;
-    FILE *to = open_memstream(&records, &size);
-    dump_meta(to, profile);
-    dump_tree(to, profile);
-    dump_threads(to, profile);
-    dump_summary(to, profile);
-    fclose(to);
-    size_t count = 0;
+/* Records that end in NUL to lines, sorted if wanted. malloc'ed. */
+static inline char *dump_lines(const char *records, size_t size, bool sorted) {
+    char *text = NULL;
+    size_t text_size = 0, count = 0;
     for (size_t i = 0; i < size; i++)
         count += records[i] == 0;
     const char **lines = malloc((count + 1) * sizeof *lines);
@@ -239,11 +256,41 @@ static inline char *sample_dump(const hp_profile *profile, bool sorted) {
         lines[i] = at;
     if (sorted)
         qsort(lines, count, sizeof *lines, dump_compare);
-    to = open_memstream(&text, &text_size);
+    FILE *to = open_memstream(&text, &text_size);
     for (size_t i = 0; i < count; i++)
         fprintf(to, "%s\n", lines[i]);
     fclose(to);
     free(lines);
+    return text;
+}
+
+/* Everything a profile says, a line for each thing; sorted, so that ids do not show, or as it stands. malloc'ed. */
+static inline char *sample_dump(const hp_profile *profile, bool sorted) {
+    char *records = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&records, &size);
+    dump_meta(to, profile);
+    dump_tree(to, profile);
+    dump_threads(to, profile);
+    dump_summary(to, profile);
+    fclose(to);
+    char *text = dump_lines(records, size, sorted);
+    free(records);
+    return text;
+}
+
+/* The same without what is computed from it: what a file of an earlier release must say for ever. */
+static inline char *sample_dump_data(const hp_profile *profile) {
+    char *records = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&records, &size);
+    dump_meta(to, profile);
+    dump_tree(to, profile);
+    dump_threads(to, profile);
+    if (profile->tree.count == 1) /* then rows and edges are data */
+        dump_summary(to, profile);
+    fclose(to);
+    char *text = dump_lines(records, size, true);
     free(records);
     return text;
 }

@@ -18,6 +18,7 @@ Key = tuple[str, int, str]
 Edge = tuple[Key, Key]
 
 RESUME = dis.opmap["RESUME"]
+STARTERS = ("_start_new_thread", "_start_joinable_thread")
 OUTSIDE: Key = ("<outside>", 0, "<outside>")
 
 
@@ -47,12 +48,28 @@ class Oracle:
         self.edges: Counter[Edge] = Counter()
 
     def start(self) -> None:
-        threading.setprofile(self.profile)
+        self.starters = {name: getattr(threading, name) for name in STARTERS if hasattr(threading, name)}
+        for name, starter in self.starters.items():
+            setattr(threading, name, self.profiled_from_the_start(starter))
         sys.setprofile(self.profile)
 
     def stop(self) -> None:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        for name, starter in self.starters.items():
+            setattr(threading, name, starter)
+
+    def profiled_from_the_start(self, starter: Callable[..., Any]) -> Callable[..., Any]:
+        """threading.setprofile comes too late: `_bootstrap` has begun by then."""
+
+        def start(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+            def begin(*inner: Any) -> None:
+                sys.setprofile(self.profile)
+                function(*inner)
+                sys.setprofile(None)
+
+            return starter(begin, *arguments, **options)
+
+        return start
 
     def run(self, function: Callable[[], Any]) -> None:
         self.start()

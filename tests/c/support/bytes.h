@@ -11,7 +11,8 @@ char *hp_test_export(const hp_profile *profile, const hp_format *format, size_t 
 hp_profile *hp_test_read(const hp_format *format, const void *bytes, size_t size);
 /* A file below the source tree, NUL-terminated, for the caller to free; NULL if there is none. */
 char *hp_test_source_file(const char *path, size_t *size);
-/* Fails unless the bytes are those of this file below the source tree. With HP_GOLDEN=write in the environment the file is written instead. */
+/* Fails unless the bytes are those of this file below the source tree. With HP_GOLDEN=write in the environment the file is written instead.
+ */
 void hp_test_golden(const char *path, const char *bytes, size_t size);
 
 #endif

@@ -4,7 +4,7 @@
 import asyncio
 import contextlib
 
-import virtual_loop
+import _virtual_loop as virtual_loop
 
 
 def helper(value):

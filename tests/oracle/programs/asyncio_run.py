@@ -3,7 +3,7 @@
 
 import asyncio
 
-import virtual_loop
+import _virtual_loop as virtual_loop
 
 
 def helper(value):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""RecursionError, sys.exit and KeyboardInterrupt out of targets."""
+"""RecursionError, sys.exit and KeyboardInterrupt out of targets. The limit itself is not met here: the oracle takes levels of its own."""
 
 import sys
 
@@ -8,20 +8,18 @@ def helper(value):
     return value
 
 
-def endless(depth):
+def deep(depth):
     helper(depth)
-    return endless(depth + 1)
+    if depth == 250:
+        raise RecursionError
+    return deep(depth + 1)
 
 
 def overflow():
-    old = sys.getrecursionlimit()
-    sys.setrecursionlimit(300)
     try:
-        endless(0)
+        deep(0)
     except RecursionError:
         helper("overflow")
-    finally:
-        sys.setrecursionlimit(old)
 
 
 def exits():

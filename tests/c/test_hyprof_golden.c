@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of earlier releases: kept for ever, must be read for ever. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "formats/hyprof/encode.h"
+#include "hyprof_samples.h"
+
+static const hp_sample_shape whole = {.seed = 7, .stacks = 24, .functions = 20, .threads = 3, .depth = 5, .main_name = "MainThread"};
+
+/* Every chunk inflated: what two zlib versions agree on. */
+static char *inflated(const uint8_t *bytes, size_t size) {
+    char *text = NULL;
+    size_t text_size = 0;
+    hp_bytes room = {0};
+    FILE *to = open_memstream(&text, &text_size);
+    for (size_t at = HP_FILE_HEADER_SIZE; at < size;) {
+        hp_chunk chunk;
+        const uint8_t *raw = NULL;
+        assert_int_equal(hp_chunk_read(bytes + at, size - at, &chunk), HP_CHUNK_WHOLE);
+        assert_int_equal(hp_chunk_inflate(&chunk, &room, &raw, NULL), HP_OK);
+        fprintf(to, "%u %u ", chunk.type, chunk.raw_size);
+        for (uint32_t i = 0; i < chunk.raw_size; i++)
+            fprintf(to, "%02x", raw[i]);
+        fputc('\n', to);
+        at += HP_CHUNK_HEADER_SIZE + (size_t)chunk.size;
+    }
+    fclose(to);
+    hp_bytes_free(&room);
+    return text;
+}
+
+static const char *golden_folder(void) {
+    const char *folder = getenv("HYPROF_GOLDEN");
+    return folder != NULL ? folder : "formats/hyprof/golden";
+}
+
+static uint8_t *golden_file(const char *name, size_t *size) {
+    char path[512];
+    uint8_t *bytes = NULL;
+    hp_error error = {0};
+    snprintf(path, sizeof path, "%s/%s", golden_folder(), name);
+    if (hp_read_file(path, 1 << 20, &bytes, size, &error) != HP_OK)
+        fail_msg("%s", error.text);
+    return bytes;
+}
+
+/* Reads NAME.hyprof and compares it with NAME.txt, which was written by the release that wrote the file. */
+static void expect_golden(const char *name) {
+    char file[64];
+    size_t size = 0, text_size = 0;
+    hp_error error = {0};
+    hp_profile *profile = NULL;
+    snprintf(file, sizeof file, "%s.hyprof", name);
+    uint8_t *bytes = golden_file(file, &size);
+    snprintf(file, sizeof file, "%s.txt", name);
+    uint8_t *expected = golden_file(file, &text_size);
+    if (hp_format_hyprof.read(bytes, size, &profile, &error) != HP_OK)
+        fail_msg("%s", error.text);
+    char *text = sample_dump_data(profile);
+    assert_int_equal(strlen(text), text_size);
+    assert_memory_equal(text, expected, text_size);
+    free(text);
+    free(bytes);
+    free(expected);
+    hp_profile_free(profile);
+}
+
+static void test_golden(void **state) {
+    (void)state;
+    expect_golden("1.0-whole");
+    expect_golden("1.0-live");
+    expect_golden("1.0-flat");
+}
+
+/* What this version writes is what the golden file of its format version holds, but for zlib's choices. */
+static void test_golden_written(void **state) {
+    (void)state;
+    size_t golden_size = 0, size = 0;
+    hp_profile *profile = sample_profile(&whole);
+    uint8_t *bytes = sample_encode(profile, &size), *golden = golden_file("1.0-whole.hyprof", &golden_size);
+    char *expected = inflated(golden, golden_size), *got = inflated(bytes, size);
+    assert_string_equal(expected, got);
+    free(expected);
+    free(got);
+    free(golden);
+    free(bytes);
+    hp_profile_free(profile);
+}
+
+static void golden_write(const char *name, const uint8_t *bytes, size_t size) {
+    char path[512];
+    hp_profile *profile = NULL;
+    hp_format_hyprof.read(bytes, size, &profile, NULL);
+    char *text = sample_dump_data(profile);
+    snprintf(path, sizeof path, "%s/%s.hyprof", golden_folder(), name);
+    FILE *to = fopen(path, "wb");
+    fwrite(bytes, 1, size, to);
+    fclose(to);
+    snprintf(path, sizeof path, "%s/%s.txt", golden_folder(), name);
+    to = fopen(path, "wb");
+    fputs(text, to);
+    fclose(to);
+    free(text);
+    hp_profile_free(profile);
+}
+
+static void golden_write_profile(const char *name, hp_profile *profile) {
+    size_t size = 0;
+    uint8_t *bytes = sample_encode(profile, &size);
+    golden_write(name, bytes, size);
+    free(bytes);
+    hp_profile_free(profile);
+}
+
+/* For a new format version only: `HYPROF_GOLDEN=FOLDER test_hyprof_golden --write-golden`. Files of earlier ones are never written again.
+ */
+static void golden_write_all(void) {
+    hp_encoder encoder;
+    hp_group group = {0};
+    hp_sample_shape shape = whole;
+    hp_encoder_init(&encoder);
+    hp_group_file_header(&group);
+    for (uint32_t step = 0; step < 3; step++) {
+        shape.main_name = step == 0 ? "Thread-1" : "MainThread";
+        shape.threads = step == 2 ? 2 : 3;
+        shape.stacks = 8 + step * 5;
+        hp_profile *profile = sample_profile(&shape);
+        hp_encoder_take(&encoder, profile, NULL);
+        hp_encoder_write(&encoder, &group);
+        hp_encoder_written(&encoder);
+        hp_profile_free(profile);
+    }
+    golden_write("1.0-live", group.out.data, group.out.size); /* no end mark: the program was killed */
+    hp_encoder_fini(&encoder);
+    hp_group_free(&group);
+    golden_write_profile("1.0-whole", sample_profile(&whole));
+    golden_write_profile("1.0-flat", sample_flat());
+}
+
+int main(int count, char **arguments) {
+    if (count == 2 && strcmp(arguments[1], "--write-golden") == 0) {
+        golden_write_all();
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_golden_written)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

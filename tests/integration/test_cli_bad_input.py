@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Bad input: one line that says what was wrong and what would be right, exit status 2, the program not run, nothing overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import RunCli
+
+CASES = [
+    (["run"], "no program given; give a script, -m MODULE or -c CODE after the options"),
+    (["run", "-m"], "-m needs the name of a module; give a script, -m MODULE or -c CODE after the options"),
+    (["run", "-c"], "-c needs code to run; give a script, -m MODULE or -c CODE after the options"),
+    (["run", "none.py"], "cannot open script 'none.py': No such file or directory"),
+    (["run", "-m", "no_such_module"], "no module named 'no_such_module'"),
+    (["run", "empty"], "'empty' holds no __main__.py to run"),
+    (["run", "-o", "x.txt", "ran.py"], "cannot tell a format from the name 'x.txt'; use .hyprof"),
+    (["run", "-o", "none/x.hyprof", "ran.py"], "cannot write 'none/x.hyprof': there is no folder '"),
+    (["run", "-o", "folder.hyprof", "ran.py"], "cannot write 'folder.hyprof': it is a folder"),
+    (["run", "-o", "old.hyprof", "-o", "none/x.prof", "ran.py"], "cannot write 'none/x.prof': there is no folder '"),
+    (["run", "-r", "fast", "ran.py"], "argument -r/--rate: invalid float value: 'fast' (see: hybridprof run --help)"),
+    (["run", "-r", "-5", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not -5.0"),
+    (["run", "--clock", "sun", "ran.py"], "argument --clock: invalid choice: 'sun'"),
+    (["run", "--hook", "x", "ran.py"], "argument --hook: invalid choice: 'x'"),
+    (["run", "--method", "x", "ran.py"], "argument --method: invalid choice: 'x'"),
+    (["run", "--deep", "main", "ran.py"], "pattern 'main' has no colon; use 'main:*' for all of a module, '__main__:main' for a function"),
+    (["run", "--deep", "", "ran.py"], "pattern '' is empty; use "),
+    (["run", "--deep-rate", "2", "ran.py"], "deep_rate is the share of calls to trace, above 0 and at most 1, not 2.0"),
+    (["run", "-s", "size", "ran.py"], "cannot sort by 'size'; use one of self, total, calls, "),
+    (["run", "--wat", "ran.py"], "unrecognized arguments: --wat (see: hybridprof run --help)"),
+    (["run", "-o"], "no program given; "),
+    ([], "no program and no command given; for instance: hybridprof run script.py"),
+    (["reprot", "x"], "cannot open script 'reprot': No such file or directory; did you mean the command 'report'?"),
+    (["-s", "size", "ran.py"], "cannot sort by 'size'; use one of calls, cumtime, cumulative, "),
+    (["-o", "none/x", "ran.py"], "cannot write 'none/x': there is no folder '"),
+    (["-m"], "-m needs the name of a module; "),
+    (["--wat", "ran.py"], "unrecognized arguments: --wat (see: hybridprof --help)"),
+    (["report"], "the following arguments are required: FILE (see: hybridprof report --help)"),
+    (["report", "none"], "none: No such file or directory"),
+    (["report", "text"], ""),
+    (["report", "folder.hyprof"], ""),
+    (["report", "old.hyprof"], ""),
+    (["report", "--sort", "size", "text"], "cannot sort by 'size'; use one of self, total, calls, "),
+    (["report", "--limit", "-1", "text"], "--limit must be 0 (all) or more, not -1"),
+    (["export", "text", "-f", "png"], "there is no format 'png' to write; use one of "),
+    (["export", "text"], "no format given; use -f FORMAT, or -o OUT with a name that tells it"),
+    (["export", "text", "-o", "x.txt"], "cannot tell a format from the name 'x.txt'; use .hyprof"),
+    (["export", "text", "-o", "old.hyprof"], ""),
+    (["info", "none"], "none: No such file or directory"),
+    (["info", "text", "--wat"], "unrecognized arguments: --wat (see: hybridprof info --help)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), CASES, ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "")
+def test_bad_input(run_cli: RunCli, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    (tmp_path / "ran.py").write_text("open('it-ran', 'w')\n")
+    (tmp_path / "text").write_text("no profile\n")
+    (tmp_path / "old.hyprof").write_text("what was there\n")
+    (tmp_path / "folder.hyprof").mkdir()
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.iterdir())
+    done = run_cli(*arguments, status=2, env={"PYTHONSAFEPATH": None})
+    assert done.stdout == ""
+    assert done.stderr.startswith("hybridprof: " + sentence)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    assert "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "old.hyprof").read_text() == "what was there\n"
+
+
+def test_help_and_version(run_cli: RunCli) -> None:
+    assert "hybridprof [-o FILE] [-s KEY] [-m] script.py|module [args]" in run_cli("--help").stdout
+    assert run_cli("--version").stdout.startswith("hybridprof 0.")
+    for command in ("run", "report", "export", "info"):
+        assert f"usage: hybridprof {command}" in run_cli(command, "--help").stdout

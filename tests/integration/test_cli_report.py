@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""`report`, `export` and `info`: the numbers of the file, in shapes that programs may rely on."""
+
+from __future__ import annotations
+
+import json
+import pstats
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import RunCli, clean_environment
+
+import hybridprof
+
+ROW = {
+    "name": str,
+    "module": str,
+    "file": str,
+    "line": int,
+    "calls": (int, type(None)),
+    "primitive_calls": (int, type(None)),
+    "self_ns": int,
+    "total_ns": int,
+    "self_error_ns": int,
+    "total_error_ns": int,
+    "measured": str,
+}
+EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
+SAMPLES = {"kept": int, "retried": int, "unresolved": int, "missed": int}
+TRACING = {"targets": int, "calls": int, "events": int, "overhead_ns": int, "truncated": int}
+INFO = {
+    "python": str,
+    "platform": str,
+    "pid": int,
+    "argv": object,
+    "started": object,
+    "duration_ns": int,
+    "clock": str,
+    "rate_hz": (int, float),
+    "samples": dict,
+    "sampler_cpu_ns": int,
+    "tracing": dict,
+    "threads": list,
+    "residual_ns": int,
+    "warnings": list,
+}
+
+
+def check_shape(found: dict[str, Any], shape: dict[str, Any]) -> None:
+    assert list(found) == list(shape)
+    for key, kind in shape.items():
+        assert isinstance(found[key], kind), (key, found[key])
+
+
+def test_json(run_cli: RunCli, sample_profile: Path) -> None:
+    answer = json.loads(run_cli("report", sample_profile, "--json").stdout)
+    assert list(answer) == ["meta", "functions"]
+    for found in answer["functions"]:
+        check_shape(found, ROW)
+        assert found["measured"] in ("exact", "sampled", "mixed")
+        assert (found["calls"] is None) == (found["measured"] == "sampled")
+    rows = {found["name"]: found for found in answer["functions"]}
+    assert (rows["recursive"]["calls"], rows["recursive"]["primitive_calls"], rows["recursive"]["self_error_ns"]) == (28, 7, 0)
+    assert rows["busy"]["self_ns"] > 0
+    selfs = [found["self_ns"] for found in answer["functions"]]
+    assert selfs == sorted(selfs, reverse=True)
+
+
+def test_json_with_links(run_cli: RunCli, sample_profile: Path) -> None:
+    answer = json.loads(run_cli("report", sample_profile, "--json", "--callers", "--callees").stdout)
+    rows = {found["name"]: found for found in answer["functions"]}
+    for found in answer["functions"]:
+        for edge in (*found["callers"], *found["callees"]):
+            check_shape(edge, EDGE)
+    assert {edge["name"]: edge["calls"] for edge in rows["recursive"]["callers"]} == {"main": 7, "recursive": 21}
+    assert {edge["name"]: edge["calls"] for edge in rows["recursive"]["callees"]} == {"recursive": 21, "counted": 7}
+
+
+def test_json_by_thread(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        "import threading, time\n"
+        "def work(n):\n    return n and work(n - 1)\n"
+        "def spin():\n    end = time.perf_counter() + 0.2\n    while time.perf_counter() < end: pass\n    work(3)\n"
+        "done = threading.Barrier(3)\n"
+        "def worker():\n    spin()\n    done.wait()\n    time.sleep(60)\n"
+        "[threading.Thread(target=worker, name=f'worker-{i}', daemon=True).start() for i in range(2)]\n"
+        "done.wait()\n"
+    )
+    run_cli("run", "-q", "-r", "500", "--deep", "__main__:work", "-o", "x.hyprof", "two.py")
+    answer = json.loads(run_cli("report", "x.hyprof", "--json", "--threads").stdout)
+    tables = {thread["name"]: {row["name"]: row for row in thread["functions"]} for thread in answer["threads"]}
+    assert {"MainThread", "worker-0", "worker-1"} <= tables.keys()
+    whole = {row["name"]: row for row in answer["functions"]}
+    for name in ("worker-0", "worker-1"):
+        check_shape(tables[name]["work"], ROW)
+        assert (tables[name]["work"]["calls"], tables[name]["work"]["primitive_calls"]) == (4, 1)
+        assert 0 < tables[name]["spin"]["self_error_ns"] <= whole["spin"]["self_error_ns"]
+    assert sum(tables[name]["spin"]["self_ns"] for name in tables if "spin" in tables[name]) == whole["spin"]["self_ns"]
+    text = run_cli("report", "x.hyprof", "--threads").stdout
+    assert "worker-0  (thread " in text
+
+
+def test_table(run_cli: RunCli, sample_profile: Path) -> None:
+    lines = run_cli("report", sample_profile).stdout.splitlines()
+    assert lines[0].split() == ["calls", "self", "±", "total", "±", "measured", "function", "where"]
+    (busy,) = (line for line in lines if "__main__.busy" in line)
+    (recursive,) = (line for line in lines if "__main__.recursive" in line)
+    assert busy.split()[0] == "-"
+    assert " ms " in busy
+    assert "sampled" in busy
+    assert recursive.split()[0] == "28/7"
+    assert "exact" in recursive
+    assert "\x1b" not in "".join(lines)
+    starts = {line.index(name) for line, name in ((busy, "__main__."), (recursive, "__main__."))}
+    assert starts == {lines[0].index("function")}
+
+
+@pytest.mark.parametrize(
+    "key", ["calls", "ncalls", "total", "cumulative", "cumtime", "tottime", "name", "file", "line", "error", "pcalls", "nfl"]
+)
+def test_sort_and_limit(run_cli: RunCli, sample_profile: Path, key: str) -> None:
+    lines = run_cli("report", sample_profile, "--sort", key, "--limit", 2).stdout.splitlines()
+    assert len(lines) == 4
+    assert "more functions with" in lines[-1]
+    if key in ("calls", "ncalls"):
+        assert "recursive" in lines[1]
+
+
+def test_tree(run_cli: RunCli, sample_profile: Path) -> None:
+    lines = run_cli("report", sample_profile, "--tree", "--limit", 0).stdout.splitlines()
+    depth = {
+        name: next(line.index(name) for line in lines if name in line) for name in ("__main__.main", "__main__.busy", "__main__.recursive")
+    }
+    assert depth["__main__.busy"] == depth["__main__.recursive"] == depth["__main__.main"] + 2
+
+
+def test_callers_and_callees(run_cli: RunCli, sample_profile: Path) -> None:
+    text = run_cli("report", sample_profile, "--callers", "--callees").stdout
+    assert "<- __main__.main" in text
+    assert "-> __main__.counted" in text
+
+
+def test_a_reader_that_leaves(sample_profile: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hybridprof", "report", str(sample_profile), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.wait(60)
+
+
+def test_ascii_terminal(run_cli: RunCli, sample_profile: Path) -> None:
+    text = run_cli("report", sample_profile, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}).stdout
+    assert "+/-" in text
+
+
+def test_info(run_cli: RunCli, sample_profile: Path) -> None:
+    answer = json.loads(run_cli("info", sample_profile, "--json").stdout)
+    check_shape(answer, INFO)
+    check_shape(answer["samples"], SAMPLES)
+    check_shape(answer["tracing"], TRACING)
+    assert (answer["clock"], answer["rate_hz"], answer["tracing"]["calls"]) == ("wall", 1000, 35)
+    assert [thread["name"] for thread in answer["threads"]] == ["MainThread"]
+    text = run_cli("info", sample_profile).stdout
+    assert "1000 Hz, wall clock" in text
+    assert "MainThread" in text
+
+
+def test_export(run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:
+    for name, format in (("x.pstats", "pstats"), ("callgrind.out.1", "callgrind"), ("x.folded", "collapsed")):
+        run_cli("export", sample_profile, "-o", name)
+        run_cli("export", sample_profile, "-f", format, "-o", "other")
+        assert (tmp_path / name).read_bytes() == (tmp_path / "other").read_bytes()
+    assert any(key[2] == "recursive" for key in pstats.Stats(str(tmp_path / "x.pstats")).stats)  # type: ignore[attr-defined]
+    assert run_cli("export", sample_profile, "-f", "collapsed").stdout.encode() == (tmp_path / "x.folded").read_bytes()
+
+
+def test_what_is_read_back_from_pstats(run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:
+    run_cli("export", sample_profile, "-o", "x.pstats")
+    rows = {row["name"]: row for row in json.loads(run_cli("report", "x.pstats", "--json").stdout)["functions"]}
+    assert rows["recursive"]["calls"] == 28
+    for option in ("--tree", "--threads"):
+        done = run_cli("report", "x.pstats", option, status=2)
+        assert done.stderr.startswith("hybridprof: 'x.pstats' holds no calling contexts")
+    assert hybridprof.load(tmp_path / "x.pstats").functions

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Forks: no warning because of us, sampling goes on in the parent, the child begins with nothing. Each in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+RunPython = Callable[..., "CompletedProcess[str]"]
+
+PRELUDE = """
+import os, sys, threading, time, warnings
+warnings.simplefilter("error")
+from hybridprof import _core
+def spin(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end: pass
+def kept(): return _core.status()["samples"]["kept"]
+def wait(pid):
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def test_a_fork_warns_nobody_and_sampling_goes_on(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+_core.start(rate=1000)
+for _ in range(20):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    wait(pid)
+spin(0.01)
+before = kept()
+spin(0.2)
+print(kept() - before > 20, _core.running())
+"""
+    )
+    assert (done.stdout, done.stderr) == ("True True\n", "")
+
+
+def test_hooks_in_python_before_and_after_ours_do_not_start_us_too_early(run_python: RunPython) -> None:
+    done = run_python(
+        """
+import os
+def slow():
+    for _ in range(20000): pass
+os.register_at_fork(before=slow, after_in_parent=slow)
+"""
+        + PRELUDE
+        + """
+os.register_at_fork(before=slow, after_in_parent=slow)
+_core.start(rate=1000)
+for _ in range(5):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    wait(pid)
+before = kept()
+spin(0.2)
+print(kept() - before > 20)
+"""
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_the_child_does_not_run_and_can_start_anew(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+def target(): pass
+_core.add_target(target.__code__)
+call = _core.deep_function(target) if _core.needs_wrapper(target.__code__) else target
+_core.start(rate=1000)
+call(); call()
+spin(0.05)
+pid = os.fork()
+if pid == 0:
+    assert not _core.running()
+    try: _core.snapshot()
+    except RuntimeError: pass
+    else: os._exit(1)
+    assert [code.co_name for code, _ in _core.targets()] == ["target"]
+    assert _core.start(rate=1000)
+    call()
+    spin(0.1)
+    rows = {row[0]: row for row in _core.snapshot().functions()}
+    assert rows["target"][5] == 1, rows
+    assert rows["spin"][12] > 10, rows
+    assert _core.snapshot().meta()["pid"] == os.getpid()
+    _core.stop()
+    os._exit(0)
+wait(pid)
+call()
+_core.stop()
+print({row[0]: row[5] for row in _core.snapshot().functions()}["target"])
+"""
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+def test_a_fork_inside_a_target(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+def target():
+    pid = os.fork()
+    if pid == 0:
+        inner()
+        return 0
+    return pid
+def inner(): pass
+_core.add_target(target.__code__)
+call = _core.deep_function(target) if _core.needs_wrapper(target.__code__) else target
+_core.start(rate=1000)
+pid = call()
+if pid == 0:
+    assert not _core.running()
+    spin(0.01)
+    os._exit(0)
+wait(pid)
+_core.stop()
+print({row[0]: row[5] for row in _core.snapshot().functions() if row[5] is not None})
+"""
+    )
+    assert done.stderr == "" and "'target': 1" in done.stdout and "inner" not in done.stdout
+
+
+def test_a_fork_from_another_thread(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+warnings.simplefilter("ignore")  # the interpreter's own: two threads of the program
+def work():
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    wait(pid)
+_core.start(rate=1000)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+before = kept()
+spin(0.2)
+print(kept() - before > 20)
+"""
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_multiprocessing_by_fork(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+import multiprocessing
+def work(queue): queue.put((_core.running(), os.getpid()))
+_core.start(rate=1000)
+context = multiprocessing.get_context("fork")
+queue = context.SimpleQueue()
+processes = [context.Process(target=work, args=(queue,)) for _ in range(3)]
+for process in processes: process.start()
+results = [queue.get() for _ in processes]
+for process in processes: process.join()
+print(sorted(running for running, _ in results), [process.exitcode for process in processes], _core.running())
+"""
+    )
+    assert (done.stdout, done.stderr) == ("[False, False, False] [0, 0, 0] True\n", "")
+
+
+def test_a_fork_that_goes_around_pythons_hooks(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+import ctypes
+libc = ctypes.PyDLL(None)
+_core.start(rate=5000)
+spin(0.05)
+for _ in range(10):
+    pid = libc.fork()
+    if pid == 0:
+        fresh = [compile(f"x = {n}", "f", "exec") for n in range(100)]
+        del fresh
+        ok = not _core.running() and _core.start(rate=1000)
+        spin(0.02)
+        os._exit(0 if ok and _core.stop() else 1)
+    wait(pid)
+before = kept()
+spin(0.1)
+print(kept() > before)
+"""
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
