@@ -14,6 +14,7 @@
 typedef struct hp_gathered_thread {
     char *name;
     uint64_t native_id;
+    bool is_own; /* the profiler's, left out */
     int64_t began_ns, ended_ns; /* CLOCK_MONOTONIC: from the session's start or its own first sight to its last */
 } hp_gathered_thread;
 
@@ -44,5 +45,8 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out);
 
 /* lines.c: the sampled instructions as lines of the profile. node_map: from nodes of the sampled tree to nodes of the profile. */
 hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile);
+
+/* describe_profile.c: metadata and warnings, when the threads' times are known. */
+void hp_assemble_meta(const hp_gathered *gathered, hp_profile *profile);
 
 #endif

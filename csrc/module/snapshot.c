@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies of both trees are taken first, in C alone and so at one moment; names are looked up afterwards, for every slot that the
- * copies can hold. A code object that dies in between is described by its death. */
+/* Copies of both trees are taken first; names are looked up afterwards, for every slot that the copies can hold. No Python code runs in
+ * between and the GIL is not given up, so all of it is of one moment. */
 #include "module/snapshot.h"
 
 #include <stdlib.h>
@@ -92,6 +92,12 @@ static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
     return HP_OK;
 }
 
+static void mark_own_threads(const hp_session *session, hp_gathered *gathered) {
+    for (uint32_t i = 0; i < session->own_thread_count; i++)
+        if (session->own_threads[i] < gathered->thread_count)
+            gathered->threads[session->own_threads[i]].is_own = true;
+}
+
 static hp_status gather_warnings(hp_session *session, hp_gathered *gathered) {
     const char *warning;
     for (uint32_t i = 0; session->tracer && (warning = hp_tracer_warning(session->tracer, i)) != NULL; i++)
@@ -170,14 +176,16 @@ static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered
         hp_names_threads(state, session);
     hp_names_describe(state);
     status = gather_threads(session, gathered);
+    mark_own_threads(session, gathered);
     return status == HP_OK ? gather_surroundings(gathered) : status;
 }
 
 hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
     *gathered = (hp_gathered){0};
-    hp_session_hold(session); /* naming may run code that starts another */
+    int collecting = PyGC_Disable(); /* or naming could run finalizers, and those anything */
     hp_status status = gather(state, session, gathered);
-    hp_session_release(session);
+    if (collecting)
+        PyGC_Enable();
     if (status != HP_OK)
         hp_gathered_fini(gathered);
     return status;

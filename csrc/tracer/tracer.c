@@ -25,7 +25,9 @@ void hp_tracer_warn(hp_tracer *tracer, const char *sentence) {
         tracer->warnings[tracer->warning_count++] = sentence;
 }
 
-const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) { return index < tracer->warning_count ? tracer->warnings[index] : NULL; }
+const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) {
+    return index < tracer->warning_count ? tracer->warnings[index] : NULL;
+}
 
 /* --- functions ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -161,7 +163,9 @@ static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
     if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
         return -1;
     PyErr_Clear();
-    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
+    hp_tracer_warn(
+        tracer,
+        "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
     if (hp_hook_setprofile.open(tracer) < 0)
         return -1;
     tracer->hook = &hp_hook_setprofile;
@@ -230,9 +234,13 @@ hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     return counts;
 }
 
-const char *hp_tracer_hook_name(const hp_tracer *tracer) { return tracer->hook->name; }
+const char *hp_tracer_hook_name(const hp_tracer *tracer) {
+    return tracer->hook->name;
+}
 
-bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) { return tracer->hook->needs_wrapper(tracer, code); }
+bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) {
+    return tracer->hook->needs_wrapper(tracer, code);
+}
 
 static bool is_target(hp_tracer *tracer, PyObject *function) {
     if (!PyFunction_Check(function))
@@ -241,13 +249,12 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
-/* The function may stop the session it is traced by: then the tracer is gone, and its end has taken the hook off already. A tracer's end
- * and the next one's beginning both draw a new id, so the last id is ours only as long as we are there. */
+/* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
-    uint64_t id = tracer->id;
-    bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
+    const hp_hook *hook = tracer->hook;
+    PyObject *entered = hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer) : NULL;
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (on && id == last_id)
-        tracer->hook->leave(tracer);
+    if (entered != NULL)
+        hook->leave(entered);
     return result;
 }

@@ -96,6 +96,7 @@ typedef struct labels {
     uint32_t *plain_of;
     uint32_t *sharers; /* by plain label: how many functions have it */
     hp_strings *final; /* labels given, all different: its ids are those of the functions, since they are given in their order */
+    uint32_t *next;    /* by label given: the number to try for the next function that wants it, 0: none did yet */
 } labels;
 
 static hp_status labels_init(labels *work, const hp_profile *profile) {
@@ -105,7 +106,8 @@ static hp_status labels_init(labels *work, const hp_profile *profile) {
     work->final = hp_strings_new();
     work->plain_of = calloc(count + 1, sizeof *work->plain_of);
     work->sharers = calloc(count + 1, sizeof *work->sharers);
-    if (work->plain == NULL || work->final == NULL || work->plain_of == NULL || work->sharers == NULL)
+    work->next = calloc(count + 1, sizeof *work->next);
+    if (work->plain == NULL || work->final == NULL || work->plain_of == NULL || work->sharers == NULL || work->next == NULL)
         return HP_NO_MEMORY;
     return HP_OK;
 }
@@ -115,6 +117,7 @@ static void labels_fini(labels *work) {
     hp_strings_free(work->final);
     free(work->plain_of);
     free(work->sharers);
+    free(work->next);
 }
 
 static hp_status make_plain(labels *work, uint32_t f) {
@@ -136,33 +139,40 @@ static hp_status make_plain(labels *work, uint32_t f) {
     return status;
 }
 
-/* ":first_line" where the plain label is shared, "#2", "#3" ... where that is not enough. */
+/* "#2", "#3" ... behind a label that the function `first` has: the first number that no function's label ends in by chance. */
+static hp_status give_numbered(labels *work, const char *label, uint32_t first) {
+    uint32_t number = work->next[first] == 0 ? 2 : work->next[first];
+    hp_status status = HP_AGAIN;
+    for (; status == HP_AGAIN; number++) {
+        char *text = NULL;
+        int size = asprintf(&text, "%s#%u", label, number);
+        if (size < 0)
+            return HP_NO_MEMORY;
+        if (hp_strings_find(work->final, text, (size_t)size) == HP_NO_STRING)
+            status = hp_strings_id(work->final, text, (size_t)size) == HP_NO_STRING ? HP_NO_MEMORY : HP_OK;
+        free(text);
+    }
+    work->next[first] = number;
+    return status;
+}
+
+/* ":first_line" where the plain label is shared, a number where that is not enough. */
 static hp_status make_final(labels *work, uint32_t f) {
-    hp_status status = HP_NO_MEMORY;
+    hp_status status = HP_OK;
     uint32_t plain = work->plain_of[f];
-    char *text = NULL;
-    char *numbered = NULL;
     uint32_t line = work->profile->functions[f].first_line;
     bool shared = work->sharers[plain] > 1 && line != 0;
-    int size = shared ? asprintf(&text, "%s:%u", hp_strings_text(work->plain, plain), line)
-                      : asprintf(&text, "%s", hp_strings_text(work->plain, plain));
+    char *label = NULL;
+    int size = shared ? asprintf(&label, "%s:%u", hp_strings_text(work->plain, plain), line)
+                      : asprintf(&label, "%s", hp_strings_text(work->plain, plain));
     if (size < 0)
         return HP_NO_MEMORY;
-    const char *wanted = text;
-    for (uint32_t number = 2; hp_strings_find(work->final, wanted, (size_t)size) != HP_NO_STRING; number++) {
-        free(numbered);
-        size = asprintf(&numbered, "%s#%u", text, number);
-        if (size < 0) {
-            numbered = NULL;
-            goto done;
-        }
-        wanted = numbered;
-    }
-    if (hp_strings_id(work->final, wanted, (size_t)size) != HP_NO_STRING)
-        status = HP_OK;
-done:
-    free(numbered);
-    free(text);
+    uint32_t taken = hp_strings_find(work->final, label, (size_t)size);
+    if (taken != HP_NO_STRING)
+        status = give_numbered(work, label, taken);
+    else if (hp_strings_id(work->final, label, (size_t)size) == HP_NO_STRING)
+        status = HP_NO_MEMORY;
+    free(label);
     return status;
 }
 
