@@ -163,6 +163,7 @@ static void start_tracer(hp_module_state *state, hp_session *session) {
     }
     session->hook = hp_tracer_hook_name(session->tracer);
     arm_targets(state, session);
+    hp_tracer_session_began(session->tracer);
 }
 
 /* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. */
