@@ -44,7 +44,7 @@ def test_a_target_traced_from_its_first_call_is_exact() -> None:
         row = row_of(profile, "small")
         assert (row.measured, row.calls, row.self_error_ns) == ("exact", calls, 0)
     threads = profile.threads
-    assert sum(abs(thread["residual_ns"]) for thread in threads) <= 0.02 * sum(thread["measured_ns"] for thread in threads)
+    assert sum(abs(thread.residual_ns) for thread in threads) <= 0.02 * sum(thread.measured_ns for thread in threads)
 
 
 def test_a_target_sampled_before_it_was_marked_is_mixed() -> None:
