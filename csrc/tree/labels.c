@@ -103,7 +103,7 @@ typedef struct labelling {
 
 static hp_status labels_init(labelling *work, const hp_profile *profile) {
     size_t count = profile->function_count;
-    *work = (labels){.profile = profile};
+    *work = (labelling){.profile = profile};
     work->plain = hp_strings_new();
     work->final = hp_strings_new();
     work->plain_of = calloc(count + 1, sizeof *work->plain_of);
