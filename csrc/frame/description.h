@@ -24,7 +24,7 @@ typedef struct hp_description {
     uint8_t owner_thread;
     hp_chain_end end;
     /* PyCodeObject */
-    size_t code_instructions;
+    size_t code_instructions, code_first_traceable;
     size_t instruction_lead; /* bytes that a frame's instruction may lie before the first one */
     uintptr_t code_type;
     size_t object_type, variable_size;

@@ -158,12 +158,16 @@ uint32_t hp_frame_unit_index(const hp_frame *frame) {
 }
 
 uint32_t hp_code_units_at(uintptr_t code) {
+    enum { BYTES = 512 };
     const hp_description *d = &hp_description_here;
-    uintptr_t words[4];
-    if (d->variable_size >= sizeof words || !hp_memory_copy(words, code, sizeof words))
+    uintptr_t words[BYTES / sizeof(uintptr_t)], copy = (uintptr_t)words;
+    if (d->code_instructions > BYTES || !hp_memory_copy(words, code, d->code_instructions))
         return 0;
-    if (words[d->object_type / sizeof(uintptr_t)] != d->code_type)
+    if (hp_load_word(copy + d->object_type) != d->code_type)
         return 0;
-    uintptr_t units = words[d->variable_size / sizeof(uintptr_t)];
-    return units > 0 && units < UINT32_MAX ? (uint32_t)units : 0;
+    uintptr_t units = hp_load_word(copy + d->variable_size);
+    if (units == 0 || units >= UINT32_MAX)
+        return 0;
+    int first = hp_load_int(copy + d->code_first_traceable);
+    return first > 0 && (uintptr_t)first >= units ? HP_CODE_TRAMPOLINE : (uint32_t)units;
 }
