@@ -18,8 +18,8 @@ typedef struct hp_format {
     hp_status (*write)(hp_sink *sink, const hp_profile *profile, hp_error *error);
     /* Whether these first bytes may be of this format; NULL: cannot be read. */
     bool (*recognize)(const uint8_t *bytes, size_t size);
-    /* Reads untrusted bytes. Never crashes, never allocates more than a small multiple of `size` says it may; what can be saved of a damaged file is
-     * saved with a warning in meta.warnings. The result is summarized and checked. */
+    /* Reads untrusted bytes. Never crashes, never allocates more than a small multiple of `size` says it may; what can be saved of a
+     * damaged file is saved with a warning in meta.warnings. The result is summarized and checked. */
     hp_status (*read)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
 } hp_format;
 

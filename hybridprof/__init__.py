@@ -21,7 +21,7 @@ DISABLED = os.environ.get("HYBRIDPROF_DISABLE", "") not in ("", "0")
 
 if not DISABLED:
     try:
-        import hybridprof._core
+        from . import _core as _core
     except ImportError as error:
         raise ImportError(
             f"hybridprof's compiled core cannot be imported ({error}); if this is the source tree, run: pip install -e ."

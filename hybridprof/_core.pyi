@@ -12,7 +12,8 @@ class Profile:
     """Finished, immutable data. Every method may be called from any thread; `write` releases the GIL."""
 
     def meta(self) -> dict[str, Any]:
-        """The keys of `hybridprof info --json`, and `profile_id` (32 hex digits), `sampler_method`, `tracer_hook`."""
+        """The keys of `hybridprof info --json`, and `profile_id` (32 hex digits, one for each session), `sampler_method`, `tracer_hook`.
+        `started` is ISO 8601 in UTC, `argv` a list of words."""
     def functions(self) -> list[tuple[str, str, str, str, int, int | None, int | None, int, int, int, int, str, int, str]]:
         """(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, total_error_ns, measured, samples, kind)
 
@@ -32,8 +33,8 @@ class Profile:
 def formats() -> list[tuple[str, tuple[str, ...], str | None, bool, bool]]:
     """(name, suffixes, prefix, can_read, can_write)."""
 
-def format_for_path(path: str) -> str | None: ...
-def load(path: str) -> Profile:
+def format_for_path(path: str, /) -> str | None: ...
+def load(path: str, /) -> Profile:
     """By content. FormatError or OSError, each one sentence."""
 
 # --- the session --------------------------------------------------------------------------------------------------------------------
@@ -47,7 +48,8 @@ def start(
     c_calls: bool = False,
     seed: int = 0,
 ) -> bool:
-    """Starts the session. False (and nothing changed) if one runs. rate 0: no sampler, tracing only. ValueError with a sentence for bad values."""
+    """Starts the session. False (and nothing changed) if one runs or the interpreter is ending. rate 0: no sampler, tracing only.
+    ValueError with a sentence for bad values. A tracer that cannot start is a warning in the profile, not an error."""
 
 def stop() -> bool:
     """Ends sampling and tracing; the data stays until the next start(). False if none ran."""
@@ -57,21 +59,22 @@ def snapshot() -> Profile:
     """What was measured so far in the running or last session. RuntimeError if there never was one."""
 
 def status() -> dict[str, Any]:
-    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed), sampler_cpu_ns, tracing counts."""
+    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed), sampler_cpu_ns, tracing
+    (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
 
 def add_target(code: CodeType, rate: float = 1.0) -> None:
     """Remembered even while no session runs: the next start() arms it. Kept alive."""
 
-def remove_target(code: CodeType) -> None: ...
+def remove_target(code: CodeType, /) -> None: ...
 def targets() -> list[tuple[CodeType, float]]: ...
-def trace_everything(on: bool) -> None:
+def trace_everything(on: bool, /) -> None:
     """Remembered like a target."""
 
-def enter_block(name: str) -> int:
+def enter_block(name: str, /) -> int:
     """0 if no session runs."""
 
-def leave_block(token: int) -> None: ...
-def hide_file(prefix: str) -> None:
+def leave_block(token: int, /) -> None: ...
+def hide_file(prefix: str, /) -> None:
     """Functions whose file begins with this are left out of profiles; their time and children go to their callers."""
 
 def set_thread_name(ident: int, name: str) -> None:
@@ -80,11 +83,15 @@ def set_thread_name(ident: int, name: str) -> None:
 def stream(path: str | None, interval: float = 1.0) -> None:
     """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends that."""
 
+@final
 class deep_function:
-    """3.11 only: a callable that behaves as the function does and traces its calls. See needs_wrapper."""
+    """A callable that behaves as the function does and traces its calls. See needs_wrapper. Attributes not listed here are the function's."""
 
-    def __init__(self, function: Callable[..., Any]) -> None: ...
+    def __new__(cls, function: Callable[..., Any]) -> deep_function: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
 
-def needs_wrapper(code: CodeType) -> bool: ...
+def needs_wrapper(code: CodeType, /) -> bool: ...
 
 HOOKS: Final[tuple[str, ...]]  # hooks this interpreter offers, the default first

@@ -29,12 +29,18 @@ MAX_RATE = 10_000.0
 
 _lock = _thread.RLock()  # not threading's: importing that is the program's own choice
 _owner: Profiler | None = None  # guarded by _lock: whose session runs
+_active: list[Profiler] = []  # guarded by _lock: the owner and those that share its session
 _started_cpu = 0  # ns of process CPU when it began
 
 
 def _after_fork_in_child() -> None:
-    global _lock
+    """The session is the parent's: here nothing runs until it is started again."""
+    global _lock, _owner
     _lock = _thread.RLock()  # another thread may have held it; that thread is not here
+    _owner = None
+    for profiler in _active:
+        profiler._forget()
+    _active.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -101,6 +107,7 @@ class Profiler:
                 raise
             self._active = True
             self._profile = None
+            _active.append(self)
             return self
 
     def stop(self) -> Profiler:
@@ -115,10 +122,17 @@ class Profiler:
             if _owner is self:
                 _core.stop()
                 _owner = None
-            self._profile = _taken()
-            self._watch.end()
+            _active.remove(self)
             self._active = False
+            try:
+                self._profile = _taken()
+            finally:
+                self._watch.end()
             return self
+
+    def _forget(self) -> None:
+        self._active = False
+        self._watch.end()
 
     @property
     def profile(self) -> Profile:
@@ -127,7 +141,7 @@ class Profiler:
             if self._profile is not None:
                 return self._profile
             if not self._active:
-                raise RuntimeError("this Profiler was never started: call start() or use it in a with statement")
+                raise RuntimeError("this Profiler has measured nothing in this process: call start() or use it in a with statement")
             self._watch.refresh()
             return _taken()
 

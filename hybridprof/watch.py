@@ -32,14 +32,13 @@ class Watch:
         self.patterns = [Pattern(text) for text in ([patterns] if isinstance(patterns, str) else patterns)]
         self.rate = rate
         self._everything = any(pattern.everything for pattern in self.patterns)
-        self._traces_everything = False
+        self._traces_everything = self._deferred = False
         self._codes: dict[int, CodeType] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
 
     def begin(self) -> None:
-        if self._everything and not self._traces_everything:
-            self._traces_everything = True
-            _trace_everything(+1)
+        if not self._deferred:
+            self.begin_everything()
         if not all(pattern.everything for pattern in self.patterns):
             from .imports import follow
 
@@ -63,6 +62,16 @@ class Watch:
                 _put(holder, name, original)
         self._codes.clear()
         self._replaced.clear()
+
+    def defer_everything(self) -> None:
+        """`begin` is to leave `*` to `begin_everything`: the caller has more to do that is not to be traced."""
+        self._deferred = True
+
+    def begin_everything(self) -> None:
+        """The part of `begin` that is about `*`."""
+        if self._everything and not self._traces_everything:
+            self._traces_everything = True
+            _trace_everything(+1)
 
     def end_everything(self) -> None:
         """The part of `end` that is about `*`."""

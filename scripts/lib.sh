@@ -64,8 +64,8 @@ find_python() { # [SPEC]
     [ -n "$path" ] || die "no interpreter called ${spec:-python3} was found; PY wants a version such as 3.13 or the path of a CPython 3.$OLDEST to 3.$NEWEST"
     if [ "$path" = /usr/bin/python3 ] && ! usable_python "$path"; then "$ROOT/scripts/setup" packages python; fi
     usable_python "$path" || die "$path is no CPython 3.$OLDEST to 3.$NEWEST with its C headers; give another one with PY=/path/to/python"
-    # A pyenv shim is a script: name the interpreter behind it.
-    "$path" -c 'import sys; print(sys.executable)'
+    # A pyenv shim is a script, a venv's python a link, python3 another: name the one interpreter behind them.
+    "$path" -c 'import os, sys; print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
 }
 
 # "3.13d-1a2b3c4d": what a venv or build tree for this interpreter is called.

@@ -119,6 +119,14 @@ static hp_status write_straight(const char *path, hp_write_function write, const
     return status;
 }
 
+/* The owner first: changing it may clear bits of the mode. Not being allowed to give a file away is no failure: it is written by us then.
+ */
+static bool take_after(int descriptor, const struct stat *old) {
+    if (old->st_uid != geteuid() || old->st_gid != getegid())
+        (void)!fchown(descriptor, old->st_uid, old->st_gid);
+    return fchmod(descriptor, old->st_mode & 07777) == 0;
+}
+
 static hp_status write_and_rename(const char *path, const char *target, const struct stat *old, hp_write_function write, const void *what,
                                   hp_error *error) {
     char *name = NULL;
@@ -126,7 +134,7 @@ static hp_status write_and_rename(const char *path, const char *target, const st
     int descriptor = open_temporary(target, &name);
     if (descriptor < 0)
         return cannot_write(error, path);
-    if (old != NULL && fchmod(descriptor, old->st_mode & 07777) != 0)
+    if (old != NULL && !take_after(descriptor, old))
         status = cannot_write(error, path);
     if (status == HP_OK)
         status = write_all(descriptor, path, write, what, error);
@@ -166,7 +174,7 @@ hp_status hp_write_atomically(const char *path, hp_write_function write, const v
         return cannot_write(error, path);
     if (exists && is_stream(&old, target))
         status = write_straight(path, write, what, error);
-    else if (exists && access(target, W_OK) != 0) /* rename would replace even a read-only file */
+    else if (exists && faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) != 0) /* rename would replace even a read-only file */
         status = cannot_write(error, path);
     else
         status = write_and_rename(path, target, exists ? &old : NULL, write, what, error);

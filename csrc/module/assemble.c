@@ -3,10 +3,8 @@
  * and two additions; slots of equal functions (a reloaded module, a lambda made twice) fold there, and hidden files vanish there. */
 #include "module/assemble.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct assembly {
     hp_gathered *gathered;
@@ -14,23 +12,26 @@ typedef struct assembly {
     uint32_t slot_count;
     uint32_t *map;      /* slot, or slot_count + index of a thread, to function id or HP_MAP_HIDE */
     uint32_t *node_map; /* node of the sampled tree to node of the profile */
+    uint32_t *threads;  /* index of a thread to that in the profile; UINT32_MAX: left out */
 } assembly;
-
-static void warn(hp_profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void warn(hp_profile *profile, const char *format, ...) {
-    char sentence[HP_ERROR_TEXT];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    hp_profile_add_warning(profile, sentence); /* short memory: the profile matters more than its warnings */
-}
 
 /* A thread's node carries the thread's index where all others carry a slot: moved past the slots, one map serves both. */
 static void move_threads_past_slots(hp_tree *tree, uint32_t slot_count) {
     for (uint32_t i = 1; i < tree->count; i++)
         if (tree->nodes[i].parent == 0)
             tree->nodes[i].function += slot_count;
+}
+
+/* A thread of ours only waits. Its time goes, and what the interpreter made it run by the way (a finalizer) is put under another thread. */
+static void drop_own_time(hp_gathered *gathered) {
+    hp_tree *tree = &gathered->sampled.tree;
+    for (uint32_t i = 1; i < tree->count; i++) {
+        hp_node *node = &tree->nodes[i];
+        if (node->parent != 0 || node->function >= gathered->thread_count || !gathered->threads[node->function].is_own)
+            continue;
+        gathered->sampled.counts.kept -= node->samples;
+        node->samples = node->sampled = 0;
+    }
 }
 
 static bool is_hidden(const hp_gathered *gathered, const hp_code_info *info) {
@@ -75,15 +76,25 @@ static hp_status map_functions(assembly *a, const hp_tree *tree) {
     return HP_OK;
 }
 
-static hp_status add_threads(assembly *a) {
-    for (uint32_t i = 0; i < a->gathered->thread_count; i++) {
-        const hp_gathered_thread *from = &a->gathered->threads[i];
-        uint32_t index = hp_profile_add_thread(a->profile, from->name ? from->name : "unnamed", from->native_id);
-        if (index == HP_NO_NODE)
-            return HP_NO_MEMORY;
-        a->map[a->slot_count + i] = a->profile->tree.nodes[a->profile->threads[index].root].function;
-    }
+static hp_status add_thread(assembly *a, uint32_t i) {
+    const hp_gathered_thread *from = &a->gathered->threads[i];
+    a->threads[i] = hp_profile_add_thread(a->profile, from->name ? from->name : "unnamed", from->native_id);
+    if (a->threads[i] == HP_NO_NODE)
+        return HP_NO_MEMORY;
+    a->map[a->slot_count + i] = a->profile->tree.nodes[a->profile->threads[a->threads[i]].root].function;
     return HP_OK;
+}
+
+static hp_status add_threads(assembly *a) {
+    uint32_t count = a->gathered->thread_count;
+    hp_status status = HP_OK;
+    for (uint32_t i = 0; i < count && status == HP_OK; i++)
+        if (!a->gathered->threads[i].is_own)
+            status = add_thread(a, i);
+    for (uint32_t i = 0; i < count && status == HP_OK && a->profile->thread_count > 0; i++)
+        if (a->gathered->threads[i].is_own)
+            a->map[a->slot_count + i] = a->profile->tree.nodes[a->profile->threads[0].root].function;
+    return status;
 }
 
 static hp_status prepare(assembly *a) {
@@ -92,9 +103,13 @@ static hp_status prepare(assembly *a) {
     size_t keys = (size_t)a->slot_count + gathered->thread_count;
     a->map = malloc((keys + 1) * sizeof *a->map);
     a->node_map = calloc((size_t)gathered->sampled.tree.count + 1, sizeof *a->node_map);
-    if (!a->map || !a->node_map)
+    a->threads = malloc(((size_t)gathered->thread_count + 1) * sizeof *a->threads);
+    if (!a->map || !a->node_map || !a->threads)
         return HP_NO_MEMORY;
     memset(a->map, 0xff, keys * sizeof *a->map); /* HP_NO_FUNCTION */
+    memset(a->threads, 0xff, gathered->thread_count * sizeof *a->threads);
+    drop_own_time(gathered);
+    hp_assemble_hook_time(gathered);
     move_threads_past_slots(&gathered->sampled.tree, a->slot_count);
     move_threads_past_slots(&gathered->traced.tree, a->slot_count);
     hp_status status = hp_profile_new(&a->profile);
@@ -130,8 +145,9 @@ static hp_status add_estimates(assembly *a) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < sampled->estimate_count; i++) {
         hp_estimate estimate = sampled->estimates[i];
-        if (estimate.function >= a->slot_count || estimate.thread >= a->gathered->thread_count)
+        if (estimate.function >= a->slot_count || estimate.thread >= a->gathered->thread_count || a->threads[estimate.thread] == UINT32_MAX)
             continue;
+        estimate.thread = a->threads[estimate.thread];
         estimate.function = a->map[estimate.function];
         if (estimate.function < a->profile->function_count)
             sampled->estimates[kept++] = estimate;
@@ -182,7 +198,9 @@ static void measure_threads(const assembly *a) {
     const hp_gathered *gathered = a->gathered;
     for (uint32_t i = 0; i < gathered->thread_count; i++) {
         const hp_gathered_thread *from = &gathered->threads[i];
-        hp_profile_thread *thread = &a->profile->threads[i];
+        if (a->threads[i] == UINT32_MAX)
+            continue;
+        hp_profile_thread *thread = &a->profile->threads[a->threads[i]];
         if (!gathered->has_sampled)
             thread->measured_ns = thread->exact_ns + thread->overhead_ns;
         else if (gathered->clock == HP_CLOCK_WALL && from->ended_ns > from->began_ns)
@@ -190,73 +208,15 @@ static void measure_threads(const assembly *a) {
     }
     for (uint32_t i = 0; i < gathered->sampled.thread_count; i++) {
         const hp_sampled_thread *from = &gathered->sampled.threads[i];
-        if (from->thread >= gathered->thread_count)
+        if (from->thread >= gathered->thread_count || a->threads[from->thread] == UINT32_MAX)
             continue;
-        hp_profile_thread *thread = &a->profile->threads[from->thread];
+        hp_profile_thread *thread = &a->profile->threads[a->threads[from->thread]];
         thread->samples = from->samples;
         thread->traced_samples = from->traced_samples;
         thread->unresolved_ns = from->unresolved_ns;
         if (gathered->clock == HP_CLOCK_CPU)
             thread->measured_ns = from->measured_ns;
     }
-}
-
-static void fill_meta(const assembly *a) {
-    const hp_gathered *gathered = a->gathered;
-    hp_profile *profile = a->profile;
-    hp_meta *meta = &profile->meta;
-    memcpy(meta->id, gathered->id, sizeof meta->id);
-    meta->python = hp_profile_string(profile, gathered->python);
-    meta->implementation = hp_profile_string(profile, "CPython");
-    meta->platform = hp_profile_string(profile, gathered->platform);
-    meta->program = hp_profile_string(profile, gathered->program);
-    meta->pid = (uint64_t)getpid();
-    meta->started_ns = gathered->started_wall_ns;
-    meta->duration_ns = (uint64_t)(gathered->ended.ns - gathered->began.ns);
-    meta->clock = gathered->clock;
-    meta->rate_hz = gathered->rate_hz;
-    bool same_cpu = gathered->sampled.method == HP_METHOD_SAME_CPU;
-    meta->sampler_method = hp_profile_string(profile, !gathered->has_sampled ? "" : same_cpu ? "same-cpu" : "remote");
-    meta->tracer_hook = hp_profile_string(profile, gathered->hook);
-}
-
-static void fill_counts(const assembly *a) {
-    hp_meta *meta = &a->profile->meta;
-    const hp_sampler_counts *sampled = &a->gathered->sampled.counts;
-    const hp_tracer_counts *traced = &a->gathered->traced.counts;
-    meta->samples_kept = sampled->kept;
-    meta->samples_retried = sampled->retried;
-    meta->samples_unresolved = sampled->unresolved;
-    meta->ticks_missed = sampled->missed;
-    meta->sampler_cpu_ns = sampled->cpu_ns;
-    meta->tracing_targets = traced->targets;
-    meta->tracing_calls = traced->calls;
-    meta->tracing_events = traced->events;
-    meta->tracing_gated = traced->gated;
-    meta->tracing_truncated = traced->truncated;
-    for (uint32_t i = 0; i < a->profile->thread_count; i++)
-        meta->tracing_overhead_ns += a->profile->threads[i].overhead_ns;
-}
-
-static void add_warnings(const assembly *a) {
-    const hp_gathered *gathered = a->gathered;
-    const hp_sampler_counts *counts = &gathered->sampled.counts;
-    for (uint32_t i = 0; i < gathered->warning_count; i++)
-        hp_profile_add_warning(a->profile, gathered->warnings[i]);
-    if (counts->unresolved * 1000 > counts->kept)
-        warn(a->profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,
-             counts->kept);
-    if (counts->missed > 0)
-        warn(a->profile, "the sampler was late for %" PRIu64 " of %" PRIu64 " ticks: the true rate was lower than %g Hz", counts->missed,
-             counts->ticks + counts->missed, gathered->rate_hz);
-    if (gathered->has_sampled && gathered->sampled.method == HP_METHOD_REMOTE)
-        warn(a->profile, "sampled from another CPU (%s): self times of functions shorter than about 0.3 us are biased",
-             gathered->sampled.method_reason && *gathered->sampled.method_reason ? gathered->sampled.method_reason : "as asked for");
-    uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
-    if (overflowed > 0)
-        warn(a->profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
-    if (gathered->clock == HP_CLOCK_CPU && gathered->traced.counts.calls > 0)
-        warn(a->profile, "CPU clock: exact call counts are kept, exact times are not, for they are wall time; times come from samples");
 }
 
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
@@ -273,13 +233,12 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
         status = sum_threads(a.profile);
     if (status == HP_OK) {
         measure_threads(&a);
-        fill_meta(&a);
-        fill_counts(&a);
-        add_warnings(&a);
+        hp_assemble_meta(gathered, a.profile);
         status = hp_profile_summarize(a.profile);
     }
     free(a.map);
     free(a.node_map);
+    free(a.threads);
     if (status == HP_OK)
         *out = a.profile;
     else

@@ -53,6 +53,7 @@ void hp_session_release(hp_session *session) {
         hp_threads_free(session->threads);
     for (uint32_t i = 0; i < session->warning_count; i++)
         free(session->warnings[i]);
+    free(session->own_threads);
     free(session);
 }
 
@@ -107,6 +108,16 @@ hp_status hp_session_see_threads(hp_session *session, bool at_start, int64_t *no
     return status;
 }
 
+void hp_session_own_thread(hp_session *session) {
+    uint64_t interpreter_id = (uint64_t)PyInterpreterState_GetID(PyInterpreterState_Get());
+    hp_thread *thread = hp_threads_get(session->threads, interpreter_id, PyThreadState_GetID(PyThreadState_Get()), NULL);
+    uint32_t *grown = realloc(session->own_threads, (session->own_thread_count + 1) * sizeof *grown);
+    if (grown)
+        session->own_threads = grown;
+    if (grown && thread) /* else memory is short, and the thread shows: no harm but that */
+        grown[session->own_thread_count++] = thread->index;
+}
+
 static hp_status session_new(hp_session **out, hp_module_state *state, const hp_session_options *options) {
     hp_session *session = calloc(1, sizeof *session);
     if (!session)
@@ -152,6 +163,7 @@ static void start_tracer(hp_module_state *state, hp_session *session) {
     }
     session->hook = hp_tracer_hook_name(session->tracer);
     arm_targets(state, session);
+    hp_tracer_session_began(session->tracer);
 }
 
 /* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. */

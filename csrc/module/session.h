@@ -33,6 +33,8 @@ struct hp_session {
     hp_timebase began, ended; /* `ended` counts when not running */
     int64_t started_wall_ns;
     uint8_t id[16];
+    uint32_t *own_threads; /* indices of threads that are ours and not the program's */
+    uint32_t own_thread_count;
     char *warnings[HP_SESSION_WARNINGS];
     uint32_t warning_count;
 };
@@ -54,6 +56,9 @@ void hp_session_drop(hp_module_state *state);
 
 /* Records all threads of the interpreter as alive at `*now`; `at_start`: they were there when the session began. */
 hp_status hp_session_see_threads(hp_session *session, bool at_start, int64_t *now);
+
+/* The calling thread is one of ours: it is left out of profiles. */
+void hp_session_own_thread(hp_session *session);
 
 hp_session *hp_session_hold(hp_session *session);
 void hp_session_release(hp_session *session);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies of both trees are taken first, in C alone and so at one moment; names are looked up afterwards, for every slot that the
- * copies can hold. A code object that dies in between is described by its death. */
+/* Copies of both trees are taken first; names are looked up afterwards, for every slot that the copies can hold. No Python code runs in
+ * between and the GIL is not given up, so all of it is of one moment. */
 #include "module/snapshot.h"
 
 #include <stdlib.h>
@@ -43,9 +43,10 @@ static hp_status copy_texts(char *const *from, uint32_t count, char ***to, uint3
 static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
     *to = *from;
     to->tree.index = NULL;
+    to->whole_slots = malloc(((size_t)from->whole_count + 1) * sizeof *to->whole_slots);
     to->tree.nodes = malloc(((size_t)from->tree.count + 1) * sizeof *to->tree.nodes);
     to->threads = malloc(((size_t)from->thread_count + 1) * sizeof *to->threads);
-    if (!to->tree.nodes || !to->threads) {
+    if (!to->tree.nodes || !to->threads || !to->whole_slots) {
         hp_traced_fini(to);
         return HP_NO_MEMORY;
     }
@@ -53,6 +54,8 @@ static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
         memcpy(to->tree.nodes, from->tree.nodes, from->tree.count * sizeof *to->tree.nodes);
     if (from->thread_count > 0)
         memcpy(to->threads, from->threads, from->thread_count * sizeof *to->threads);
+    if (from->whole_count > 0)
+        memcpy(to->whole_slots, from->whole_slots, from->whole_count * sizeof *to->whole_slots);
     return HP_OK;
 }
 
@@ -90,6 +93,12 @@ static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
             to->ended_ns = session->ended.ns;
     }
     return HP_OK;
+}
+
+static void mark_own_threads(const hp_session *session, hp_gathered *gathered) {
+    for (uint32_t i = 0; i < session->own_thread_count; i++)
+        if (session->own_threads[i] < gathered->thread_count)
+            gathered->threads[session->own_threads[i]].is_own = true;
 }
 
 static hp_status gather_warnings(hp_session *session, hp_gathered *gathered) {
@@ -170,14 +179,16 @@ static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered
         hp_names_threads(state, session);
     hp_names_describe(state);
     status = gather_threads(session, gathered);
+    mark_own_threads(session, gathered);
     return status == HP_OK ? gather_surroundings(gathered) : status;
 }
 
 hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
     *gathered = (hp_gathered){0};
-    hp_session_hold(session); /* naming may run code that starts another */
+    int collecting = PyGC_Disable(); /* or naming could run finalizers, and those anything */
     hp_status status = gather(state, session, gathered);
-    hp_session_release(session);
+    if (collecting)
+        PyGC_Enable();
     if (status != HP_OK)
         hp_gathered_fini(gathered);
     return status;

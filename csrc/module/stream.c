@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Why the thread takes the GIL as any thread of the program does, and does not ask the main thread by Py_AddPendingCall: a main thread
+ * that is blocked in C (a join, a long computation) serves nobody for hours, and on 3.11 one that is alone does not notice calls that
+ * another thread adds at all. */
 #include "module/stream.h"
 
 #include <pthread.h>
@@ -22,9 +25,7 @@ struct hp_stream {
     pthread_cond_t wake;
     /* Guarded by: mutex */
     bool ending;
-    bool asked;            /* the main thread has a request that it has not served */
-    hp_gathered *gathered; /* what it served: owned, taken by the thread */
-    hp_error error;        /* the first failure; nothing is written after it */
+    hp_error error; /* the first failure; nothing is written after it */
 };
 
 static void note_error(hp_stream *stream, const hp_error *error) {
@@ -62,35 +63,15 @@ static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
     return gathered;
 }
 
-static void deliver(hp_stream *stream, hp_gathered *gathered) {
-    pthread_mutex_lock(&stream->mutex);
-    hp_gathered *old = stream->gathered;
-    stream->gathered = gathered;
-    stream->asked = false;
-    pthread_cond_signal(&stream->wake);
-    pthread_mutex_unlock(&stream->mutex);
-    if (old) {
-        hp_gathered_fini(old);
-        free(old);
-    }
-}
-
-/* A pending call: main thread, GIL, between two instructions of the program. The stream that asked may be gone. */
-static int serve(void *argument) {
-    hp_module_state *state = argument;
-    if (!state->stream || !state->session || !state->session->running || state->transition_owner != 0)
-        return 0;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    hp_gathered *gathered = gather_now(state, state->session);
-    PyErr_Restore(type, value, traceback);
-    if (state->stream)
-        deliver(state->stream, gathered);
-    else if (gathered) {
-        hp_gathered_fini(gathered);
-        free(gathered);
-    }
-    return 0;
+/* As one thread of the program among the others, for the time of a copy. NULL when there is nothing to copy. */
+static hp_gathered *gather_with_gil(hp_stream *stream, PyThreadState *thread) {
+    hp_module_state *state = stream->state;
+    hp_gathered *gathered = NULL;
+    PyEval_RestoreThread(thread);
+    if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running)
+        gathered = gather_now(state, state->session);
+    PyEval_SaveThread();
+    return gathered;
 }
 
 static struct timespec deadline_in(double seconds) {
@@ -100,29 +81,32 @@ static struct timespec deadline_in(double seconds) {
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
-/* Mutex held. A request that the main thread has not served yet is not repeated: it is late, and that harms nobody. */
-static void ask(hp_stream *stream) {
-    if (!stream->asked && stream->error.status == HP_OK)
-        stream->asked = Py_AddPendingCall(serve, stream->state) == 0;
+/* True: an interval has passed and nothing has failed. False: it is time to end. */
+static bool wait_for_next(hp_stream *stream) {
+    struct timespec deadline = deadline_in(stream->interval);
+    pthread_mutex_lock(&stream->mutex);
+    int waited = 0;
+    while (!stream->ending && (waited == 0 || stream->error.status != HP_OK))
+        waited = stream->error.status == HP_OK ? pthread_cond_timedwait(&stream->wake, &stream->mutex, &deadline)
+                                               : pthread_cond_wait(&stream->wake, &stream->mutex);
+    bool ending = stream->ending;
+    pthread_mutex_unlock(&stream->mutex);
+    return !ending;
 }
 
 static void *run(void *argument) {
     hp_stream *stream = argument;
-    pthread_mutex_lock(&stream->mutex);
-    struct timespec deadline = deadline_in(stream->interval);
-    while (!stream->ending) {
-        if (stream->gathered) {
-            hp_gathered *gathered = stream->gathered;
-            stream->gathered = NULL;
-            pthread_mutex_unlock(&stream->mutex);
+    PyGILState_STATE entered = PyGILState_Ensure();
+    if (stream->state->session)
+        hp_session_own_thread(stream->state->session);
+    PyThreadState *thread = PyEval_SaveThread();
+    while (wait_for_next(stream)) {
+        hp_gathered *gathered = gather_with_gil(stream, thread);
+        if (gathered)
             append(stream, gathered);
-            pthread_mutex_lock(&stream->mutex);
-        } else if (pthread_cond_timedwait(&stream->wake, &stream->mutex, &deadline) != 0) {
-            ask(stream);
-            deadline = deadline_in(stream->interval);
-        }
     }
-    pthread_mutex_unlock(&stream->mutex);
+    PyEval_RestoreThread(thread);
+    PyGILState_Release(entered);
     return NULL;
 }
 
@@ -133,7 +117,7 @@ static void start_thread(hp_stream *stream) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    stream->ending = stream->asked = false; /* no thread yet: nobody to share it with */
+    stream->ending = false; /* no thread yet: nobody to share it with */
     int refused = pthread_create(&stream->thread, NULL, run, stream);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     stream->thread_runs = refused == 0;
@@ -143,7 +127,7 @@ static void start_thread(hp_stream *stream) {
         hp_fail(&stream->error, HP_IO, refused, "no thread could be started to write '%s' while the program runs", stream->path);
 }
 
-/* The GIL is free while the thread finishes an append. */
+/* The GIL is free meanwhile: the thread may be waiting for it, and finishes an append. */
 static void join_thread(hp_stream *stream) {
     if (!stream->thread_runs)
         return;
@@ -176,10 +160,6 @@ static hp_stream *stream_new(hp_module_state *state, const char *path, double in
 
 /* No thread, or one that does not exist in this process. */
 static void stream_free(hp_stream *stream) {
-    if (stream->gathered) {
-        hp_gathered_fini(stream->gathered);
-        free(stream->gathered);
-    }
     pthread_mutex_destroy(&stream->mutex);
     pthread_cond_destroy(&stream->wake);
     free(stream->path);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A session written to a file while it runs, so that a process that is killed leaves what it had until its last interval.
  *
- * A native thread asks the main thread for copies (Py_AddPendingCall), makes profiles of them and appends, all without the GIL. The
- * program is stopped only for the copying. Functions below: [GIL]. */
+ * A thread of our own takes the GIL to copy what was gathered, and makes and appends the profile without it: the program is stopped only
+ * for the copying. The thread is left out of profiles. Functions below: [GIL]. */
 #ifndef HP_MODULE_STREAM_H
 #define HP_MODULE_STREAM_H
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
 bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
@@ -59,7 +60,8 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_fram
     }
 }
 
-static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, uint32_t slot, uintptr_t token, bool is_call) {
+static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, uint32_t slot,
+                        uintptr_t token, bool is_call) {
     if (!hp_shadow_reserve(&recorder->stack))
         return false;
     hp_code_state state = {.slot = slot, .flags = HP_CODE_ARMED};
@@ -106,35 +108,54 @@ static hp_python_frame *host_frame(PyThreadState *thread) {
     return frame;
 }
 
+void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder) {
+    PyObject *entered = recorder->block_hook;
+    recorder->block_hook = NULL;
+    if (entered != NULL)
+        tracer->hook->leave(entered);
+}
+
+/* Where marking is not enough (3.11) the thread's own hook is on for as long as the block is open. */
+static void block_hook_enter(hp_tracer *tracer, hp_recorder *recorder) {
+    PyObject *entered = tracer->hook->enter != NULL ? tracer->hook->enter(tracer) : NULL;
+    if (entered != NULL)
+        Py_XSETREF(recorder->block_hook, entered);
+}
+
+/* Makes the host's frame the top of the stack, beginning an extent if it is beneath nothing. */
+static bool reach_host(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *host, PyCodeObject *code) {
+    if (hp_shadow_resolve(tracer, recorder, host, HP_ENTRY_CONTEXT))
+        return true;
+    hp_code_state *state = hp_tracer_state(tracer, code, host);
+    hp_extent_park(tracer, recorder);
+    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
+        return false;
+    if (tracer->everything)
+        hp_extent_begin_everything(tracer, recorder, host);
+    else
+        hp_extent_begin(tracer, recorder, hp_frame_previous(host), 0, &(hp_code_state){.slot = state->slot},
+                        (hp_entry){.frame = host, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
+    return recorder->stack.depth > 0;
+}
+
 long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
     PyThreadState *thread = PyThreadState_Get();
     hp_python_frame *host = host_frame(thread);
-    hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
-    if (recorder == NULL || slot == HP_NO_SLOT || !hp_shadow_reserve(&recorder->stack))
-        return hp_tracer_no_memory();
     if (host == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a block needs a Python frame to be opened in, and this thread has none");
         return -1;
     }
     PyCodeObject *code = hp_frame_code(host);
-    if (tracer->hook->arm(tracer, code) < 0)
+    if (hp_tracer_calibrate(tracer) < 0 || tracer->hook->arm(tracer, code) < 0)
         return -1;
-    tracer->hook->learn(tracer);
-    bool beneath = hp_shadow_resolve(tracer, recorder, host, HP_ENTRY_CONTEXT);
-    hp_code_state *state = hp_tracer_state(tracer, code, host);
-    if (state == NULL)
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
+    if (recorder == NULL || slot == HP_NO_SLOT)
         return hp_tracer_no_memory();
-    if (!beneath) {
-        hp_extent_park(tracer, recorder);
-        if (tracer->everything)
-            hp_extent_begin_everything(tracer, recorder, host);
-        else if (hp_shadow_reserve(&recorder->stack))
-            hp_extent_begin(tracer, recorder, hp_frame_previous(host), 0, &(hp_code_state){.slot = state->slot},
-                            (hp_entry){.frame = host, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
-    }
+    block_hook_enter(tracer, recorder);
+    tracer->hook->learn(tracer);
     uintptr_t token = ++tracer->last_token;
-    if (!enter_block(tracer, recorder, host, code, slot, token, true))
+    if (!reach_host(tracer, recorder, host, code) || !enter_block(tracer, recorder, host, code, slot, token, true))
         return hp_tracer_no_memory();
     return (long)token;
 }
@@ -143,10 +164,13 @@ static int leave_at(hp_tracer *tracer, hp_recorder *recorder, uint32_t at) {
     hp_shadow *stack = &recorder->stack;
     uint64_t now = hp_ticks();
     /* The host's own entry is at the bottom only because the block began there. */
-    bool last = at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
+    bool last =
+        at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
     hp_shadow_close_to(tracer, recorder, last ? 0 : at, now);
-    if (stack->depth == 0)
+    if (stack->depth == 0) {
         hp_extent_end(recorder);
+        hp_block_hook_leave(tracer, recorder);
+    }
     return 0;
 }
 

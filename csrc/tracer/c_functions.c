@@ -11,7 +11,9 @@ static PyMethodDef *definition(PyObject *function) {
     return NULL;
 }
 
-uintptr_t hp_c_function_address(PyObject *function) { return (uintptr_t)definition(function); }
+uintptr_t hp_c_function_address(PyObject *function) {
+    return (uintptr_t)definition(function);
+}
 
 /* "<method 'append' of 'list' objects>", if the type has such a method. */
 static PyObject *method_name(PyTypeObject *type, PyMethodDef *method) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A loop of calls is timed bare and traced. The difference is the cost of one activation. The part of it that lies between the two ticks of
- * the callee is found in the callee's own time (its body is empty), the rest falls to the caller. The best of several rounds counts: anything
- * that disturbs only adds.
+ * the callee is found in the callee's own time (its body is empty), the rest falls to the caller. The best of several rounds counts:
+ * anything that disturbs only adds.
  *
  * Runs before anything is armed, so no other thread has events; what it records goes to a thread and a tree that are dropped afterwards. */
 #include "tracer/calibrate.h"
@@ -45,7 +45,8 @@ static hp_own_times own_times(const hp_tracer *tracer, uint32_t caller_slot, uin
     for (uint32_t i = 1; i < tracer->tree.count; i++) {
         const hp_node *node = &tracer->tree.nodes[i];
         if (node->parent != 0 && node->calls > 0)
-            times.callee += node->function == callee_slot ? node->exact : 0, times.caller += node->function == caller_slot ? node->exact : 0;
+            times.callee += node->function == callee_slot ? node->exact : 0,
+                times.caller += node->function == caller_slot ? node->exact : 0;
     }
     return times;
 }

@@ -15,11 +15,12 @@
 
 enum {
     HP_CODE_TARGET = 1u << 0,
-    HP_CODE_ARMED = 1u << 1,      /* the hook reports the starts and ends of this function */
-    HP_CODE_LATE = 1u << 2,       /* met after calls of it may have been missed: counts are lower bounds */
+    HP_CODE_ARMED = 1u << 1, /* the hook reports the starts and ends of this function */
+    HP_CODE_LATE = 1u << 2,  /* met after calls of it may have been missed: counts are lower bounds */
     HP_CODE_DESCRIBED = 1u << 3,
-    HP_CODE_LET_GO = 1u << 4,     /* discovery was told not to report it again; see `let_go_at` */
+    HP_CODE_LET_GO = 1u << 4,      /* discovery was told not to report it again; see `let_go_at` */
     HP_CODE_HOLDS_BLOCK = 1u << 5, /* a suspended frame of it has open blocks */
+    HP_CODE_WHOLE = 1u << 6,       /* a target from before its first activation of this session on, with a rate of 1 */
 };
 
 typedef struct hp_code_state {

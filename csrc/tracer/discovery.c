@@ -10,7 +10,9 @@ enum {
     HP_SHARE = 200, /* a window may cost 1/200 of the time until the next */
 };
 
-void hp_discovery_init(hp_discovery *discovery) { *discovery = (hp_discovery){.next_window = 1}; }
+void hp_discovery_init(hp_discovery *discovery) {
+    *discovery = (hp_discovery){.next_window = 1};
+}
 
 static int64_t distance_ns(const hp_discovery *discovery, uint64_t functions) {
     if (discovery->windows < HP_FREE_WINDOWS)
@@ -43,4 +45,6 @@ uint64_t hp_discovery_let_go(const hp_discovery *discovery, bool in_extent) {
     return discovery->extents - (in_extent && discovery->extents > 0 ? 1 : 0);
 }
 
-bool hp_discovery_missed(const hp_discovery *discovery, uint64_t let_go_at) { return discovery->watched_since > let_go_at + 1; }
+bool hp_discovery_missed(const hp_discovery *discovery, uint64_t let_go_at) {
+    return discovery->watched_since > let_go_at + 1;
+}

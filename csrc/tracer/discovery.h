@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* When to look for functions beneath targets that carry no events yet. Policy only: the hook does the looking.
  *
- * Each function is reported to discovery once; beneath a target it gets events of its own, elsewhere it is let go. A *window* has everything
- * reported anew, so that a function that was let go is found when a target calls it after all. Windows open at the 1st, 2nd, 4th, 8th …
- * outermost call, and at each one as long as the last window found something; a minimum distance keeps their cost below half a percent. */
+ * Each function is reported to discovery once; beneath a target it gets events of its own, elsewhere it is let go. A *window* has
+ * everything reported anew, so that a function that was let go is found when a target calls it after all. Windows open at the 1st, 2nd,
+ * 4th, 8th … outermost call, and at each one as long as the last window found something; a minimum distance keeps their cost below half a
+ * percent. */
 #ifndef HP_TRACER_DISCOVERY_H
 #define HP_TRACER_DISCOVERY_H
 
@@ -17,7 +18,7 @@ typedef struct hp_discovery {
     uint64_t windows;
     uint64_t found; /* in the present or last window */
     int64_t opened_at_ns;
-    bool open;          /* what is met outside of targets is kept in sight */
+    bool open; /* what is met outside of targets is kept in sight */
 } hp_discovery;
 
 void hp_discovery_init(hp_discovery *discovery);

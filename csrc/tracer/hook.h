@@ -14,7 +14,8 @@ typedef struct hp_hook {
     int (*open)(hp_tracer *tracer);
     /* Switches everything off and gives everything back. Never fails, leaves no error set. */
     void (*close)(hp_tracer *tracer);
-    /* From now on the starts and ends of this function are reported. Cheap when it is so already. Sets HP_CODE_ARMED where ends are sure to be seen. */
+    /* From now on the starts and ends of this function are reported. Cheap when it is so already. Sets HP_CODE_ARMED where ends are sure to
+     * be seen. */
     int (*arm)(hp_tracer *tracer, PyCodeObject *code);
     int (*disarm)(hp_tracer *tracer, PyCodeObject *code);
     /* Every function in every thread. */
@@ -24,10 +25,10 @@ typedef struct hp_hook {
     /* Makes sure that threads that came by other ways are covered, and that nobody took the hook away. */
     void (*refresh)(hp_tracer *tracer);
     bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
-    /* Switch the calling thread's own hook on and off around one call; NULL where marking is enough. False: it is on already, or somebody
-     * else's function is in its place. */
-    bool (*enter)(hp_tracer *tracer);
-    void (*leave)(hp_tracer *tracer);
+    /* Switch the calling thread's own hook on and off around one call; NULL where marking is enough. Returns what to leave with: the call
+     * may end the tracer. NULL: it is on already, or somebody else's function is in its place. */
+    PyObject *(*enter)(hp_tracer *tracer);
+    void (*leave)(PyObject *entered);
 } hp_hook;
 
 extern const hp_hook hp_hook_setprofile;

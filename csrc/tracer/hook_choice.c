@@ -8,4 +8,6 @@ static const hp_hook *const offered[] = {&hp_hook_monitoring, &hp_hook_setprofil
 static const hp_hook *const offered[] = {&hp_hook_setprofile, NULL};
 #endif
 
-const hp_hook *hp_hook_offered(unsigned index) { return index < sizeof offered / sizeof *offered ? offered[index] : NULL; }
+const hp_hook *hp_hook_offered(unsigned index) {
+    return index < sizeof offered / sizeof *offered ? offered[index] : NULL;
+}

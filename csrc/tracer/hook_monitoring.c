@@ -3,9 +3,9 @@
  *
  * Two tool ids. The recorder's carries local events of the functions that are armed, so that the rest of the program runs at full speed;
  * discovery's has one global event, PY_START, and returns DISABLE for each function it has judged. They cannot share an id: DISABLE would
- * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are switched
- * on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew, and
- * 3.13.0 allows only 2^24 of them. */
+ * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are
+ * switched on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew,
+ * and 3.13.0 allows only 2^24 of them. */
 #include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
@@ -26,17 +26,19 @@ typedef struct hp_monitoring {
 
 enum { HP_RECORDER = 0, HP_DISCOVERY = 1 };
 
-static hp_monitoring *monitoring_of(const hp_tracer *tracer) { return tracer->hook_data; }
+static hp_monitoring *monitoring_of(const hp_tracer *tracer) {
+    return tracer->hook_data;
+}
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
 
-#define HP_CALLBACK(name, action)                                                                                                                \
-    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                             \
-        hp_tracer *tracer = hp_handle_tracer(self);                                                                                                     \
-        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                       \
-        if (tracer != NULL)                                                                                                                      \
-            action;                                                                                                                              \
-        Py_RETURN_NONE;                                                                                                                          \
+#define HP_CALLBACK(name, action)                                                                                                          \
+    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                       \
+        hp_tracer *tracer = hp_handle_tracer(self);                                                                                        \
+        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                 \
+        if (tracer != NULL)                                                                                                                \
+            action;                                                                                                                        \
+        Py_RETURN_NONE;                                                                                                                    \
     }
 
 HP_CALLBACK(on_start, hp_record_start(tracer, code, HP_START_CALL))
@@ -90,7 +92,8 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, Py_ssi
     return Py_NewRef(monitoring_of(tracer)->disable);
 }
 
-/* --- talking to sys.monitoring --------------------------------------------------------------------------------------------------------- */
+/* --- talking to sys.monitoring ---------------------------------------------------------------------------------------------------------
+ */
 
 static long event_number(hp_monitoring *m, const char *name) {
     PyObject *events = PyObject_GetAttrString(m->module, "events"), *value = events != NULL ? PyObject_GetAttrString(events, name) : NULL;
@@ -123,18 +126,17 @@ static int register_one(hp_monitoring *m, int id, const char *event, PyMethodDef
 }
 
 /* A static: PyCFunction keeps a pointer to its definition. Constant. */
-#define HP_METHOD(function)                                                                                                                      \
-    { #function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }
+#define HP_METHOD(function) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 static struct {
     const char *event;
     int tool;
     PyMethodDef method;
 } callbacks[] = {
-    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},       {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
-    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},       {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
-    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)},     {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
-    {"CALL", HP_RECORDER, HP_METHOD(on_call)},            {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
-    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)},     {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
+    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},   {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
+    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},   {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
+    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)}, {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
+    {"CALL", HP_RECORDER, HP_METHOD(on_call)},        {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
+    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)}, {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
 };
 
 static int register_all(hp_monitoring *m, int tool) {
@@ -145,7 +147,9 @@ static int register_all(hp_monitoring *m, int tool) {
 }
 
 /* New reference; None when the id is free. */
-static PyObject *holder(hp_monitoring *m, int id) { return PyObject_CallMethod(m->module, "get_tool", "i", id); }
+static PyObject *holder(hp_monitoring *m, int id) {
+    return PyObject_CallMethod(m->module, "get_tool", "i", id);
+}
 
 static int is_ours(hp_monitoring *m, int tool) {
     if (m->ids[tool] < 0)
@@ -178,7 +182,8 @@ static void give_back(hp_monitoring *m, int tool) {
     if (is_ours(m, tool) == 1) {
         for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
             if (callbacks[i].tool == tool) {
-                PyObject *previous = PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
+                PyObject *previous =
+                    PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
                 Py_XDECREF(previous);
             }
         if (call_void(m, "set_events", "ll", m->ids[tool], 0) < 0 || call_void(m, "free_tool_id", "l", m->ids[tool], 0) < 0)
@@ -281,8 +286,9 @@ static void refresh(hp_tracer *tracer) {
     PyErr_Fetch(&type, &value, &traceback);
     for (int tool = HP_RECORDER; tool <= HP_DISCOVERY; tool++)
         if (is_ours(m, tool) != 1) {
-            hp_tracer_warn(tracer, take_again(tracer, tool) ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
-                                                            : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
+            hp_tracer_warn(tracer, take_again(tracer, tool)
+                                       ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
+                                       : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
         }
     PyErr_Restore(type, value, traceback);
 }
@@ -313,7 +319,8 @@ static void close_hook(hp_tracer *tracer) {
 
 static int find_events(hp_monitoring *m, bool c_calls) {
     long start = event_number(m, "PY_START"), resume = event_number(m, "PY_RESUME"), back = event_number(m, "PY_RETURN"),
-         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"), call = event_number(m, "CALL");
+         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"),
+         call = event_number(m, "CALL");
     if (PyErr_Occurred())
         return -1;
     m->local_set = start | resume | back | yield | (c_calls ? call : 0);
@@ -352,7 +359,9 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
-static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) { return false; }
+static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) {
+    return false;
+}
 
 const hp_hook hp_hook_monitoring = {
     .name = "monitoring",

@@ -2,9 +2,9 @@
 /* PyEval_SetProfile: the hook of 3.11, selectable everywhere.
  *
  * Two ways to have it on. *For one call* (3.11, plain functions): hp_tracer_call switches the calling thread's profile function on around
- * the call, so that all else runs at full speed. *For good*, in every thread: for everything, for generator and coroutine targets (which run
- * in pieces), and on 3.12+ always, where switching costs 10 us and slows each hot function once more. A profile function that somebody else
- * has set is left alone: nothing is traced there, and a warning says so. */
+ * the call, so that all else runs at full speed. *For good*, in every thread: for everything, for generator and coroutine targets (which
+ * run in pieces), and on 3.12+ always, where switching costs 10 us and slows each hot function once more. A profile function that somebody
+ * else has set is left alone: nothing is traced there, and a warning says so. */
 #include <opcode.h>
 
 #include "tracer/hook_handle.h"
@@ -20,44 +20,55 @@ typedef struct hp_setprofile {
     hp_handle *handle;
     PyObject *installer; /* what threading.setprofile was given: new threads begin with it */
     bool for_good;
-    bool in_pieces; /* a target or the host of a block is a generator or coroutine */
+    bool in_pieces;           /* a target or the host of a block is a generator or coroutine */
     PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
 } hp_setprofile;
 
 static const char others_function[] = "a thread has a profile function of another tool (sys.setprofile): nothing is traced in it";
 
-static hp_setprofile *setprofile_of(const hp_tracer *tracer) { return tracer->hook_data; }
+static hp_setprofile *setprofile_of(const hp_tracer *tracer) {
+    return tracer->hook_data;
+}
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool runs_in_pieces(const PyCodeObject *code) { return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0; }
-
-static unsigned char operation(hp_python_frame *frame, PyCodeObject *code) {
-    return ((const unsigned char *)code->co_code_adaptive)[hp_frame_unit(frame) * sizeof(_Py_CODEUNIT)];
+static bool runs_in_pieces(const PyCodeObject *code) {
+    return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
 }
 
-static bool stands_at_yield(hp_python_frame *frame, PyCodeObject *code) {
+static unsigned char operation(const PyCodeObject *code, uint32_t unit) {
+    return ((const unsigned char *)code->co_code_adaptive)[unit * sizeof(_Py_CODEUNIT)];
+}
+
+static bool is_yield(unsigned char operation) {
 #ifdef INSTRUMENTED_YIELD_VALUE
-    if (operation(frame, code) == INSTRUMENTED_YIELD_VALUE)
+    if (operation == INSTRUMENTED_YIELD_VALUE)
         return true;
 #endif
-    return operation(frame, code) == YIELD_VALUE;
+    return operation == YIELD_VALUE;
+}
+
+/* At the end of a stretch: 3.13 has gone on to the next instruction before it reports a yield. A return is never preceded by a yield: what
+ * follows that is a RESUME. */
+static bool stands_at_yield(hp_python_frame *frame, const PyCodeObject *code) {
+    uint32_t unit = hp_frame_unit(frame);
+    return is_yield(operation(code, unit)) || (unit > 0 && is_yield(operation(code, unit - 1)));
 }
 
 /* From 3.13 on a frame stands at the same instruction for a throw() as for a resume. Then it passes for a throw: the real chain is looked
  * at, which finds no more than a resume would. */
-static bool is_surely_resumed(hp_python_frame *frame, PyCodeObject *code) {
+static bool is_surely_resumed(hp_python_frame *frame, const PyCodeObject *code) {
 #if PY_VERSION_HEX >= 0x030D0000
     return ((void)frame, (void)code, false);
 #elif PY_VERSION_HEX >= 0x030C0000
-    return operation(frame, code) == RESUME || operation(frame, code) == INSTRUMENTED_RESUME;
+    return operation(code, hp_frame_unit(frame)) == RESUME || operation(code, hp_frame_unit(frame)) == INSTRUMENTED_RESUME;
 #else
-    return operation(frame, code) == RESUME || operation(frame, code) == RESUME_QUICK;
+    return operation(code, hp_frame_unit(frame)) == RESUME || operation(code, hp_frame_unit(frame)) == RESUME_QUICK;
 #endif
 }
 
 /* Calls, resumes and throws come as the same event. Where the frame stands tells them apart. */
-static hp_start_kind start_kind(hp_python_frame *frame, PyCodeObject *code) {
+static hp_start_kind start_kind(hp_python_frame *frame, const PyCodeObject *code) {
     if ((int)hp_frame_unit(frame) == code->_co_firsttraceable)
         return HP_START_CALL;
     return is_surely_resumed(frame, code) ? HP_START_RESUME : HP_START_THROW;
@@ -65,7 +76,8 @@ static hp_start_kind start_kind(hp_python_frame *frame, PyCodeObject *code) {
 
 static void set_all(hp_tracer *tracer, bool on);
 
-/* A thread that has just been made has run no Python code yet, so it is covered from its first call on (threading.setprofile begins later). */
+/* A thread that has just been made has run no Python code yet, so it is covered from its first call on (threading.setprofile begins later).
+ */
 static void cover_new_thread(hp_tracer *tracer, PyObject *function) {
     const hp_setprofile *s = setprofile_of(tracer);
     const PyMethodDef *definition = PyCFunction_Check(function) ? ((PyCFunctionObject *)function)->m_ml : NULL;
@@ -113,23 +125,27 @@ static void set_here(hp_tracer *tracer, bool on) {
     PyErr_Restore(type, value, traceback);
 }
 
-/* False: it is on already, or somebody else's is in its place. */
-static bool enter(hp_tracer *tracer) {
+/* NULL: it is on already, or somebody else's is in its place. */
+static PyObject *enter(hp_tracer *tracer) {
     PyThreadState *thread = PyThreadState_Get();
-    if (thread->c_profilefunc == on_event && thread->c_profileobj == (PyObject *)setprofile_of(tracer)->handle)
-        return false;
+    PyObject *handle = (PyObject *)setprofile_of(tracer)->handle;
+    if (thread->c_profilefunc == on_event && thread->c_profileobj == handle)
+        return NULL;
     if (thread->c_profilefunc != NULL && thread->c_profilefunc != on_event) {
         hp_tracer_warn(tracer, others_function);
-        return false;
+        return NULL;
     }
     set_here(tracer, true);
-    return true;
+    return Py_NewRef(handle);
 }
 
-static void leave(hp_tracer *tracer) {
-    const hp_setprofile *s = setprofile_of(tracer);
-    if (!s->for_good && PyThreadState_Get()->c_profilefunc == on_event)
+/* The call may have ended the tracer, which then has switched all threads off. */
+static void leave(PyObject *handle) {
+    hp_tracer *tracer = hp_handle_tracer(handle);
+    const PyThreadState *thread = PyThreadState_Get();
+    if (tracer != NULL && !setprofile_of(tracer)->for_good && thread->c_profilefunc == on_event && thread->c_profileobj == handle)
         set_here(tracer, false);
+    Py_DECREF(handle);
 }
 
 typedef struct hp_census {
@@ -297,7 +313,9 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
-static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *code) { return HP_SWITCHING_IS_CHEAP && !runs_in_pieces(code); }
+static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *code) {
+    return HP_SWITCHING_IS_CHEAP && !runs_in_pieces(code);
+}
 
 const hp_hook hp_hook_setprofile = {
     .name = "setprofile",

@@ -42,8 +42,8 @@ static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
     return false;
 }
 
-/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is asked,
- * because an end that was missed would silence the target in this thread for ever. */
+/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is
+ * asked, because an end that was missed would silence the target in this thread for ever. */
 static bool is_skipped(hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = recorder->skip_count; i-- > 0;) {
         if (recorder->skips[i].code != code)
@@ -66,10 +66,13 @@ static uint64_t random_word(hp_tracer *tracer) {
 
 /* --- gate closed ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_whole(const hp_code_state *state) { return state->threshold > UINT32_MAX; }
+static bool is_whole(const hp_code_state *state) {
+    return state->threshold > UINT32_MAX;
+}
 
 /* Whether this outermost activation of a target is traced. */
-static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code, hp_start_kind kind) {
+static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
+                      hp_start_kind kind) {
     if (is_whole(state))
         return true;
     if (kind != HP_START_CALL) {
@@ -88,7 +91,8 @@ static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_st
     return false;
 }
 
-static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code, hp_start_kind kind) {
+static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
+                         hp_start_kind kind) {
     hp_code_state copy = *state;
     if (kind == HP_START_CALL)
         tracer->hook->learn(tracer);
@@ -99,8 +103,8 @@ static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code
         hp_blocks_resume(tracer, recorder, frame, code);
 }
 
-/* A throw() reaches the innermost frame only; the frames that delegate to it are linked but get no event. Begins the extent of the outermost
- * one that has an extent to go on with. */
+/* A throw() reaches the innermost frame only; the frames that delegate to it are linked but get no event. Begins the extent of the
+ * outermost one that has an extent to go on with. */
 static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame) {
     hp_python_frame *found = NULL;
     hp_code_state state = {0};
@@ -119,13 +123,16 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
         return false;
     PyCodeObject *code = hp_frame_code(found);
     hp_suspended_forget_choice(tracer, found, code);
-    hp_extent_begin(tracer, recorder, hp_frame_previous(found), 0, &state, (hp_entry){.frame = found, .code = code, .kind = HP_ENTRY_THROWN}, false);
+    hp_extent_begin(tracer, recorder, hp_frame_previous(found), 0, &state,
+                    (hp_entry){.frame = found, .code = code, .kind = HP_ENTRY_THROWN}, false);
     if (state.flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, found, code);
     return true;
 }
 
-static bool throws_matter(const hp_tracer *tracer) { return tracer->has_generator_targets || tracer->suspended_count > 0; }
+static bool throws_matter(const hp_tracer *tracer) {
+    return tracer->has_generator_targets || tracer->suspended_count > 0;
+}
 
 /* The stack is empty, or aside. True if `frame` is beneath something now, its caller on top. */
 static bool open_gate(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, hp_start_kind kind) {
@@ -136,13 +143,15 @@ static bool open_gate(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame 
         hp_extent_begin_everything(tracer, recorder, caller);
         return recorder->stack.depth > 0;
     }
-    return kind == HP_START_THROW && throws_matter(tracer) && begin_thrown(tracer, recorder, frame) && hp_shadow_resolve(tracer, recorder, caller, HP_ENTRY_THROWN);
+    return kind == HP_START_THROW && throws_matter(tracer) && begin_thrown(tracer, recorder, frame) &&
+           hp_shadow_resolve(tracer, recorder, caller, HP_ENTRY_THROWN);
 }
 
 /* A host's frame goes on that has open blocks, and nothing else is traced here. */
 static void begin_blocks(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code) {
     hp_code_state copy = *state;
-    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), 0, &copy, (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
+    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), 0, &copy,
+                    (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CONTEXT}, false);
     hp_blocks_resume(tracer, recorder, frame, code);
 }
 
@@ -169,13 +178,15 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
     if (state == NULL || frame == NULL || hp_frame_code(frame) != code)
         return;
     bool gate_open = hp_gate_open(tracer, thread);
-    bool matters = tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
+    bool matters =
+        tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
     if (!gate_open && !matters) {
         tracer->counts.gated++;
         return;
     }
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    if (recorder == NULL || !hp_shadow_reserve(&recorder->stack) || (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
+    if (recorder == NULL || !hp_shadow_reserve(&recorder->stack) ||
+        (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
         return;
     hp_python_frame *caller = hp_frame_previous(frame);
     bool beneath = recorder->stack.depth > 0 &&
@@ -238,8 +249,10 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     while (suspended && at > 0 && stack->entries[at - 1].kind == HP_ENTRY_THROWN)
         at--;
     hp_shadow_close_to(tracer, recorder, at, now);
-    if (stack->depth == 0)
+    if (stack->depth == 0) {
         hp_extent_end(recorder);
+        hp_block_hook_leave(tracer, recorder);
+    }
 }
 
 /* --- C functions ------------------------------------------------------------------------------------------------------------------ */
@@ -254,7 +267,8 @@ void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *functi
     hp_code_state *state = hp_c_function_state(tracer, function);
     if (state == NULL || !hp_shadow_reserve(&recorder->stack))
         return;
-    hp_shadow_enter(tracer, recorder, state, (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
+    hp_shadow_enter(tracer, recorder, state,
+                    (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
 }
 
 void hp_record_c_return(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
@@ -328,6 +342,7 @@ static void free_recorder(hp_recorder *recorder) {
     for (uint32_t i = 0; i < recorder->parked_count; i++)
         free(recorder->parked[i].entries);
     hp_exit_note_drop(recorder->exit_note);
+    Py_XDECREF(recorder->block_hook);
     recorder->thread->recorder = NULL;
     free(recorder->parked);
     free(recorder->stack.entries);

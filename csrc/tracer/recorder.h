@@ -33,8 +33,8 @@ typedef enum hp_entry_kind {
 } hp_entry_kind;
 
 typedef struct hp_entry {
-    hp_python_frame *frame;    /* compared, never followed: it may be gone */
-    PyCodeObject *code; /* of `frame`: tells it from a later frame at the same address. Never followed */
+    hp_python_frame *frame; /* compared, never followed: it may be gone */
+    PyCodeObject *code;     /* of `frame`: tells it from a later frame at the same address. Never followed */
     uintptr_t detail;
     uint32_t node;
     uint32_t time_node; /* whose time it is while this is on top: a frame whose end will not be seen gives it to its caller */
@@ -96,6 +96,7 @@ typedef struct hp_recorder {
     hp_chain context;
     uint32_t context_node;
     uint64_t context_epoch;
+    PyObject *block_hook;     /* what this thread's own hook was switched on with for a block; NULL: it was not */
     uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
 } hp_recorder;
 
@@ -123,6 +124,7 @@ struct hp_tracer {
     bool c_calls;
     bool calibrated;
     bool calibrating;
+    bool session_began;
     bool has_generator_targets; /* a throw() somewhere may continue an extent */
     uint64_t random;
     hp_suspended *suspended;
@@ -170,17 +172,25 @@ static inline void hp_shadow_push(hp_tracer *tracer, hp_recorder *recorder, hp_e
 
 /* A frame starts or goes on. */
 static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_start_kind kind) {
+    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    bool here = hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN;
+    /* The case that untargeted code pays for when it shares a function with a target. */
+    if (!here && state != NULL && !(state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK)) && kind != HP_START_THROW &&
+        !tracer->everything) {
+        tracer->counts.gated++;
+        return;
+    }
     PyThreadState *thread = PyThreadState_Get();
-    if (HP_UNLIKELY(!hp_gate_open(tracer, thread))) {
+    if (HP_UNLIKELY(!here || hp_gate_here.state_id != thread->id)) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
     hp_recorder *recorder = hp_gate_here.recorder;
     hp_shadow *stack = &recorder->stack;
     hp_python_frame *frame = hp_frame_top(thread), *caller = frame->previous;
-    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
-    if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity || stack->entries[stack->depth - 1].frame != caller ||
-                    stack->entries[stack->depth - 1].code != hp_frame_code(caller) || (state->flags & HP_CODE_HOLDS_BLOCK))) {
+    if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity ||
+                    stack->entries[stack->depth - 1].frame != caller || stack->entries[stack->depth - 1].code != hp_frame_code(caller) ||
+                    (state->flags & HP_CODE_HOLDS_BLOCK))) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
@@ -254,7 +264,8 @@ void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth
 uint32_t hp_shadow_find(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code);
 /* The same, or the lowest entry of a block or C function that the frame holds. */
 uint32_t hp_shadow_find_lowest(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code);
-/* Puts `caller` on top: closes what has ended, puts in what was never seen (as `context_kind`). False, and nothing changed, when `caller` is not beneath this stack or any parked one. */
+/* Puts `caller` on top: closes what has ended, puts in what was never seen (as `context_kind`). False, and nothing changed, when `caller`
+ * is not beneath this stack or any parked one. */
 bool hp_shadow_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller, hp_entry_kind context_kind);
 /* Puts entries for links[count-1] .. links[0] on top. */
 void hp_shadow_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_link *links, uint32_t count, hp_entry_kind kind);
@@ -263,8 +274,8 @@ bool hp_chain_read(hp_chain *chain, hp_python_frame *from, const hp_entry *base)
 
 /* extent.c */
 /* Begins one: `above` is the caller of the first entry's frame. The stack must be empty and have room for that entry. */
-void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state, hp_entry entry,
-                     bool is_call);
+void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state,
+                     hp_entry entry, bool is_call);
 /* Everything is traced and the stack is empty: entries for `caller` and all frames above. */
 void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller);
 /* The stack has become empty. */
@@ -279,6 +290,8 @@ void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
 void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_frame *frame, uint32_t from);
 /* Opens them again. */
 void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
+/* The calling thread's extent has ended: its hook goes off if a block had it on. */
+void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder);
 bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended);
 /* Whether a suspended frame is remembered: chosen by rate (`blocks` false) or with open blocks. */
 bool hp_suspended_has(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code, bool blocks);

@@ -40,7 +40,9 @@ void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth
         tracer->counts.truncated += stack->entries[--stack->depth].kind == HP_ENTRY_CALL;
 }
 
-static bool holds(const hp_entry *entry, const hp_python_frame *frame, const PyCodeObject *code) { return entry->frame == frame && entry->code == code; }
+static bool holds(const hp_entry *entry, const hp_python_frame *frame, const PyCodeObject *code) {
+    return entry->frame == frame && entry->code == code;
+}
 
 uint32_t hp_shadow_find(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = stack->depth; i-- > 0;)

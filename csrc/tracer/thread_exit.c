@@ -8,7 +8,7 @@
 /* `holders`: atomic; acquire-release, so that whoever frees sees all that the other did. */
 struct hp_exit_note {
     atomic_int holders;
-    atomic_bool ended; /* release by the ending thread, acquire by the reader */
+    atomic_bool ended;  /* release by the ending thread, acquire by the reader */
     hp_exit_note *next; /* guarded by: owner thread. A thread outlives a tracer and may have notes of several */
 };
 
@@ -30,7 +30,9 @@ static void thread_ends(void *value) {
     }
 }
 
-static void make_key(void) { key_works = pthread_key_create(&key, thread_ends) == 0; }
+static void make_key(void) {
+    key_works = pthread_key_create(&key, thread_ends) == 0;
+}
 
 hp_exit_note *hp_exit_note_new(void) {
     pthread_once(&once, make_key);
@@ -46,4 +48,6 @@ hp_exit_note *hp_exit_note_new(void) {
     return note;
 }
 
-bool hp_exit_note_ended(const hp_exit_note *note) { return atomic_load_explicit(&note->ended, memory_order_acquire); }
+bool hp_exit_note_ended(const hp_exit_note *note) {
+    return atomic_load_explicit(&note->ended, memory_order_acquire);
+}

@@ -25,7 +25,9 @@ void hp_tracer_warn(hp_tracer *tracer, const char *sentence) {
         tracer->warnings[tracer->warning_count++] = sentence;
 }
 
-const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) { return index < tracer->warning_count ? tracer->warnings[index] : NULL; }
+const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index) {
+    return index < tracer->warning_count ? tracer->warnings[index] : NULL;
+}
 
 /* --- functions ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +74,30 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
 
 /* --- targets ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Whether some thread has an activation of this function on its stack. Others' stacks stand still: the GIL is held. */
+static bool is_active(const hp_tracer *tracer, const PyCodeObject *code) {
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    if (PyInterpreterState_GetID(interpreter) != tracer->interpreter_id)
+        return true;
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter); thread != NULL; thread = PyThreadState_Next(thread))
+        for (hp_python_frame *frame = hp_frame_current(thread); frame != NULL; frame = hp_frame_previous(frame))
+            if (hp_frame_code(frame) == code)
+                return true;
+    return false;
+}
+
+/* Where a wrapper is needed, calls that go round it are not traced. */
+static bool will_be_whole(const hp_tracer *tracer, PyCodeObject *code, double rate) {
+    bool never_seen = !tracer->session_began || !hp_code_table_knows(tracer->code, (uintptr_t)code, HP_CODE_PYTHON);
+    return rate >= 1.0 && never_seen && !hp_tracer_needs_wrapper(tracer, code) && !is_active(tracer, code);
+}
+
+void hp_tracer_session_began(hp_tracer *tracer) {
+    tracer->session_began = true;
+}
+
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
+    bool whole = will_be_whole(tracer, code, rate);
     if (hp_tracer_calibrate(tracer) < 0)
         return -1;
     tracer->hook->refresh(tracer);
@@ -82,6 +107,10 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     if (state == NULL)
         return hp_tracer_no_memory();
     tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
+    if (whole && !(state->flags & HP_CODE_TARGET))
+        state->flags |= HP_CODE_WHOLE;
+    else if (rate < 1.0)
+        state->flags &= ~(uint32_t)HP_CODE_WHOLE;
     state->flags |= HP_CODE_TARGET;
     tracer->has_generator_targets |= (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
     state->threshold = rate >= 1.0 ? (uint64_t)1 << 32 : (uint64_t)(rate * 4294967296.0);
@@ -107,7 +136,7 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
         return hp_tracer_no_memory();
     if (!(state->flags & HP_CODE_TARGET))
         return 0;
-    state->flags &= ~(uint32_t)HP_CODE_TARGET;
+    state->flags &= ~(uint32_t)(HP_CODE_TARGET | HP_CODE_WHOLE);
     tracer->counts.targets--;
     if (!tracer->everything)
         end_extents_of(tracer, code);
@@ -161,7 +190,9 @@ static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
     if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
         return -1;
     PyErr_Clear();
-    hp_tracer_warn(tracer, "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
+    hp_tracer_warn(
+        tracer,
+        "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
     if (hp_hook_setprofile.open(tracer) < 0)
         return -1;
     tracer->hook = &hp_hook_setprofile;
@@ -230,9 +261,13 @@ hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     return counts;
 }
 
-const char *hp_tracer_hook_name(const hp_tracer *tracer) { return tracer->hook->name; }
+const char *hp_tracer_hook_name(const hp_tracer *tracer) {
+    return tracer->hook->name;
+}
 
-bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) { return tracer->hook->needs_wrapper(tracer, code); }
+bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) {
+    return tracer->hook->needs_wrapper(tracer, code);
+}
 
 static bool is_target(hp_tracer *tracer, PyObject *function) {
     if (!PyFunction_Check(function))
@@ -241,13 +276,12 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     return state != NULL && (state->flags & HP_CODE_TARGET);
 }
 
-/* The function may stop the session it is traced by: then the tracer is gone, and its end has taken the hook off already. A tracer's end
- * and the next one's beginning both draw a new id, so the last id is ours only as long as we are there. */
+/* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
-    uint64_t id = tracer->id;
-    bool on = tracer->hook->enter != NULL && is_target(tracer, function) && tracer->hook->enter(tracer);
+    const hp_hook *hook = tracer->hook;
+    PyObject *entered = hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer) : NULL;
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (on && id == last_id)
-        tracer->hook->leave(tracer);
+    if (entered != NULL)
+        hook->leave(entered);
     return result;
 }

@@ -44,6 +44,10 @@ typedef struct hp_traced {
                    * Sum of exact + overhead of a thread == its inside_ticks. Context nodes above a target have calls == 0. */
     hp_traced_thread *threads;
     uint32_t thread_count;
+    /* Targets all of whose activations in this session are in the tree. A stack that was sampled outside extents and ends in one of them
+     * was caught while the hook was on its way into or out of the extent: that time is the hook's. */
+    uint32_t *whole_slots;
+    uint32_t whole_count;
     hp_tracer_counts counts;
     hp_hook_kind hook;
     double overhead_per_call_ticks; /* as calibrated: what recording one call adds to its own and its caller's time together */
@@ -53,8 +57,11 @@ void hp_traced_fini(hp_traced *traced);
 typedef struct hp_tracer hp_tracer;
 
 /* All below: GIL held. Functions that return -1 have set a Python exception; `module/` passes it on.
- * hp_tracer_new arms nothing and costs the program nothing. It fails with a sentence where the hook is not possible (RuntimeError), e.g. no free tool id. */
+ * hp_tracer_new arms nothing and costs the program nothing. It fails with a sentence where the hook is not possible (RuntimeError), e.g. no
+ * free tool id. */
 hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, hp_threads *threads);
+/* The session runs from here on: a target added later may have been sampled before. */
+void hp_tracer_session_began(hp_tracer *tracer);
 /* Disarms everything, gives the tool ids back. */
 void hp_tracer_free(hp_tracer *tracer);
 
@@ -63,11 +70,13 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate);
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code);
 /* Every call in every thread, from now on, frames that are active now excepted. */
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on);
-/* A block in the current frame: what it calls is traced. Returns a token > 0; leave with the same token from the same thread or task, in any order and even if the frame was suspended between. */
+/* A block in the current frame: what it calls is traced. Returns a token > 0; leave with the same token from the same thread or task, in
+ * any order and even if the frame was suspended between. */
 long hp_tracer_enter_block(hp_tracer *tracer, const char *name);
 int hp_tracer_leave_block(hp_tracer *tracer, long token);
 
-/* True if this code object's functions must be called through hp_tracer_call to be traced (3.11's wrapper); false where marking is enough. */
+/* True if this code object's functions must be called through hp_tracer_call to be traced (3.11's wrapper); false where marking is enough.
+ */
 bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code);
 /* Calls `function` with its thread's profile hook on, if its code is a target. Vectorcall protocol. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords);
@@ -77,7 +86,8 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out);
 hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer);
 /* "monitoring", "setprofile" */
 const char *hp_tracer_hook_name(const hp_tracer *tracer);
-/* One sentence for the user when something cannot be traced or stays incomplete (tool id taken, discovery impossible), else NULL. Static or owned by the tracer. */
+/* One sentence for the user when something cannot be traced or stays incomplete (tool id taken, discovery impossible), else NULL. Static or
+ * owned by the tracer. */
 const char *hp_tracer_warning(const hp_tracer *tracer, uint32_t index);
 
 /* In a forked child: records of other threads are dropped, this thread's stack starts anew, targets stay. */

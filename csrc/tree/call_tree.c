@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one), so that
- * hp_tree_find_or_add has something true to return when memory or the limit is reached. */
+/* Room is kept for every overflow node that may still be needed (`reserved`: one under the root, one under each thread and under that one),
+ * so that hp_tree_find_or_add has something true to return when memory or the limit is reached. */
 #include "tree/call_tree.h"
 
 #include <stdlib.h>
@@ -97,14 +97,17 @@ static bool tree_has_room(hp_tree *tree, uint32_t parent, uint32_t function) {
     if (is_reserved(tree, parent, function))
         return true;
     uint64_t needed = (uint64_t)tree->count + tree->reserved + (parent == 0 ? 2 : 1);
-    if (needed > tree->limit)
+    if (needed > (parent == 0 ? MOST_NODES : tree->limit))
         return false;
     if (needed <= tree->capacity)
         return true;
+    if (needed > tree->limit)
+        return tree_grow(tree, (uint32_t)(needed + needed / 4));
     return tree_grow(tree, tree->capacity > tree->limit / 2 ? tree->limit : tree->capacity * 2);
 }
 
-/* All that does not fit in a thread is gathered in one node below its root. */
+/* All that does not fit in a thread is gathered in one node below its root. A new thread does not fit only when memory is short: in a live
+ * tree, whose threads bear their indexes, its time then goes to thread 0. */
 static uint32_t tree_overflow(hp_tree *tree, uint32_t parent) {
     tree->overflowed++;
     while (parent != 0 && !is_thread(tree, parent))
@@ -201,7 +204,7 @@ static bool node_is_sound(const hp_tree *tree, uint32_t i) {
 }
 
 hp_status hp_tree_check(const hp_tree *tree) {
-    if (tree->count == 0 || tree->count > tree->capacity || tree->count > tree->limit)
+    if (tree->count == 0 || tree->count > tree->capacity)
         return HP_BAD_FORMAT;
     if ((uint64_t)tree->count + tree->reserved > tree->capacity || tree->index_mask / 2 + 1 < tree->capacity)
         return HP_BAD_FORMAT;

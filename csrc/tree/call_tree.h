@@ -40,10 +40,11 @@ typedef struct hp_tree {
     hp_node *nodes;
     uint32_t count;
     uint32_t capacity;
-    uint32_t reserved;  /* room kept for overflow nodes that do not exist yet */
-    uint32_t limit;     /* most nodes ever; past it hp_tree_child returns the `<overflow>` child of the thread's root */
+    uint32_t reserved;   /* room kept for overflow nodes that do not exist yet */
+    uint32_t limit;      /* most nodes, but that a thread always gets its root and its `<overflow>`; past it hp_tree_child returns the
+                            `<overflow>` child of the thread's root */
     uint64_t overflowed; /* how often */
-    uint32_t *index;    /* open addressing over (parent, function); power of two; HP_NO_NODE is empty */
+    uint32_t *index;     /* open addressing over (parent, function); power of two; HP_NO_NODE is empty */
     uint32_t index_mask;
     uint32_t overflow_function; /* the function of overflow nodes */
 } hp_tree;
@@ -67,11 +68,14 @@ static inline uint32_t hp_tree_child(hp_tree *tree, uint32_t parent, uint32_t fu
 uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function);
 
 /* What hp_tree_add does with a node of `from`: the function id it becomes, or one of these. */
-#define HP_MAP_HIDE (UINT32_MAX - 1u) /* leave the node out, its own samples, times and children go to its parent (not its calls: they are not the parent's) */
+#define HP_MAP_HIDE                                                                                                                        \
+    (UINT32_MAX -                                                                                                                          \
+     1u) /* leave the node out, its own samples, times and children go to its parent (not its calls: they are not the parent's) */
 
-/* Adds every value of `from` to `into`. `map[function]` gives the function id in `into`; roots' children (threads) are mapped like all others.
- * `exact_scale` turns `exact` and `overhead` into the unit of `into` (ns per tick; 1.0 between profiles). `node_map`, if not NULL, receives for each node of `from` its node in `into` (from->count entries).
- * HP_BAD_VALUE, and nothing added, where a function that occurs maps to HP_NO_FUNCTION or a thread to HP_MAP_HIDE. */
+/* Adds every value of `from` to `into`. `map[function]` gives the function id in `into`; roots' children (threads) are mapped like all
+ * others. `exact_scale` turns `exact` and `overhead` into the unit of `into` (ns per tick; 1.0 between profiles). `node_map`, if not NULL,
+ * receives for each node of `from` its node in `into` (from->count entries). HP_BAD_VALUE, and nothing added, where a function that occurs
+ * maps to HP_NO_FUNCTION or a thread to HP_MAP_HIDE. */
 hp_status hp_tree_add(hp_tree *into, const hp_tree *from, const uint32_t *map, double exact_scale, uint32_t *node_map);
 
 /* Debug audit: HP_OK or HP_BAD_FORMAT if an invariant above is broken. For tests. */

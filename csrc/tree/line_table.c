@@ -8,7 +8,8 @@ void hp_line_reader_init(hp_line_reader *reader, const uint8_t *table, size_t si
     *reader = (hp_line_reader){.at = table, .end = table ? table + size : table, .line = first_line};
 }
 
-/* Six bits a byte, least significant first; 0x40 says that more follow. Bits past 64 are dropped, so a damaged table cannot shift too far. */
+/* Six bits a byte, least significant first; 0x40 says that more follow. Bits past 64 are dropped, so a damaged table cannot shift too far.
+ */
 static uint64_t read_varint(hp_line_reader *reader) {
     uint64_t value = 0;
     for (unsigned shift = 0; reader->at < reader->end; shift += 6) {

@@ -14,7 +14,8 @@
 
 typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
 
-/* One function: equal (kind, module, qualname, name, file, first_line) is one function. NUL-terminated UTF-8, never NULL ("" where unknown). */
+/* One function: equal (kind, module, qualname, name, file, first_line) is one function. NUL-terminated UTF-8, never NULL ("" where
+ * unknown). */
 typedef struct hp_function {
     hp_code_kind kind;
     const char *module;
@@ -44,10 +45,10 @@ typedef struct hp_estimate {
 typedef struct hp_profile_thread {
     const char *name;
     uint64_t native_id;
-    uint32_t root;          /* its node, a child of the tree's root; HP_NO_NODE if it has none */
-    uint64_t samples;       /* kept, outside traced extents */
+    uint32_t root;           /* its node, a child of the tree's root; HP_NO_NODE if it has none */
+    uint64_t samples;        /* kept, outside traced extents */
     uint64_t traced_samples; /* taken beneath targets: kept as a cross-check, not in the tree's time */
-    uint64_t measured_ns;   /* by the session's own clock: from first to last sight, or the thread's CPU clock */
+    uint64_t measured_ns;    /* by the session's own clock: from first to last sight, or the thread's CPU clock */
     uint64_t sampled_ns;
     uint64_t exact_ns;
     uint64_t overhead_ns;
@@ -57,13 +58,13 @@ typedef struct hp_profile_thread {
 /* Residual of a thread or of all: measured - (sampled + exact + overhead). Signed. */
 
 typedef struct hp_meta {
-    uint8_t id[16]; /* random; what merging is idempotent by */
+    uint8_t id[16];                                           /* random; what merging is idempotent by */
     const char *python, *implementation, *platform, *program; /* program: argv joined by spaces, shell-quoted */
     uint64_t pid;
     int64_t started_ns; /* since the epoch */
     uint64_t duration_ns;
     hp_clock_kind clock;
-    double rate_hz; /* 0: no sampler */
+    double rate_hz;             /* 0: no sampler */
     const char *sampler_method; /* "same-cpu", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
@@ -79,10 +80,10 @@ typedef enum hp_measured { HP_SAMPLED = 0, HP_EXACT = 1, HP_MIXED = 2 } hp_measu
 typedef struct hp_row {
     uint32_t function;
     hp_measured measured;
-    uint64_t samples;         /* stacks that ended in it */
+    uint64_t samples;                /* stacks that ended in it */
     uint64_t calls, primitive_calls; /* meaningless when measured == HP_SAMPLED; a lower bound when HP_MIXED */
     uint64_t self_sampled, self_exact;
-    uint64_t total_sampled, total_exact; /* inclusive, once per stack at the outermost activation */
+    uint64_t total_sampled, total_exact;    /* inclusive, once per stack at the outermost activation */
     uint64_t self_error_ns, total_error_ns; /* half width of the 95 % interval of the sampled part; 0 where exact */
 } hp_row;
 
@@ -122,7 +123,8 @@ const char *hp_profile_string(hp_profile *profile, const char *text);
 const char *hp_profile_string_sized(hp_profile *profile, const char *text, size_t size);
 /* Finds or adds; copies the strings. HP_NO_FUNCTION when memory is short. */
 uint32_t hp_profile_function(hp_profile *profile, const hp_function *function);
-/* Adds a thread and its root node (a synthetic function `<thread NAME #n>`, n from 1 in order of appearance). Returns its index, HP_NO_NODE when memory is short. */
+/* Adds a thread and its root node (a synthetic function `<thread NAME #n>`, n from 1 in order of appearance). Returns its index, HP_NO_NODE
+ * when memory is short. */
 uint32_t hp_profile_add_thread(hp_profile *profile, const char *name, uint64_t native_id);
 hp_status hp_profile_add_line(hp_profile *profile, uint32_t node, uint32_t line, uint64_t samples, uint64_t sampled);
 hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estimate);
@@ -132,12 +134,14 @@ hp_status hp_profile_add_warning(hp_profile *profile, const char *sentence);
 hp_status hp_profile_summarize(hp_profile *profile);
 /* Signed: measured - sampled - exact - overhead over all threads, ns. */
 int64_t hp_profile_residual_ns(const hp_profile *profile);
-/* Debug audit of every invariant above (indices in range, children <= parent, total >= self, rows sum to the tree). For tests and for what was read from a file. */
+/* Debug audit of every invariant above (indices in range, children <= parent, total >= self, rows sum to the tree). For tests and for what
+ * was read from a file. */
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error);
 
 /* The name that viewers which know only names show: "module.qualname", plus ":first_line" when two functions would share it.
  * Made for all functions at once; label[i] belongs to function i; free with one hp_labels_free. Control characters, U+2028/2029 and lone
- * surrogates are escaped (\n as `\n`, others as `\xNN`, `\uNNNN`); never empty, never without a dot unless it begins with '<'. tree/labels.c */
+ * surrogates are escaped (\n as `\n`, others as `\xNN`, `\uNNNN`); never empty, never without a dot unless it begins with '<'.
+ * tree/labels.c */
 hp_status hp_labels_new(const hp_profile *profile, const char ***labels);
 void hp_labels_free(const char **labels);
 

@@ -8,9 +8,10 @@
 #include "base/array.h"
 #include "base/pairs.h"
 #include "tree/error_bars.h"
+#include "tree/shares.h"
 
 typedef struct inclusive {
-    uint64_t sampled, exact;
+    uint64_t samples, sampled, exact;
 } inclusive;
 
 /* The work in hand. Functions are indexed by id, edges in order of discovery. */
@@ -27,6 +28,7 @@ typedef struct summary {
     uint32_t edge_count;
     uint32_t edge_capacity, seen_capacity, active_capacity;
     hp_pairs edge_index; /* (caller, callee) -> edge */
+    hp_shares shares;
 } summary;
 
 enum { ROW_EXISTS = 1u << 30 };
@@ -61,6 +63,7 @@ static void summary_fini(summary *work) {
     free(work->edge_seen);
     free(work->edge_active);
     hp_pairs_fini(&work->edge_index);
+    hp_shares_fini(&work->shares);
 }
 
 static hp_status summary_init(summary *work, const hp_profile *profile) {
@@ -74,15 +77,17 @@ static hp_status summary_init(summary *work, const hp_profile *profile) {
     work->row_active = calloc(functions, sizeof *work->row_active);
     bool whole =
         work->inclusive != NULL && work->edge_of != NULL && work->rows != NULL && work->row_seen != NULL && work->row_active != NULL;
-    return whole ? HP_OK : HP_NO_MEMORY;
+    hp_status status = hp_shares_init(&work->shares, profile);
+    return whole ? status : HP_NO_MEMORY;
 }
 
 static void add_up(summary *work) {
     const hp_node *nodes = work->tree->nodes;
     for (uint32_t i = 0; i < work->tree->count; i++)
-        work->inclusive[i] = (inclusive){nodes[i].sampled, nodes[i].exact};
+        work->inclusive[i] = (inclusive){nodes[i].samples, nodes[i].sampled, nodes[i].exact};
     for (uint32_t i = work->tree->count - 1; i > 0; i--) { /* children lie behind their parents */
         inclusive *above = &work->inclusive[nodes[i].parent];
+        above->samples += work->inclusive[i].samples;
         above->sampled += work->inclusive[i].sampled;
         above->exact += work->inclusive[i].exact;
     }
@@ -138,11 +143,15 @@ static void enter_row(summary *work, uint32_t i) {
     row->self_sampled += node->sampled;
     row->self_exact += node->exact;
     work->row_seen[node->function] |= hp_node_seen(node) | ROW_EXISTS;
+    hp_share share = {.self_samples = node->samples, .self_ns = node->sampled};
     if (work->row_active[node->function]++ == 0) {
+        share.total_samples = work->inclusive[i].samples;
+        share.total_ns = work->inclusive[i].sampled;
         row->primitive_calls += node->calls;
         row->total_sampled += work->inclusive[i].sampled;
         row->total_exact += work->inclusive[i].exact;
     }
+    hp_shares_add(&work->shares, node->function, &share);
 }
 
 static bool enter(summary *work, uint32_t i) {
@@ -157,8 +166,12 @@ static bool enter(summary *work, uint32_t i) {
 }
 
 static void leave(summary *work, uint32_t i) {
-    work->row_active[work->tree->nodes[i].function]--;
+    const hp_node *node = &work->tree->nodes[i];
+    work->row_active[node->function]--;
     work->edge_active[work->edge_of[i]]--;
+    if (node->parent == 0)
+        hp_shares_end_thread(&work->shares, i,
+                             &(hp_share){.total_samples = work->inclusive[i].samples, .total_ns = work->inclusive[i].sampled});
 }
 
 /* Depth first, by the links alone: down to the first child, else along to the next sibling of the nearest node above that has one. */
@@ -182,30 +195,6 @@ static hp_status walk(summary *work) {
     return HP_OK;
 }
 
-static hp_status set_errors(summary *work, const hp_profile *profile) {
-    size_t count = profile->function_count;
-    double *self = calloc(count, sizeof *self);
-    double *total = calloc(count, sizeof *total);
-    hp_status status = self == NULL || total == NULL ? HP_NO_MEMORY : HP_OK;
-    for (uint32_t i = 0; status == HP_OK && i < profile->estimate_count; i++) {
-        const hp_estimate *e = &profile->estimates[i];
-        if (e->thread >= profile->thread_count || e->function >= count)
-            status = HP_BAD_VALUE;
-        else { /* threads are independent: variances add */
-            const hp_profile_thread *thread = &profile->threads[e->thread];
-            self[e->function] += hp_error_variance(e->self_samples, e->self_runs, thread->samples, thread->sampled_ns);
-            total[e->function] += hp_error_variance(e->total_samples, e->total_runs, thread->samples, thread->sampled_ns);
-        }
-    }
-    for (size_t f = 0; status == HP_OK && f < count; f++) {
-        work->rows[f].self_error_ns = hp_error_half_width(self[f]);
-        work->rows[f].total_error_ns = hp_error_half_width(total[f]);
-    }
-    free(self);
-    free(total);
-    return status;
-}
-
 static int edge_order(const void *a, const void *b) {
     const hp_edge *x = a;
     const hp_edge *y = b;
@@ -226,6 +215,8 @@ static void hand_over(summary *work, hp_profile *profile) {
         hp_row row = work->rows[f];
         row.function = f;
         row.measured = hp_seen_measured(work->row_seen[f]);
+        row.self_error_ns = hp_error_half_width(work->shares.self[f]);
+        row.total_error_ns = hp_error_half_width(work->shares.total[f]);
         if (row.measured == HP_EXACT)
             row.self_error_ns = 0;
         if (row.measured == HP_EXACT && row.total_sampled == 0)
@@ -249,8 +240,6 @@ hp_status hp_profile_summarize(hp_profile *profile) {
         goto done;
     add_up(&work);
     status = walk(&work);
-    if (status == HP_OK)
-        status = set_errors(&work, profile);
     if (status == HP_OK)
         hand_over(&work, profile);
 done:

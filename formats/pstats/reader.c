@@ -69,10 +69,8 @@ hp_row *hp_pstats_row(hp_pstats_reading *r, uint32_t function) {
     if (rows == NULL)
         return NULL;
     profile->rows = rows;
-    while (profile->row_count <= function) {
+    for (; profile->row_count <= function; profile->row_count++)
         rows[profile->row_count] = (hp_row){.function = profile->row_count};
-        profile->row_count++;
-    }
     return &rows[function];
 }
 
@@ -154,7 +152,7 @@ static hp_status take_value(hp_pstats_reading *r, uint32_t key) {
     hp_row *row = hp_pstats_row(r, key);
     if (row == NULL)
         return hp_pstats_no_memory(r);
-    row->samples++;
+    row->samples++; /* NOLINT(clang-analyzer-core.uninitialized.Assign): hp_pstats_row sets all rows up to this one */
     row->primitive_calls = hp_add_saturated(row->primitive_calls, numbers.first);
     row->calls = hp_add_saturated(row->calls, numbers.second);
     row->self_sampled = hp_add_saturated(row->self_sampled, numbers.self_ns);

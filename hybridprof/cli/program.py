@@ -75,8 +75,9 @@ def _is_container(path: str) -> bool:
     return True
 
 
-def prepared(target: Target) -> Callable[[], None]:
-    """Makes argv, path and `__main__` the program's and compiles it; what is returned runs it. Its exceptions pass, SystemExit too."""
+def prepared(target: Target) -> Callable[[Callable[[], None]], None]:
+    """Makes argv, path and `__main__` the program's and compiles it; what is returned runs it, after calling its argument as the last thing before.
+    The program's exceptions pass, SystemExit too."""
     module = _fresh_main()
     sys.argv = [target.name, *target.arguments]
     if target.kind == "module":
@@ -86,12 +87,13 @@ def prepared(target: Target) -> Callable[[], None]:
     if target.kind == "code":
         sys.argv[0] = "-c"
         _set_path0("")
-        return _code_runner(_compiled_text(target.name), module)
+        return _code_runner(_compiled_text(target.name), module, "__main__")
     if _is_container(target.name):
         _set_path0(os.getcwd() if target.name == "." else os.path.join(os.getcwd(), target.name), always=True)
         return _module_runner("__main__", alter_argv=False)
     _set_path0(os.path.dirname(os.path.realpath(target.name)))
-    return _code_runner(_compiled_script(target.name, module), module)
+    name = os.path.splitext(os.path.basename(target.name))[0]
+    return _code_runner(_compiled_script(target.name, module), module, name)
 
 
 def passing_on(run: Callable[[], T]) -> T:
@@ -125,14 +127,16 @@ def _set_path0(path: str, always: bool = False) -> None:
         sys.path.insert(0, path)
 
 
-def _code_runner(code: CodeType, module: ModuleType) -> Callable[[], None]:
-    if hybridprof.DISABLED:
-        return lambda: exec(code, module.__dict__)
-    from hybridprof import imports
+def _code_runner(code: CodeType, module: ModuleType, name: str) -> Callable[[Callable[[], None]], None]:
+    def run(begin: Callable[[], None]) -> None:
+        namespace = None
+        if not hybridprof.DISABLED:
+            from hybridprof import imports
 
-    def run() -> None:
-        imports.about_to_run("__main__", code)
-        namespace = imports.namespace_for(module)
+            imports.set_main(name)
+            imports.about_to_run("__main__", code)
+            namespace = imports.namespace_for(module)
+        begin()
         if namespace is None:
             exec(code, module.__dict__)
         else:
@@ -141,19 +145,19 @@ def _code_runner(code: CodeType, module: ModuleType) -> Callable[[], None]:
     return run
 
 
-def _module_runner(name: str, alter_argv: bool) -> Callable[[], None]:
+def _module_runner(name: str, alter_argv: bool) -> Callable[[Callable[[], None]], None]:
     shared: Any = runpy
-    if hybridprof.DISABLED:
-        return lambda: shared._run_module_as_main(name, alter_argv)
-    from hybridprof import imports
-
     module = sys.modules["__main__"]
 
-    def run() -> None:
-        imports.set_main(name)
-        namespace = imports.namespace_for(module)
-        if namespace is not None:
-            shared.exec = _exec_in(shared, module.__dict__, namespace)
+    def run(begin: Callable[[], None]) -> None:
+        if not hybridprof.DISABLED:
+            from hybridprof import imports
+
+            imports.set_main(name)
+            namespace = imports.namespace_for(module)
+            if namespace is not None:
+                shared.exec = _exec_in(shared, module.__dict__, namespace)
+        begin()
         shared._run_module_as_main(name, alter_argv)
 
     return run

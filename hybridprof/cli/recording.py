@@ -73,6 +73,7 @@ class Recording:
         atexit.register(self.finish)
         native = [output for output in self.outputs if output.format == NATIVE]
         try:
+            self.profiler.watch.defer_everything()
             self.profiler.start()
             if native:
                 _core.stream(native[0].path)
@@ -80,10 +81,17 @@ class Recording:
             self.abandon()
             raise BadInput(str(error)) from None
 
+    def program_begins(self) -> None:
+        """The last thing before the program's first line: only from here on is everything traced."""
+        self.profiler.watch.begin_everything()
+
     def program_ended(self) -> None:
         """The main thread has left the program. What follows is the interpreter's, unless other threads still run: whole-program tracing ends here, sampling at `finish`."""
-        threading = sys.modules.get("threading")
-        if threading is None or threading.active_count() == 1:
+        try:
+            _, *others = sys.modules["threading"]._active  # asked without calling anything: calls of ours would be traced
+        except (KeyError, AttributeError, ValueError, RuntimeError):
+            others = []
+        if not others:
             self.profiler.watch.end_everything()
 
     def abandon(self) -> None:

@@ -91,10 +91,10 @@ def recorded(recording: Recording, target: Target) -> int:
     return program.passing_on(lambda: _run(recording, program.prepared(target)))
 
 
-def _run(recording: Recording, run: Callable[[], None]) -> int:
+def _run(recording: Recording, run: Callable[[Callable[[], None]], None]) -> int:
     recording.begin()
     try:
-        run()
+        run(recording.program_begins)
     finally:
         recording.program_ended()
     return 0
@@ -103,5 +103,6 @@ def _run(recording: Recording, run: Callable[[], None]) -> int:
 def bare(target: Target) -> int:
     """HYBRIDPROF_DISABLE: the program and nothing else."""
     program.check(target)
-    program.passing_on(program.prepared(target))
+    run = program.prepared(target)
+    program.passing_on(lambda: run(lambda: None))
     return 0

@@ -22,7 +22,7 @@ static void test_find_or_add(void **state) {
     hp_tree_fini(&tree);
 }
 
-/* Past the limit every thread, and threads that do not fit, still have a place; nothing is lost or out of bounds. */
+/* Past the limit every thread still has a place of its own; nothing is lost or out of bounds. */
 static void test_overflow(void **state) {
     (void)state;
     for (uint32_t limit = 1; limit < 200; limit += 3) {
@@ -42,7 +42,9 @@ static void test_overflow(void **state) {
             given -= tree.nodes[i].samples;
         assert_int_equal(given, 0);
         assert_true(tree.overflowed > 0);
-        assert_true(tree.count <= (limit < 3 ? 3 : limit));
+        assert_true(tree.count <= limit + 2 * 9 + 2);
+        for (uint32_t thread = 1; thread < 10; thread++)
+            assert_int_not_equal(hp_tree_find(&tree, 0, thread), HP_NO_NODE);
         hp_tree_fini(&tree);
     }
 }

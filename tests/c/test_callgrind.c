@@ -46,7 +46,8 @@ static uint32_t take_id(const char *text, uint32_t *count, char **names) {
     assert_int_equal(*end, ')');
     if (end[1] == ' ') {
         assert_int_equal(id, *count + 1);
-        assert_true(id < MOST);
+        if (id >= MOST)
+            abort();
         ++*count;
         if (names != NULL)
             names[id] = strndup(end + 2, strcspn(end + 2, "\n"));
@@ -61,7 +62,8 @@ static bool starts(const char *line, const char *with) {
 
 static void take_events(viewed *v, const char *text) {
     while (*text == ' ') {
-        assert_true(v->columns < COLUMNS);
+        if (v->columns >= COLUMNS)
+            abort();
         text += strspn(text, " ");
         size_t size = strcspn(text, " \n");
         assert_true(size < sizeof v->event[0]);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/code_table.h"
 #include "support/check.h"
+#include "support/random.h"
 
 static hp_code_table *table;
 
@@ -103,6 +107,86 @@ static void test_against_a_model(void **state) {
     free(model);
 }
 
+enum { WORKERS = 4, OWN = 200, COMMON = 50, TURNS = 20000 };
+
+typedef struct worker {
+    uint32_t number;
+    uint32_t model[OWN]; /* the slot of each living address of its own */
+    uint32_t common[COMMON];
+    bool failed;
+} worker;
+
+static uint32_t slot_by_walk(uintptr_t address) {
+    uint32_t slot;
+    while (hp_code_table_slots(table, hp_code_table_epoch(table), &address, 1, &slot) == HP_AGAIN)
+        ;
+    return slot;
+}
+
+static bool live_or_die(worker *w, uint64_t *random) {
+    uint32_t i = hp_test_below(random, OWN);
+    uintptr_t address = ((uintptr_t)w->number << 24) + (uintptr_t)i * 208;
+    if (hp_test_below(random, 4) == 0) {
+        uint32_t slot = hp_code_table_died(table, address);
+        bool same = slot == w->model[i] && (slot == HP_NO_SLOT || hp_code_table_address(table, slot) == 0);
+        w->model[i] = HP_NO_SLOT;
+        return same;
+    }
+    uint32_t slot = hp_test_below(random, 2) == 0 ? slot_by_walk(address) : hp_code_table_slot(table, address, HP_CODE_PYTHON);
+    bool same = w->model[i] == HP_NO_SLOT || slot == w->model[i];
+    w->model[i] = slot;
+    return same && hp_code_table_address(table, slot) == address && slot < hp_code_table_count(table);
+}
+
+/* Names are everybody's: whoever describes a slot first, all read one whole description. */
+static bool use_common(worker *w, uint64_t *random) {
+    char name[16];
+    hp_code_info info;
+    uint32_t i = hp_test_below(random, COMMON);
+    uint32_t slot = hp_code_table_slot(table, 64 + i, HP_CODE_C);
+    snprintf(name, sizeof name, "c%u", i);
+    if (w->common[i] != 0 && w->common[i] != slot)
+        return false;
+    w->common[i] = slot;
+    if (hp_code_table_describe(table, slot, &(hp_code_info){.qualname = name, .name = name}) != HP_OK)
+        return false;
+    return hp_code_table_info(table, slot, &info) && strcmp(info.name, name) == 0 &&
+           hp_code_table_named(table, HP_CODE_BLOCK, name) == hp_code_table_named(table, HP_CODE_BLOCK, name);
+}
+
+static void *work(void *argument) {
+    worker *w = argument;
+    uint64_t random = w->number;
+    for (int turn = 0; turn < TURNS; turn++)
+        w->failed = w->failed || !live_or_die(w, &random) || (turn % 4 == 0 && !use_common(w, &random));
+    return NULL;
+}
+
+/* Each thread keeps a plain model of its own addresses; deaths of all others must not touch it. For ThreadSanitizer as well. */
+static void test_several_threads_against_models(void **state) {
+    (void)state;
+    static worker workers[WORKERS];
+    pthread_t threads[WORKERS];
+    memset(workers, 0, sizeof workers);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        workers[i].number = i + 1;
+        memset(workers[i].model, 0xff, sizeof workers[i].model);
+        assert_ok(pthread_create(&threads[i], NULL, work, &workers[i]));
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_false(workers[i].failed);
+        for (int c = 0; c < COMMON; c++)
+            assert_int_equal(workers[i].common[c], workers[0].common[c]);
+    }
+    for (int a = 0; a < WORKERS * OWN; a++) { /* no slot serves two */
+        for (int b = 0; b < a; b++) {
+            uint32_t one = workers[a / OWN].model[a % OWN], other = workers[b / OWN].model[b % OWN];
+            assert_true(one == HP_NO_SLOT || one != other);
+        }
+    }
+}
+
 static void test_bound(void **state) {
     (void)state;
     uint32_t slot = 0;
@@ -116,7 +200,7 @@ static void test_bound(void **state) {
     assert_int_equal(slots[1], 0);
     assert_int_equal(slots[2], 2);
     assert_int_equal(hp_code_table_slot(table, 7, HP_CODE_PYTHON), 0);
-    hp_code_table_after_fork(table); /* an untouched table stays as it is */
+    hp_code_table_after_fork(table); /* what was given stays */
     assert_int_equal(hp_code_table_slot(table, 64, HP_CODE_PYTHON), 1);
 }
 
@@ -127,6 +211,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_kinds_and_names_do_not_meet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_description_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_several_threads_against_models, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/sink.h"
@@ -185,6 +189,149 @@ static void test_fifo_is_written_straight(void **state) {
     assert_true(S_ISFIFO(file.st_mode));
 }
 
+enum { MUCH = 3000000 };
+
+static hp_status write_much(hp_sink *sink, const void *what, hp_error *error) {
+    (void)what;
+    (void)error;
+    for (uint32_t i = 0; i < MUCH / 4; i++)
+        hp_sink_write(sink, &i, sizeof i);
+    return HP_OK;
+}
+
+/* Reads slowly and in odd pieces what write_much wrote. */
+static void *read_much(void *argument) {
+    int descriptor = *(int *)argument;
+    uint8_t piece[4099];
+    size_t at = 0;
+    bool same = true;
+    for (ssize_t got; (got = read(descriptor, piece, sizeof piece)) > 0;) {
+        for (ssize_t i = 0; i < got; i++, at++)
+            same = same && piece[i] == (uint8_t)((at / 4) >> (at % 4 * 8));
+    }
+    return same && at == MUCH ? argument : NULL;
+}
+
+/* A pipe that takes little at a time, blocking or not. */
+static void test_partial_writes(void **state) {
+    (void)state;
+    for (int flags = 0; flags <= O_NONBLOCK; flags += O_NONBLOCK) {
+        int ends[2];
+        void *same = NULL;
+        pthread_t reader;
+        hp_sink *sink = NULL;
+        assert_ok(pipe(ends));
+        assert_ok(fcntl(ends[1], F_SETFL, flags));
+        assert_ok(pthread_create(&reader, NULL, read_much, &ends[0]));
+        assert_ok(hp_sink_descriptor(&sink, ends[1]));
+        assert_ok(write_much(sink, NULL, NULL));
+        assert_ok(hp_sink_flush(sink, NULL));
+        hp_sink_free(sink);
+        close(ends[1]);
+        pthread_join(reader, &same);
+        assert_non_null(same);
+        close(ends[0]);
+    }
+}
+
+static void test_reader_goes_away(void **state) {
+    (void)state;
+    int ends[2];
+    hp_sink *sink = NULL;
+    hp_error error;
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    assert_ok(pipe(ends));
+    close(ends[0]);
+    assert_ok(hp_sink_descriptor(&sink, ends[1]));
+    assert_ok(write_much(sink, NULL, NULL));
+    assert_int_equal(hp_sink_flush(sink, &error), HP_IO);
+    assert_int_equal(error.system, EPIPE);
+    hp_sink_free(sink);
+    close(ends[1]);
+    signal(SIGPIPE, before);
+}
+
+/* The disk fills up in the middle of the file. */
+static void test_no_space_leaves_the_old_file(void **state) {
+    (void)state;
+    hp_error error;
+    struct rlimit before, small;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_ok(hp_write_atomically("out", write_text, "old", NULL));
+    assert_ok(getrlimit(RLIMIT_FSIZE, &before));
+    small = (struct rlimit){1000000, before.rlim_max};
+    assert_ok(setrlimit(RLIMIT_FSIZE, &small));
+    hp_status status = hp_write_atomically("out", write_much, NULL, &error);
+    assert_ok(setrlimit(RLIMIT_FSIZE, &before));
+    signal(SIGXFSZ, handler);
+    assert_int_equal(status, HP_IO);
+    assert_string_equal(error.text, "cannot write out: File too large");
+    expect_file("out", "old");
+    assert_int_equal(entries(), 1);
+}
+
+static void test_existing_modes_are_kept(void **state) {
+    (void)state;
+    static const mode_t modes[] = {0600, 0640, 0664, 0666, 0755};
+    mode_t mask = umask(077);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct stat file;
+        assert_ok(hp_write_atomically("out", write_text, "x", NULL));
+        assert_ok(chmod("out", modes[i]));
+        assert_ok(hp_write_atomically("out", write_text, "y", NULL));
+        assert_ok(stat("out", &file));
+        assert_int_equal(file.st_mode & 07777, modes[i]);
+    }
+    umask(mask);
+}
+
+/* In a child that is nobody, for root may write anywhere. */
+static int write_as_nobody(void) {
+    hp_error error;
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        return 1;
+    if (hp_write_atomically("closed/new", write_text, "x", &error) != HP_IO || error.system != EACCES)
+        return 2;
+    if (strcmp(error.text, "cannot write closed/new: Permission denied") != 0)
+        return 3;
+    if (hp_write_atomically("read-only", write_text, "x", &error) != HP_IO || error.system != EACCES)
+        return 4;
+    return 0;
+}
+
+static void test_unwritable(void **state) {
+    (void)state;
+    int how = -1;
+    assert_ok(mkdir("closed", 0555));
+    assert_ok(hp_write_atomically("read-only", write_text, "old", NULL));
+    assert_ok(chmod("read-only", 0444));
+    assert_ok(chmod(folder, 0777)); /* its folder would let anybody replace it */
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(write_as_nobody());
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+    expect_file("read-only", "old");
+    assert_int_equal(entries(), 2);
+}
+
+/* Root rewrites a user's file: it stays the user's. */
+static void test_owner_is_kept(void **state) {
+    (void)state;
+    struct stat file;
+    if (geteuid() != 0)
+        skip();
+    assert_ok(hp_write_atomically("out", write_text, "x", NULL));
+    assert_ok(chown("out", 65534, 65534));
+    assert_ok(chmod("out", 0640));
+    assert_ok(hp_write_atomically("out", write_text, "y", NULL));
+    assert_ok(stat("out", &file));
+    assert_int_equal(file.st_uid, 65534);
+    assert_int_equal(file.st_gid, 65534);
+    assert_int_equal(file.st_mode & 07777, 0640);
+}
+
 static void test_read_limit(void **state) {
     (void)state;
     uint8_t *bytes = NULL;
@@ -214,6 +361,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_failure_leaves_the_old_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_links_are_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fifo_is_written_straight, setup, teardown),
+        cmocka_unit_test(test_partial_writes),
+        cmocka_unit_test(test_reader_goes_away),
+        cmocka_unit_test_setup_teardown(test_no_space_leaves_the_old_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_existing_modes_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unwritable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_owner_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_limit, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

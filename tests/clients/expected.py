@@ -121,11 +121,20 @@ def escaped(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", escape, text)
 
 
+def plain_label(function: Function) -> str:
+    """module.qualname; the file's stem where the module is not known. What is no Python function and has a dot or begins with '<' says enough."""
+    if function.kind == "block":
+        return f"<block {escaped(function.qualname)}>"
+    says_enough = function.qualname.startswith("<") or "." in function.qualname
+    if function.kind != "python" and says_enough:
+        return escaped(function.qualname)
+    place = function.module or function.file.rpartition("/")[2].removesuffix(".py")
+    return escaped(f"{place}.{function.qualname}" if place else function.qualname if says_enough else f"?.{function.qualname}")
+
+
 def labels(held: Held) -> dict[Function, str]:
-    """module.qualname, and the first line where that is shared."""
-    plain = {
-        function: escaped(f"{function.module}.{function.qualname}" if function.module else function.qualname) for function in held.functions
-    }
+    """The plain label, and the first line where that is shared."""
+    plain = {function: plain_label(function) for function in held.functions}
     shared = Counter(plain.values())
     return {function: label if shared[label] == 1 else f"{label}:{function.line}" for function, label in plain.items()}
 
@@ -174,7 +183,7 @@ def differences(held: Shown, shown: Shown, steps: Steps, *, unmeasured_may_lack:
     """One sentence for each number that differs by more than the client's display allows, and for each row that only one side has."""
     wrong = [f"only the client shows {key!r}: {shown[key]}" for key in shown.keys() - held.keys()]
     for key, all_rows in held.items():
-        rows = [row for row in all_rows if row.total_ns or not unmeasured_may_lack]
+        rows = [row for row in all_rows if row.total_ns != 0 or not unmeasured_may_lack]
         there = shown.get(key, [])
         if len(rows) != len(there):
             wrong.append(f"{key!r}: {len(rows)} rows held, {len(there)} shown")

@@ -37,7 +37,7 @@ CASES = [
     (["-m"], "-m needs the name of a module; "),
     (["--wat", "ran.py"], "unrecognized arguments: --wat (see: hybridprof --help)"),
     (["report"], "the following arguments are required: FILE (see: hybridprof report --help)"),
-    (["report", "none"], "No such file or directory: 'none'"),
+    (["report", "none"], "none: No such file or directory"),
     (["report", "text"], ""),
     (["report", "folder.hyprof"], ""),
     (["report", "old.hyprof"], ""),
@@ -47,7 +47,7 @@ CASES = [
     (["export", "text"], "no format given; use -f FORMAT, or -o OUT with a name that tells it"),
     (["export", "text", "-o", "x.txt"], "cannot tell a format from the name 'x.txt'; use .hyprof"),
     (["export", "text", "-o", "old.hyprof"], ""),
-    (["info", "none"], "No such file or directory: 'none'"),
+    (["info", "none"], "none: No such file or directory"),
     (["info", "text", "--wat"], "unrecognized arguments: --wat (see: hybridprof info --help)"),
 ]
 

@@ -84,8 +84,10 @@ def test_json_by_thread(run_cli: RunCli, tmp_path: Path) -> None:
         "import threading, time\n"
         "def work(n):\n    return n and work(n - 1)\n"
         "def spin():\n    end = time.perf_counter() + 0.2\n    while time.perf_counter() < end: pass\n    work(3)\n"
-        "threads = [threading.Thread(target=spin, name=f'worker-{i}') for i in range(2)]\n"
-        "[t.start() for t in threads], [t.join() for t in threads]\n"
+        "done = threading.Barrier(3)\n"
+        "def worker():\n    spin()\n    done.wait()\n    time.sleep(60)\n"
+        "[threading.Thread(target=worker, name=f'worker-{i}', daemon=True).start() for i in range(2)]\n"
+        "done.wait()\n"
     )
     run_cli("run", "-q", "-r", "500", "--deep", "__main__:work", "-o", "x.hyprof", "two.py")
     answer = json.loads(run_cli("report", "x.hyprof", "--json", "--threads").stdout)

@@ -64,7 +64,7 @@ def test_profiler_as_context_manager() -> None:
 
 
 def test_profiler_before_its_start() -> None:
-    with pytest.raises(RuntimeError, match="this Profiler was never started"):
+    with pytest.raises(RuntimeError, match="this Profiler has measured nothing in this process"):
         _ = hybridprof.Profiler().profile
 
 
@@ -149,14 +149,19 @@ def test_threads_may_start_and_stop_at_once() -> None:
 
 
 def test_a_forked_child_may_use_it() -> None:
-    hybridprof.start(rate=100)
+    parents = hybridprof.start(rate=100, deep=[f"{__name__}:spin"])
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            assert not hybridprof.running()
+            assert hybridprof.status()["targets"] == []
             hybridprof.stop()
-            with hybridprof.Profiler(rate=0):
-                pass
+            parents.stop()
+            assert hybridprof.start(rate=0, deep=[f"{__name__}:spin"]) is not parents
+            spin(0.001)
+            hybridprof.stop()
+            assert [row.calls for row in hybridprof.snapshot().functions if row.name == "spin"] == [1]
             status = 0
         finally:
             os._exit(status)

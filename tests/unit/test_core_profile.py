@@ -8,6 +8,7 @@ import json
 import os
 import pstats
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,15 @@ def fibonacci(n: int) -> int:
 
 @pytest.fixture(scope="module")
 def profile() -> _core.Profile:
-    """0.2 s of recursion, sampled at 1 kHz, with one exact call of each of its 177 activations."""
+    """0.3 s of recursion, sampled at 1 kHz, with one exact call of each of its 177 activations."""
     _core.add_target(fibonacci.__code__)
     function = fibonacci if not _core.needs_wrapper(fibonacci.__code__) else _core.deep_function(fibonacci)
     assert _core.start(rate=1000, hook="auto")
     try:
         function(10)
         _core.remove_target(fibonacci.__code__)
-        for _ in range(40):
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
             fibonacci(17)
     finally:
         _core.remove_target(fibonacci.__code__)

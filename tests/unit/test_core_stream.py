@@ -55,9 +55,13 @@ def test_the_end_of_the_program_ends_the_file(run_python: RunPython, tmp_path: P
     assert complaints(tmp_path / "a.hyprof") == []
 
 
-def test_a_killed_process_leaves_what_it_had(tmp_path: Path) -> None:
+BLOCKED = "threading.Thread(target=spin, args=(60,)).start()\nthreading.Event().wait()"
+
+
+@pytest.mark.parametrize("main", ["spin(60)", BLOCKED], ids=["busy", "blocked"])
+def test_a_killed_process_leaves_what_it_had(tmp_path: Path, main: str) -> None:
     path = tmp_path / "a.hyprof"
-    code = PRELUDE + f"_core.start(rate=1000)\n_core.stream({str(path)!r}, 0.1)\nspin(60)"
+    code = PRELUDE + f"_core.start(rate=1000)\n_core.stream({str(path)!r}, 0.1)\n{main}"
     process = subprocess.Popen([sys.executable, "-P", "-c", code])
     try:
         deadline = time.monotonic() + 20
@@ -86,6 +90,24 @@ print(0 < counts[0] < counts[1] < counts[2])
 """
     )
     assert done.stdout == "True\n"
+
+
+def test_the_thread_that_writes_is_not_in_the_profile(run_python: RunPython, tmp_path: Path) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+_core.start(rate=1000)
+_core.stream("a.hyprof", 0.02)
+spin(0.3)
+names = [thread.name for thread in threading.enumerate()]
+_core.stop()
+print(names, len(sys._current_frames()))
+"""
+    )
+    assert done.stdout == "['MainThread'] 1\n"
+    profile = _core.load(str(tmp_path / "a.hyprof"))
+    assert [thread["name"] for thread in profile.threads()] == ["MainThread"]
+    assert profile.meta()["samples"]["kept"] == sum(thread["samples"] for thread in profile.threads())
 
 
 def test_none_ends_the_file_and_not_the_session(run_python: RunPython, tmp_path: Path) -> None:

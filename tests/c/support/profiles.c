@@ -232,7 +232,7 @@ static uint64_t draw(uint64_t *state) {
 }
 
 static uint32_t below(uint64_t *state, uint32_t limit) {
-    return (uint32_t)((draw(state) >> 33) % limit);
+    return (uint32_t)((draw(state) >> 33) % (limit != 0 ? limit : 1));
 }
 
 hp_profile *hp_fixture_random(uint64_t seed, uint32_t nodes, uint32_t functions, uint32_t depth, uint32_t threads) {

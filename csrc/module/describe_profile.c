@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What a profile says about itself: where it comes from, what was counted, and what its reader should know before trusting a number. */
+#include "module/assemble.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void warn(hp_profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(hp_profile *profile, const char *format, ...) {
+    char sentence[HP_ERROR_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    hp_profile_add_warning(profile, sentence); /* short memory: the profile matters more than its warnings */
+}
+
+static void fill_meta(const hp_gathered *gathered, hp_profile *profile) {
+    hp_meta *meta = &profile->meta;
+    memcpy(meta->id, gathered->id, sizeof meta->id);
+    meta->python = hp_profile_string(profile, gathered->python);
+    meta->implementation = hp_profile_string(profile, "CPython");
+    meta->platform = hp_profile_string(profile, gathered->platform);
+    meta->program = hp_profile_string(profile, gathered->program);
+    meta->pid = (uint64_t)getpid();
+    meta->started_ns = gathered->started_wall_ns;
+    meta->duration_ns = (uint64_t)(gathered->ended.ns - gathered->began.ns);
+    meta->clock = gathered->clock;
+    meta->rate_hz = gathered->rate_hz;
+    bool same_cpu = gathered->sampled.method == HP_METHOD_SAME_CPU;
+    meta->sampler_method = hp_profile_string(profile, !gathered->has_sampled ? "" : same_cpu ? "same-cpu" : "remote");
+    meta->tracer_hook = hp_profile_string(profile, gathered->hook);
+}
+
+static void fill_counts(const hp_gathered *gathered, hp_profile *profile) {
+    hp_meta *meta = &profile->meta;
+    const hp_sampler_counts *sampled = &gathered->sampled.counts;
+    const hp_tracer_counts *traced = &gathered->traced.counts;
+    meta->samples_kept = sampled->kept;
+    meta->samples_retried = sampled->retried;
+    meta->samples_unresolved = sampled->unresolved;
+    meta->ticks_missed = sampled->missed;
+    meta->sampler_cpu_ns = sampled->cpu_ns;
+    meta->tracing_targets = traced->targets;
+    meta->tracing_calls = traced->calls;
+    meta->tracing_events = traced->events;
+    meta->tracing_gated = traced->gated;
+    meta->tracing_truncated = traced->truncated;
+    for (uint32_t i = 0; i < profile->thread_count; i++)
+        meta->tracing_overhead_ns += profile->threads[i].overhead_ns;
+}
+
+static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_sampler_counts *counts = &gathered->sampled.counts;
+    for (uint32_t i = 0; i < gathered->warning_count; i++)
+        hp_profile_add_warning(profile, gathered->warnings[i]);
+    if (counts->unresolved * 1000 > counts->kept)
+        warn(profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,
+             counts->kept);
+    if (counts->missed * 100 > counts->ticks)
+        warn(profile, "the sampler was late for %" PRIu64 " of %" PRIu64 " ticks: the true rate was lower than %g Hz", counts->missed,
+             counts->ticks + counts->missed, gathered->rate_hz);
+    if (gathered->has_sampled && gathered->sampled.method == HP_METHOD_REMOTE)
+        warn(profile, "sampled from another CPU (%s): self times of functions shorter than about 0.3 us are biased",
+             gathered->sampled.method_reason && *gathered->sampled.method_reason ? gathered->sampled.method_reason : "as asked for");
+    uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
+    if (overflowed > 0)
+        warn(profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
+    if (gathered->clock == HP_CLOCK_CPU && gathered->traced.counts.calls > 0)
+        warn(profile, "CPU clock: exact call counts are kept, exact times are not, for they are wall time; times come from samples");
+}
+
+void hp_assemble_meta(const hp_gathered *gathered, hp_profile *profile) {
+    fill_meta(gathered, profile);
+    fill_counts(gathered, profile);
+    add_warnings(gathered, profile);
+}

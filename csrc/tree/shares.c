@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree/shares.h"
+
+#include <stdlib.h>
+
+#include "tree/error_bars.h"
+
+hp_status hp_shares_init(hp_shares *shares, const hp_profile *profile) {
+    size_t count = profile->function_count;
+    *shares = (hp_shares){.profile = profile};
+    shares->by_function = calloc(count, sizeof *shares->by_function);
+    shares->touched = malloc(count * sizeof *shares->touched);
+    shares->self = calloc(count, sizeof *shares->self);
+    shares->total = calloc(count, sizeof *shares->total);
+    if (shares->by_function == NULL || shares->touched == NULL || shares->self == NULL || shares->total == NULL)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < profile->thread_count; i++) {
+        if (hp_pairs_put(&shares->threads, profile->threads[i].root, 0, i) == HP_NO_PAIR)
+            return HP_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < profile->estimate_count; i++) {
+        const hp_estimate *estimate = &profile->estimates[i];
+        if (estimate->thread >= profile->thread_count || estimate->function >= count)
+            return HP_BAD_VALUE;
+        if (hp_pairs_put(&shares->estimates, estimate->thread, estimate->function, i) == HP_NO_PAIR)
+            return HP_NO_MEMORY;
+    }
+    return HP_OK;
+}
+
+void hp_shares_fini(hp_shares *shares) {
+    free(shares->by_function);
+    free(shares->touched);
+    free(shares->self);
+    free(shares->total);
+    hp_pairs_fini(&shares->estimates);
+    hp_pairs_fini(&shares->threads);
+    *shares = (hp_shares){0};
+}
+
+void hp_shares_add(hp_shares *shares, uint32_t function, const hp_share *share) {
+    hp_share *own = &shares->by_function[function];
+    if ((share->self_samples | share->self_ns | share->total_samples | share->total_ns) == 0)
+        return;
+    if ((own->self_samples | own->self_ns | own->total_samples | own->total_ns) == 0)
+        shares->touched[shares->touched_count++] = function;
+    own->self_samples += share->self_samples;
+    own->self_ns += share->self_ns;
+    own->total_samples += share->total_samples;
+    own->total_ns += share->total_ns;
+    own->self_runs += share->self_samples != 0;
+    own->total_runs += share->total_samples != 0;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* The tree may know of more samples than the estimate (a hidden callee's went to its caller): they count, as part of known runs. */
+static void use_estimate(hp_share *share, const hp_estimate *estimate) {
+    share->self_samples = larger(share->self_samples, estimate->self_samples);
+    share->total_samples = larger(share->total_samples, estimate->total_samples);
+    share->self_runs = estimate->self_runs;
+    share->total_runs = estimate->total_runs;
+}
+
+void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
+    uint32_t thread = hp_pairs_get(&shares->threads, root, 0);
+    hp_share all = *whole;
+    if (thread != HP_NO_PAIR) {
+        all.total_samples = larger(all.total_samples, shares->profile->threads[thread].samples);
+        all.total_ns = larger(all.total_ns, shares->profile->threads[thread].sampled_ns);
+    }
+    uint64_t samples = all.total_samples;
+    for (uint32_t i = 0; i < shares->touched_count; i++) {
+        uint32_t function = shares->touched[i];
+        hp_share share = shares->by_function[function];
+        uint32_t known = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
+        if (known != HP_NO_PAIR)
+            use_estimate(&share, &shares->profile->estimates[known]);
+        bool is_root = shares->profile->tree.nodes[root].function == function;
+        double self =
+            samples == 0 ? hp_error_of_whole(share.self_ns) : hp_error_variance(share.self_samples, share.self_runs, samples, all.total_ns);
+        double total = samples == 0 ? hp_error_of_whole(share.total_ns)
+                                    : hp_error_variance(share.total_samples, share.total_runs, samples, all.total_ns);
+        shares->self[function] += self;
+        shares->total[function] += is_root ? 0.0 : total;
+        shares->by_function[function] = (hp_share){0};
+    }
+    shares->touched_count = 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The errors of rows, thread by thread: threads are independent, so their variances add.
+ *
+ * The sampler's estimates say in how many runs a function was seen. Where there is none (a file of others, an estimate that was lost) a
+ * node counts as one run, the fewest it can have had: the interval is wide, never an unfounded zero. A thread's own total is its clock's,
+ * not an estimate, and has no error. Owner: one thread. */
+#ifndef HP_TREE_SHARES_H
+#define HP_TREE_SHARES_H
+
+#include "base/pairs.h"
+#include "tree/profile.h"
+
+/* What a node adds to its function. `total` values are 0 where its function is above it already. */
+typedef struct hp_share {
+    uint64_t self_samples, self_ns;
+    uint64_t total_samples, total_ns;
+    uint64_t self_runs, total_runs; /* nodes with samples, for now */
+} hp_share;
+
+typedef struct hp_shares {
+    const hp_profile *profile;
+    hp_share *by_function; /* of the thread in hand */
+    uint32_t *touched;     /* functions with a share in it */
+    uint32_t touched_count;
+    hp_pairs estimates;   /* (thread, function) -> index */
+    hp_pairs threads;     /* (root, 0) -> index */
+    double *self, *total; /* variances by function */
+} hp_shares;
+
+/* HP_BAD_VALUE where an estimate is of no thread or function of the profile. */
+hp_status hp_shares_init(hp_shares *shares, const hp_profile *profile);
+void hp_shares_fini(hp_shares *shares);
+void hp_shares_add(hp_shares *shares, uint32_t function, const hp_share *share);
+/* The thread whose root is this node is complete; `whole` are its root's inclusive values. */
+void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole);
+
+#endif
