@@ -154,13 +154,10 @@ static bool grow_scratch(hp_sampler *s, uint32_t capacity) {
 
 /* Twice as deep; where memory is short the next attempt cuts, and after some attempts a part has to do. */
 static void make_room(hp_sampler *s, hp_watched *w) {
-    uint32_t depth = w->last.capacity * 2;
+    uint32_t depth = w->last.capacity == 0 ? 64 : w->last.capacity * 2;
     w->progress = HP_TO_READ;
-    if (depth > HP_STACK_LIMIT)
-        return;
-    if (depth > s->path_capacity && !grow_scratch(s, depth))
-        return;
-    (void)hp_watched_grow(w, depth);
+    if (depth > HP_STACK_LIMIT || (depth > s->path_capacity && !grow_scratch(s, depth)) || !hp_watched_grow(w, depth))
+        w->attempts++;
 }
 
 /* No locks. Returns how many threads are still to be read. */
@@ -193,6 +190,16 @@ static void loosen(hp_sampler *s, bool holder) {
         hp_follow_release(&s->follow);
 }
 
+/* Threads that are gone keep their numbers, not their stacks. */
+static void sweep(hp_sampler *s) {
+    enum { EVERY = 256 };
+    if (s->tick % EVERY != 0)
+        return;
+    for (uint32_t i = 0; i < s->watched_count; i++)
+        if (s->watched[i]->tick + EVERY < s->tick && s->watched[i]->last.frames != NULL)
+            hp_watched_forget_stack(s->watched[i]);
+}
+
 void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     uint64_t ticks = hp_ticks();
     bool holder = false;
@@ -218,6 +225,7 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     }
     sampler->counts.moves = sampler->follow.moves;
     loosen(sampler, holder);
+    sweep(sampler);
 }
 
 void hp_sampler_meet(hp_sampler *sampler, int64_t now) {

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 Stack = tuple[str, ...]
@@ -28,7 +29,9 @@ def sampled_stacks(profile: Any) -> Counter[Stack]:
 
 # Four chains of six functions each, the same shape at the same depth: reading one half-way through a change gives a mix of two.
 _CHAINS = "\n".join(
-    f"def {chain}{depth}():\n    {'pass' if depth == 5 else f'{chain}{depth + 1}(); {chain}{depth + 1}()'}" for chain in "abcd" for depth in range(6)
+    f"def {chain}{depth}():\n    {'pass' if depth == 5 else f'{chain}{depth + 1}(); {chain}{depth + 1}()'}"
+    for chain in "abcd"
+    for depth in range(6)
 )
 chains: dict[str, Callable[[], None]] = {}
 exec(compile(_CHAINS, "<chains>", "exec"), chains)  # type: ignore[arg-type]
@@ -135,5 +138,5 @@ def impossible(stacks: Counter[Stack]) -> dict[Stack, int]:
     return {
         stack: samples
         for stack, samples in stacks.items()
-        if not all(_edge_is_legal(caller, callee) for caller, callee in zip(stack, stack[1:], strict=False)) or (stack and _in_chain(stack[0]))
+        if not all(_edge_is_legal(caller, callee) for caller, callee in pairwise(stack)) or (stack and _in_chain(stack[0]))
     }
