@@ -87,6 +87,9 @@ typedef struct hp_stack {
     uint32_t capacity;
     bool cut;
     bool whole; /* the walk ended where a thread's stack must end */
+    /* The thread may stand between two stores that belong together. It is a moment of one instruction: look again, and only if it stays
+     * like this believe it. See stack.c. */
+    bool doubtful;
     /* The first shims on the way. They say nothing, but the next walk will pass them too: see hp_stack_prefetch. */
     uint32_t shim_count;
     uintptr_t shims[HP_STACK_SHIMS];
