@@ -249,6 +249,17 @@ int hp_session_stop(hp_module_state *state) {
     return running;
 }
 
+void hp_session_forget(hp_module_state *state) {
+    hp_session *empty = NULL;
+    if (state->session && session_new(&empty, state, &state->session->options) == HP_OK) {
+        empty->began = empty->ended = hp_timebase_now();
+        empty->started_wall_ns = hp_wall_clock_ns();
+        empty->options.sampler.rate_hz = 0;
+    }
+    hp_session_drop(state);
+    state->session = empty;
+}
+
 void hp_session_drop(hp_module_state *state) {
     hp_session *session = state->session;
     state->session = NULL;

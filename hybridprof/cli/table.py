@@ -89,7 +89,13 @@ def place(row: Function) -> str:
     return f"{os.path.basename(row.file)}:{row.line}" if row.line else os.path.basename(row.file)
 
 
-HEADER = ["calls", "self", "±", "total", "±", "measured", "function", "where"]
+def title(row: Function) -> str:
+    """`package.module.Class.method (file.py:12)`."""
+    where = place(row)
+    return f"{label(row)} ({where})" if where else label(row)
+
+
+HEADER = ["calls", "self", "±", "total", "±", "measured", "function"]
 
 
 def cells(row: Function) -> list[str]:
@@ -100,8 +106,7 @@ def cells(row: Function) -> list[str]:
         duration(row.total_ns),
         duration(row.total_error_ns) if row.total_error_ns else "",
         row.measured,
-        label(row),
-        place(row),
+        title(row),
     ]
 
 
@@ -110,7 +115,7 @@ def show(rows: Sequence[Function], key: str, limit: int | None, details: Callabl
     wanted = ordered(shown_rows(rows), key)
     chosen = wanted if limit is None else wanted[:limit]
     texts = [cells(row) for row in chosen]
-    lines = columns([HEADER, *texts], left={5, 6, 7})
+    lines = columns([HEADER, *texts], left={5, 6})
     say(lines[0])
     for row, line in zip(chosen, lines[1:], strict=True):
         say(line)

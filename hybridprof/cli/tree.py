@@ -40,7 +40,4 @@ def _calls(node: Node) -> str:
 
 
 def _label(node: Node) -> str:
-    if node.function is None:
-        return ""
-    where = table.place(node.function)
-    return table.label(node.function) + (f"  {where}" if where else "")
+    return "" if node.function is None else table.title(node.function)

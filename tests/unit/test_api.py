@@ -155,7 +155,7 @@ def test_a_forked_child_may_use_it() -> None:
         status = 1
         try:
             assert not hybridprof.running()
-            assert hybridprof.status()["targets"] == []
+            assert not [target for target in hybridprof.status()["targets"] if target.endswith(" spin")]
             hybridprof.stop()
             parents.stop()
             assert hybridprof.start(rate=0, deep=[f"{__name__}:spin"]) is not parents
