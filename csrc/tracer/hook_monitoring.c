@@ -331,7 +331,8 @@ static int find_events(hp_monitoring *m, bool c_calls) {
     return m->local_events != NULL && m->set_local_events != NULL && m->disable != NULL ? 0 : -1;
 }
 
-/* From 3.15 on frames that unwind and throw() have local events too: then other code's exceptions cost nothing. Asked of the interpreter. */
+/* From 3.15 on frames that unwind and throw() have local events too: then other code's exceptions cost nothing. Asked of the interpreter.
+ */
 static int prefer_local(hp_monitoring *m) {
     PyObject *set = PyLong_FromLong(m->local_set | m->global_set), *none = PyLong_FromLong(0);
     PyCodeObject *probe = PyCode_NewEmpty("<hybridprof>", "probe", 1);

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hybridprof import _core
-
 from oracle import traced
+
+from hybridprof import _core
 
 HOOKS = pytest.mark.parametrize("hook", _core.HOOKS)
 
@@ -310,11 +310,11 @@ def test_c_functions_are_named_as_cprofile_names_them(hook: str) -> None:
         sorted(items, key=leaf)
         random.random()
         "a".join(["b"])
-        dict(a=1)
+        dict([("a", 1)])
         try:
             items.index(99)
         except ValueError:
-            pass
+            items.clear()
 
     profiler = cProfile.Profile()
     work()
@@ -360,7 +360,7 @@ def test_time_is_that_of_the_clock(hook: str) -> None:
     elapsed = time.perf_counter_ns() - began
     rows = {row[0].rsplit(".", 1)[-1]: row for row in _core.snapshot().functions()}
     assert 50_000_000 <= rows["sleeps"][7] <= elapsed - 20_000_000
-    assert 20_000_000 <= rows["outer"][7]
+    assert rows["outer"][7] >= 20_000_000
     assert 70_000_000 <= rows["outer"][8] <= elapsed * 1.001
 
 
@@ -570,3 +570,60 @@ def test_hook_monitoring_is_refused_where_there_is_none() -> None:
         with pytest.raises((RuntimeError, ValueError), match="monitoring"):
             _core.start(rate=0, hook="monitoring")
             _core.add_target(branch.__code__)
+
+
+@HOOKS
+def test_greenlets_have_stacks_of_their_own(hook: str) -> None:
+    greenlet = pytest.importorskip("greenlet")
+
+    def beneath() -> None:
+        for _ in range(3):
+            leaf()
+            others.switch()
+        leaf()
+
+    def elsewhere() -> None:
+        while True:
+            branch()
+            leaf()
+            main.switch()
+
+    def switching() -> None:
+        beneath()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(switching)
+    main, others = greenlet.getcurrent(), greenlet.greenlet(elsewhere)
+    target()
+    target()
+    branch()
+    counts = calls()
+    prefix = "test_greenlets_have_stacks_of_their_own.<locals>."
+    assert counts == {prefix + "switching": 2, prefix + "beneath": 2, "leaf": 8}
+    assert edges()[prefix + "beneath", "leaf"] == 8
+
+
+@HOOKS
+def test_greenlets_in_a_whole_program(hook: str) -> None:
+    greenlet = pytest.importorskip("greenlet")
+
+    def elsewhere() -> None:
+        while True:
+            branch()
+            main.switch()
+
+    def switching() -> None:
+        leaf()
+        others.switch()
+        branch()
+
+    main, others = greenlet.getcurrent(), greenlet.greenlet(elsewhere)
+    _core.start(rate=0, hook=hook)
+    _core.trace_everything(True)
+    switching()
+    switching()
+    counts = calls()
+    prefix = "test_greenlets_in_a_whole_program.<locals>."
+    assert (counts[prefix + "switching"], counts[prefix + "elsewhere"], counts["branch"], counts["leaf"]) == (2, 1, 4, 10)
+    assert edges()[prefix + "elsewhere", "branch"] == 2
+    assert edges()[prefix + "switching", "branch"] == 2
