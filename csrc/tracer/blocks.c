@@ -62,7 +62,7 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_fram
 
 static bool enter_block(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, uint32_t slot,
                         uintptr_t token, bool is_call) {
-    if (!hp_shadow_reserve(&recorder->stack))
+    if (recorder->stack.depth == 0 || !hp_shadow_reserve(&recorder->stack))
         return false;
     hp_code_state state = {.slot = slot, .flags = HP_CODE_ARMED};
     hp_shadow_enter(tracer, recorder, &state, (hp_entry){.frame = frame, .code = code, .detail = token, .kind = HP_ENTRY_BLOCK}, is_call);
@@ -128,7 +128,7 @@ static bool reach_host(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame
         return true;
     hp_code_state *state = hp_tracer_state(tracer, code, host);
     hp_extent_park(tracer, recorder);
-    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
+    if (state == NULL)
         return false;
     if (tracer->everything)
         hp_extent_begin_everything(tracer, recorder, host);

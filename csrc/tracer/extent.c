@@ -49,6 +49,8 @@ static void stop_clock(hp_recorder *recorder) {
 
 void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state,
                      hp_entry entry, bool is_call) {
+    if (!hp_shadow_reserve(&recorder->stack))
+        return;
     uint32_t slot = state->slot; /* the context's functions may move the states */
     uint32_t context = context_node(tracer, recorder, above);
     hp_shadow *stack = &recorder->stack;
@@ -132,7 +134,8 @@ void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_pyt
     recorder->scratch = (hp_chain){0}; /* hp_extent_begin reads a chain of its own */
     hp_extent_begin(tracer, recorder, NULL, 0, state,
                     (hp_entry){.frame = outermost.frame, .code = outermost.code, .kind = HP_ENTRY_CONTEXT}, false);
-    hp_shadow_enter_chain(tracer, recorder, all.links, last, HP_ENTRY_CONTEXT);
+    if (recorder->stack.depth > 0)
+        hp_shadow_enter_chain(tracer, recorder, all.links, last, HP_ENTRY_CONTEXT);
     free(recorder->scratch.links);
     recorder->scratch = all;
 }

@@ -223,7 +223,10 @@ static int disarm(hp_tracer *tracer, PyCodeObject *code) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
-    state->flags &= ~(uint32_t)HP_CODE_ARMED;
+    /* Beneath other targets it is unknown again: the next call looks for it, and its counts are lower bounds. */
+    state->flags = (state->flags & ~(uint32_t)HP_CODE_ARMED) | HP_CODE_LET_GO;
+    state->let_go_at = hp_discovery_let_go(&tracer->discovery, any_extent(tracer));
+    tracer->discovery.found++;
     PyObject *none = PyLong_FromLong(0);
     int status = none != NULL ? set_local(m, code, none) : -1;
     Py_XDECREF(none);
@@ -331,7 +334,8 @@ static int find_events(hp_monitoring *m, bool c_calls) {
     return m->local_events != NULL && m->set_local_events != NULL && m->disable != NULL ? 0 : -1;
 }
 
-/* From 3.15 on frames that unwind and throw() have local events too: then other code's exceptions cost nothing. Asked of the interpreter. */
+/* From 3.15 on frames that unwind and throw() have local events too: then other code's exceptions cost nothing. Asked of the interpreter.
+ */
 static int prefer_local(hp_monitoring *m) {
     PyObject *set = PyLong_FromLong(m->local_set | m->global_set), *none = PyLong_FromLong(0);
     PyCodeObject *probe = PyCode_NewEmpty("<hybridprof>", "probe", 1);

@@ -172,49 +172,59 @@ static bool take_up_again(hp_tracer *tracer, hp_recorder *recorder, hp_python_fr
     return kind != HP_START_CALL;
 }
 
+/* Makes the frame's caller the top of the stack. False when the frame is beneath nothing, so far. */
+static bool reach_caller(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, hp_start_kind kind) {
+    hp_entry_kind context = kind == HP_START_THROW ? HP_ENTRY_THROWN : HP_ENTRY_CONTEXT;
+    if (recorder->stack.depth > 0 && hp_shadow_resolve(tracer, recorder, hp_frame_previous(frame), context))
+        return true;
+    hp_extent_park(tracer, recorder); /* another greenlet runs */
+    return open_gate(tracer, recorder, frame, kind);
+}
+
+static void start_beneath(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, hp_start_kind kind) {
+    uint32_t flags = state->flags;
+    hp_shadow_enter(tracer, recorder, state, entry, kind == HP_START_CALL);
+    if (flags & HP_CODE_HOLDS_BLOCK)
+        hp_blocks_resume(tracer, recorder, entry.frame, entry.code);
+    if (!tracer->everything && !(flags & HP_CODE_ARMED))
+        hp_tracer_found(tracer, entry.code, entry.frame);
+}
+
+/* Beneath nothing: does an extent begin here? */
+static void start_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, hp_start_kind kind) {
+    if (tracer->everything)
+        hp_extent_begin(tracer, recorder, NULL, 0, state, entry, kind == HP_START_CALL);
+    else if ((state->flags & HP_CODE_TARGET) && is_chosen(tracer, recorder, state, entry.frame, entry.code, kind))
+        begin_target(tracer, recorder, state, entry.frame, entry.code, kind);
+    else if ((state->flags & HP_CODE_HOLDS_BLOCK) && kind != HP_START_CALL && hp_suspended_has(tracer, entry.frame, entry.code, true))
+        begin_blocks(tracer, recorder, state, entry.frame, entry.code);
+    else
+        tracer->counts.gated++;
+}
+
 void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, hp_start_kind kind) {
     hp_python_frame *frame = hp_frame_current(thread);
-    hp_code_state *state = hp_tracer_state(tracer, code, frame);
+    const hp_code_state *state = hp_tracer_state(tracer, code, frame);
     if (state == NULL || frame == NULL || hp_frame_code(frame) != code)
         return;
-    bool gate_open = hp_gate_open(tracer, thread);
     bool matters =
         tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
-    if (!gate_open && !matters) {
+    if (!matters && !hp_gate_open(tracer, thread)) {
         tracer->counts.gated++;
         return;
     }
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    if (recorder == NULL || !hp_shadow_reserve(&recorder->stack) ||
-        (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
+    if (recorder == NULL || (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
         return;
-    hp_python_frame *caller = hp_frame_previous(frame);
-    bool beneath = recorder->stack.depth > 0 &&
-                   hp_shadow_resolve(tracer, recorder, caller, kind == HP_START_THROW ? HP_ENTRY_THROWN : HP_ENTRY_CONTEXT);
-    if (!beneath && recorder->stack.depth > 0)
-        hp_extent_park(tracer, recorder); /* another greenlet */
-    beneath = beneath || open_gate(tracer, recorder, frame, kind);
-    if (!hp_shadow_reserve(&recorder->stack))
+    bool beneath = reach_caller(tracer, recorder, frame, kind);
+    state = hp_tracer_state(tracer, code, frame); /* what was met on the way may have moved it */
+    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
         return;
     hp_entry entry = {.frame = frame, .code = code, .kind = HP_ENTRY_CALL};
-    /* What was met on the way may have moved the states. */
-    state = hp_tracer_state(tracer, code, frame);
-    if (state == NULL)
-        return;
-    if (beneath) {
-        hp_shadow_enter(tracer, recorder, state, entry, kind == HP_START_CALL);
-        if (state->flags & HP_CODE_HOLDS_BLOCK)
-            hp_blocks_resume(tracer, recorder, frame, code);
-        if (!tracer->everything && !(state->flags & HP_CODE_ARMED))
-            hp_tracer_found(tracer, code, frame);
-    } else if (tracer->everything)
-        hp_extent_begin(tracer, recorder, NULL, 0, state, entry, kind == HP_START_CALL);
-    else if ((state->flags & HP_CODE_TARGET) && is_chosen(tracer, recorder, state, frame, code, kind))
-        begin_target(tracer, recorder, state, frame, code, kind);
-    else if ((state->flags & HP_CODE_HOLDS_BLOCK) && kind != HP_START_CALL && hp_suspended_has(tracer, frame, code, true))
-        begin_blocks(tracer, recorder, state, frame, code);
+    if (beneath)
+        start_beneath(tracer, recorder, state, entry, kind);
     else
-        tracer->counts.gated++;
+        start_outermost(tracer, recorder, state, entry, kind);
 }
 
 /* --- ends ------------------------------------------------------------------------------------------------------------------------- */

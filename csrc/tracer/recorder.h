@@ -273,7 +273,7 @@ void hp_shadow_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_li
 bool hp_chain_read(hp_chain *chain, hp_python_frame *from, const hp_entry *base);
 
 /* extent.c */
-/* Begins one: `above` is the caller of the first entry's frame. The stack must be empty and have room for that entry. */
+/* Begins one: `above` is the caller of the first entry's frame. The stack must be empty, and stays so when memory is short. */
 void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *above, uint32_t node_flags, const hp_code_state *state,
                      hp_entry entry, bool is_call);
 /* Everything is traced and the stack is empty: entries for `caller` and all frames above. */

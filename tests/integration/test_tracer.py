@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import sys
@@ -14,9 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hybridprof import _core
-
 from oracle import traced
+
+from hybridprof import _core
 
 HOOKS = pytest.mark.parametrize("hook", _core.HOOKS)
 
@@ -82,6 +83,22 @@ def test_a_removed_target_is_traced_no_more(hook: str) -> None:
     _core.add_target(branch.__code__)
     target()
     assert calls() == {"branch": 2, "leaf": 4}
+
+
+@HOOKS
+def test_a_removed_target_is_found_again_beneath_others(hook: str) -> None:
+    def outer() -> None:
+        branch()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(outer)
+    inner = target_of(branch)
+    target()
+    inner()
+    _core.remove_target(branch.__code__)
+    target()
+    branch()
+    assert (calls()["branch"], calls()["leaf"]) == (3, 6)
 
 
 @HOOKS
@@ -310,11 +327,11 @@ def test_c_functions_are_named_as_cprofile_names_them(hook: str) -> None:
         sorted(items, key=leaf)
         random.random()
         "a".join(["b"])
-        dict(a=1)
+        ord("a")
         try:
             items.index(99)
         except ValueError:
-            pass
+            items.clear()
 
     profiler = cProfile.Profile()
     work()
@@ -360,7 +377,7 @@ def test_time_is_that_of_the_clock(hook: str) -> None:
     elapsed = time.perf_counter_ns() - began
     rows = {row[0].rsplit(".", 1)[-1]: row for row in _core.snapshot().functions()}
     assert 50_000_000 <= rows["sleeps"][7] <= elapsed - 20_000_000
-    assert 20_000_000 <= rows["outer"][7]
+    assert rows["outer"][7] >= 20_000_000
     assert 70_000_000 <= rows["outer"][8] <= elapsed * 1.001
 
 
@@ -392,7 +409,7 @@ def test_what_tracing_costs_is_taken_out(hook: str) -> None:
     for _ in range(50):
         target(count)
         totals.append(total())
-    corrected = min(after - before for before, after in zip(totals, totals[1:], strict=False))
+    corrected = min(after - before for before, after in itertools.pairwise(totals))
     overhead = _core.status()["tracing"]["overhead_ns"]
     assert 0.4 * bare < corrected < 2.0 * bare
     assert overhead > 10 * 50 * count  # ns: no hook is cheaper than 10 ns
@@ -569,4 +586,60 @@ def test_hook_monitoring_is_refused_where_there_is_none() -> None:
     else:
         with pytest.raises((RuntimeError, ValueError), match="monitoring"):
             _core.start(rate=0, hook="monitoring")
-            _core.add_target(branch.__code__)
+
+
+@HOOKS
+def test_greenlets_have_stacks_of_their_own(hook: str) -> None:
+    greenlet = pytest.importorskip("greenlet")
+
+    def beneath() -> None:
+        for _ in range(3):
+            leaf()
+            others.switch()
+        leaf()
+
+    def elsewhere() -> None:
+        while True:
+            branch()
+            leaf()
+            main.switch()
+
+    def switching() -> None:
+        beneath()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(switching)
+    main, others = greenlet.getcurrent(), greenlet.greenlet(elsewhere)
+    target()
+    target()
+    branch()
+    counts = calls()
+    prefix = "test_greenlets_have_stacks_of_their_own.<locals>."
+    assert counts == {prefix + "switching": 2, prefix + "beneath": 2, "leaf": 8}
+    assert edges()[prefix + "beneath", "leaf"] == 8
+
+
+@HOOKS
+def test_greenlets_in_a_whole_program(hook: str) -> None:
+    greenlet = pytest.importorskip("greenlet")
+
+    def elsewhere() -> None:
+        while True:
+            branch()
+            main.switch()
+
+    def switching() -> None:
+        leaf()
+        others.switch()
+        branch()
+
+    main, others = greenlet.getcurrent(), greenlet.greenlet(elsewhere)
+    _core.start(rate=0, hook=hook)
+    _core.trace_everything(True)
+    switching()
+    switching()
+    counts = calls()
+    prefix = "test_greenlets_in_a_whole_program.<locals>."
+    assert (counts[prefix + "switching"], counts[prefix + "elsewhere"], counts["branch"], counts["leaf"]) == (2, 1, 4, 10)
+    assert edges()[prefix + "elsewhere", "branch"] == 2
+    assert edges()[prefix + "switching", "branch"] == 2

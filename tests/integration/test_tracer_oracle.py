@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hybridprof import _core
-
 from oracle import oracle, traced
+
+from hybridprof import _core
 
 PROGRAMS = Path(__file__).parent.parent / "oracle" / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("[a-z]*.py"))

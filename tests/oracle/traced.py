@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from hybridprof import _core
-
 from oracle.oracle import OUTSIDE, Edge, Key
+
+from hybridprof import _core
 
 
 @dataclass
@@ -24,7 +24,9 @@ class Counts:
     def minus(self, earlier: Counts) -> Counts:
         return Counts(
             Counter({key: count - earlier.calls[key] for key, count in self.calls.items() if count != earlier.calls[key]}),
-            Counter({key: n - earlier.primitive_calls[key] for key, n in self.primitive_calls.items() if n != earlier.primitive_calls[key]}),
+            Counter(
+                {key: n - earlier.primitive_calls[key] for key, n in self.primitive_calls.items() if n != earlier.primitive_calls[key]}
+            ),
             Counter({edge: count - earlier.edges[edge] for edge, count in self.edges.items() if count != earlier.edges[edge]}),
         )
 
