@@ -17,8 +17,7 @@ bool hp_session_settle(hp_module_state *state) {
         if (state->transition_owner == PyThread_get_thread_ident())
             return false;
         /* A transition takes about a millisecond: waiting in steps is simpler than a condition that a fork could tear. */
-        Py_BEGIN_ALLOW_THREADS
-        usleep(200);
+        Py_BEGIN_ALLOW_THREADS usleep(200);
         Py_END_ALLOW_THREADS
     }
     return true;

@@ -136,8 +136,7 @@ static void join_thread(hp_stream *stream) {
     stream->ending = true;
     pthread_cond_signal(&stream->wake);
     pthread_mutex_unlock(&stream->mutex);
-    Py_BEGIN_ALLOW_THREADS
-    pthread_join(stream->thread, NULL);
+    Py_BEGIN_ALLOW_THREADS pthread_join(stream->thread, NULL);
     Py_END_ALLOW_THREADS
 }
 
@@ -185,11 +184,8 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     join_thread(stream);
     hp_gathered *last = gather_now(state, session);
     hp_error error = {0};
-    Py_BEGIN_ALLOW_THREADS
-    finish(stream, last, &error);
-    Py_END_ALLOW_THREADS
-    if (error.status != HP_OK)
-        hp_session_warn(session, error.text);
+    Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
+    Py_END_ALLOW_THREADS if (error.status != HP_OK) hp_session_warn(session, error.text);
     stream_free(stream);
     hp_session_release(session);
 }
