@@ -14,7 +14,7 @@
 typedef struct hp_gathered_thread {
     char *name;
     uint64_t native_id;
-    bool is_own; /* the profiler's, left out */
+    bool is_own;                /* the profiler's, left out */
     int64_t began_ns, ended_ns; /* CLOCK_MONOTONIC: from the session's start or its own first sight to its last */
 } hp_gathered_thread;
 

@@ -61,8 +61,8 @@ static bool read_options(hp_session_options *options, PyObject *arguments, PyObj
     if (!check_rate(rate) || (clock_index = choose("clock", clock, clocks)) < 0 || (method_index = choose("method", method, methods)) < 0 ||
         choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 || !check_seed(seed_argument, &seed))
         return false;
-    options->sampler = (hp_sampler_options){
-        .rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed};
+    options->sampler =
+        (hp_sampler_options){.rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed};
     options->tracer = (hp_tracer_options){.hook = (hp_hook_kind)choose("hook", hook, hooks), .c_calls = c_calls != 0, .seed = seed};
     return true;
 }
@@ -106,11 +106,9 @@ static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
     if (status != HP_OK)
         return hp_raise_status(state, status);
     hp_profile *profile = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = hp_assemble(&gathered, &profile);
+    Py_BEGIN_ALLOW_THREADS status = hp_assemble(&gathered, &profile);
     hp_gathered_fini(&gathered);
-    Py_END_ALLOW_THREADS
-    return status == HP_OK ? hp_profile_wrap(state, profile) : hp_raise_status(state, status);
+    Py_END_ALLOW_THREADS return status == HP_OK ? hp_profile_wrap(state, profile) : hp_raise_status(state, status);
 }
 
 /* A token carries the number of its session above the tracer's own: one that outlived its session is known and ignored. */
@@ -172,9 +170,11 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
 
 PyMethodDef hp_session_methods[] = {
     {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0)\n--\n\nStarts the session. False (and "
+     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0)\n--\n\nStarts the session. False "
+     "(and "
      "nothing changed) if one runs. rate in Hz; 0: no sampler, tracing only."},
-    {"stop", stop, METH_NOARGS, "stop($module, /)\n--\n\nEnds sampling and tracing; the data stays until the next start(). False if none ran."},
+    {"stop", stop, METH_NOARGS,
+     "stop($module, /)\n--\n\nEnds sampling and tracing; the data stays until the next start(). False if none ran."},
     {"running", running, METH_NOARGS, "running($module, /)\n--\n\nWhether a session runs."},
     {"snapshot", snapshot, METH_NOARGS,
      "snapshot($module, /)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if there never was one."},
@@ -185,6 +185,7 @@ PyMethodDef hp_session_methods[] = {
     {"needs_wrapper", needs_wrapper, METH_O,
      "needs_wrapper($module, code, /)\n--\n\nWhether a function must be wrapped in deep_function to be traced as a target."},
     {"stream", (PyCFunction)(void (*)(void))stream, METH_VARARGS | METH_KEYWORDS,
-     "stream($module, /, path, interval=1.0)\n--\n\nWrites the session to a .hyprof file while it runs, every `interval` seconds and at its end."},
+     "stream($module, /, path, interval=1.0)\n--\n\nWrites the session to a .hyprof file while it runs, every `interval` seconds and at "
+     "its end."},
     {NULL, NULL, 0, NULL},
 };

@@ -10,8 +10,7 @@
 #include <structmember.h>
 
 typedef struct deep_function {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject *function;
     PyObject *weak_references;
     hp_module_state *state; /* borrowed: the type keeps the module, and the module its state */

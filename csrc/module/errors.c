@@ -43,6 +43,7 @@ PyObject *hp_raise(hp_module_state *state, const hp_error *error, const char *pa
 PyObject *hp_raise_status(hp_module_state *state, hp_status status) {
     hp_error error = {.status = status};
     if (status != HP_NO_MEMORY)
-        strcpy(error.text, status == HP_AGAIN ? "the program changed too fast to be read; try again" : "a bound of the profiler was reached");
+        strcpy(error.text,
+               status == HP_AGAIN ? "the program changed too fast to be read; try again" : "a bound of the profiler was reached");
     return hp_raise(state, &error, NULL);
 }

@@ -37,7 +37,7 @@ typedef struct hp_module_state {
 
     /* One for the life of the process: slots are never reused, and code outlives sessions. */
     hp_code_table *code;
-    uint32_t described; /* slots below it have their description and module */
+    uint32_t described;  /* slots below it have their description and module */
     hp_session *session; /* running or last */
     hp_tracer *tracer;   /* the running session's: what a deep_function looks at */
     hp_stream *stream;
@@ -45,7 +45,7 @@ typedef struct hp_module_state {
     double stream_interval;
     hp_hidden hidden;
     bool everything;
-    bool exiting; /* the interpreter ends: nothing starts any more */
+    bool exiting;                   /* the interpreter ends: nothing starts any more */
     unsigned long transition_owner; /* the thread that is starting or stopping the session, 0 if none */
 
     PyFrameObject *fork_frame; /* what called os.fork(), until the sampler runs again; see fork.c */

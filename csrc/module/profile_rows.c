@@ -147,7 +147,8 @@ PyObject *hp_profile_lines(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     PyObject *list = PyList_New(profile->line_count);
     for (uint32_t i = 0; list && i < profile->line_count; i++) {
         const hp_line *line = &profile->lines[i];
-        PyObject *item = Py_BuildValue("(IIKK)", line->node, line->line, (unsigned long long)line->samples, (unsigned long long)line->sampled);
+        PyObject *item =
+            Py_BuildValue("(IIKK)", line->node, line->line, (unsigned long long)line->samples, (unsigned long long)line->sampled);
         if (!put(&list, i, item))
             break;
     }

@@ -91,15 +91,14 @@ static PyObject *profile_write(PyObject *self, PyObject *arguments, PyObject *ke
     if (!path)
         return NULL;
     hp_module_state *state = state_of(self);
-    const hp_format *format = format_argument == Py_None ? format_of_path(state, path, path_argument) : format_named(state, format_argument);
+    const hp_format *format =
+        format_argument == Py_None ? format_of_path(state, path, path_argument) : format_named(state, format_argument);
     PyObject *result = NULL;
     if (format) {
         hp_error error = {0};
         hp_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = hp_export(((hp_profile_object *)self)->profile, path, format, &error);
-        Py_END_ALLOW_THREADS
-        result = status == HP_OK ? Py_NewRef(Py_None) : hp_raise(state, &error, path);
+        Py_BEGIN_ALLOW_THREADS status = hp_export(((hp_profile_object *)self)->profile, path, format, &error);
+        Py_END_ALLOW_THREADS result = status == HP_OK ? Py_NewRef(Py_None) : hp_raise(state, &error, path);
     }
     free(path);
     return result;
@@ -124,10 +123,8 @@ static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *k
     hp_sink *sink = NULL;
     hp_error error = {0};
     hp_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = encode(((hp_profile_object *)self)->profile, format, &sink, &error);
-    Py_END_ALLOW_THREADS
-    PyObject *result = NULL;
+    Py_BEGIN_ALLOW_THREADS status = encode(((hp_profile_object *)self)->profile, format, &sink, &error);
+    Py_END_ALLOW_THREADS PyObject *result = NULL;
     if (status == HP_OK) {
         size_t size;
         const uint8_t *bytes = hp_sink_bytes(sink, &size);
@@ -146,10 +143,9 @@ PyObject *hp_core_load(PyObject *module, PyObject *path_argument) {
     hp_profile *profile = NULL;
     hp_error error = {0};
     hp_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = hp_import(path, &profile, &error);
-    Py_END_ALLOW_THREADS
-    PyObject *result = status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), &error, path);
+    Py_BEGIN_ALLOW_THREADS status = hp_import(path, &profile, &error);
+    Py_END_ALLOW_THREADS PyObject *result =
+        status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), &error, path);
     free(path);
     return result;
 }
@@ -195,7 +191,8 @@ static PyMethodDef profile_methods[] = {
     {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
      "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
     {"functions", (PyCFunction)hp_profile_functions, METH_NOARGS,
-     "functions($self, /)\n--\n\n(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, total_error_ns, "
+     "functions($self, /)\n--\n\n(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, "
+     "total_error_ns, "
      "measured, samples, kind) of every function."},
     {"edges", (PyCFunction)hp_profile_edges, METH_NOARGS,
      "edges($self, /)\n--\n\n(caller, callee, calls, primitive_calls, self_ns, total_ns, measured); caller -1 at a thread's root."},

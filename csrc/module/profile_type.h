@@ -7,8 +7,7 @@
 
 /* The profile is finished and never changes, so any thread may read it with or without the GIL. */
 typedef struct hp_profile_object {
-    PyObject_HEAD
-    hp_profile *profile; /* owned, never NULL */
+    PyObject_HEAD hp_profile *profile; /* owned, never NULL */
 } hp_profile_object;
 
 PyObject *hp_profile_functions(hp_profile_object *self, PyObject *none);

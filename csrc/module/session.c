@@ -17,8 +17,7 @@ bool hp_session_settle(hp_module_state *state) {
         if (state->transition_owner == PyThread_get_thread_ident())
             return false;
         /* A transition takes about a millisecond: waiting in steps is simpler than a condition that a fork could tear. */
-        Py_BEGIN_ALLOW_THREADS
-        usleep(200);
+        Py_BEGIN_ALLOW_THREADS usleep(200);
         Py_END_ALLOW_THREADS
     }
     return true;
@@ -35,13 +34,8 @@ void hp_session_end_transition(hp_module_state *state) {
     state->transition_owner = 0;
 }
 
-hp_session *hp_session_hold(hp_session *session) {
-    session->references++;
-    return session;
-}
-
-void hp_session_release(hp_session *session) {
-    if (!session || --session->references > 0)
+void hp_session_free(hp_session *session) {
+    if (!session)
         return;
     if (session->tracer)
         hp_tracer_free(session->tracer);
@@ -122,7 +116,6 @@ static hp_status session_new(hp_session **out, hp_module_state *state, const hp_
     hp_session *session = calloc(1, sizeof *session);
     if (!session)
         return HP_NO_MEMORY;
-    session->references = 1;
     session->number = state->session ? state->session->number + 1 : 1;
     session->options = *options;
     session->hook = "";
@@ -133,7 +126,7 @@ static hp_status session_new(hp_session **out, hp_module_state *state, const hp_
     if (status == HP_OK && getrandom(session->id, sizeof session->id, 0) != (ssize_t)sizeof session->id)
         memcpy(session->id, &session, sizeof(void *)); /* a kernel without randomness: unique on this machine at least */
     if (status != HP_OK) {
-        hp_session_release(session);
+        hp_session_free(session);
         return status;
     }
     *out = session;
@@ -188,7 +181,7 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
     session->began = hp_timebase_now();
     session->started_wall_ns = hp_wall_clock_ns();
     if (start_sampler(state, session, &error) != HP_OK) {
-        hp_session_release(session);
+        hp_session_free(session);
         hp_raise(state, &error, NULL);
         return -1;
     }
@@ -197,7 +190,7 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
     hp_session *previous = state->session;
     state->session = session;
     state->tracer = session->tracer;
-    hp_session_release(previous);
+    hp_session_free(previous);
     hp_stream_session_started(state);
     return 1;
 }
@@ -266,5 +259,5 @@ void hp_session_drop(hp_module_state *state) {
     state->tracer = NULL;
     state->transition_owner = 0;
     hp_fork_forget(state);
-    hp_session_release(session);
+    hp_session_free(session);
 }

@@ -20,8 +20,7 @@ typedef struct hp_session_options {
 } hp_session_options;
 
 struct hp_session {
-    uint32_t references; /* the module's, and one for each snapshot being built without the GIL */
-    uint32_t number;     /* counts sessions, so that a block's token of an earlier one is known */
+    uint32_t number; /* counts sessions, so that a block's token of an earlier one is known */
     bool running;
     hp_session_options options;
     hp_threads *threads;
@@ -63,8 +62,7 @@ hp_status hp_session_see_threads(hp_session *session, bool at_start, int64_t *no
 /* The calling thread is one of ours: it is left out of profiles. */
 void hp_session_own_thread(hp_session *session);
 
-hp_session *hp_session_hold(hp_session *session);
-void hp_session_release(hp_session *session);
+void hp_session_free(hp_session *session);
 /* Keeps a copy of a sentence for the profile; past the bound, and when memory is short, it is left out. */
 void hp_session_warn(hp_session *session, const char *sentence);
 

@@ -18,8 +18,8 @@ static PyObject *tracing_dict(const tracing *now) {
 }
 
 static PyObject *samples_dict(const hp_sampler_counts *counts) {
-    return Py_BuildValue("{sK sK sK sK}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried, "unresolved",
-                         (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed);
+    return Py_BuildValue("{sK sK sK sK}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried,
+                         "unresolved", (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed);
 }
 
 static double overhead_ticks(const hp_tree *tree) {
@@ -66,10 +66,11 @@ static PyObject *status_dict(hp_module_state *state, const hp_session *session, 
                              const tracing *traced) {
     const hp_session_options *options = session ? &session->options : NULL;
     return Py_BuildValue("{sN sd ss sn ss ss sN sK sN sN}", "running", PyBool_FromLong(session && session->running), "rate_hz",
-                         options ? options->sampler.rate_hz : 0.0, "clock", options && options->sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall",
-                         "targets", PyDict_GET_SIZE(state->targets), "sampler_method", method, "tracer_hook", session ? session->hook : "",
-                         "samples", samples_dict(sampled), "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing",
-                         tracing_dict(traced), "stream_error", hp_stream_error(state));
+                         options ? options->sampler.rate_hz : 0.0, "clock",
+                         options && options->sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall", "targets", PyDict_GET_SIZE(state->targets),
+                         "sampler_method", method, "tracer_hook", session ? session->hook : "", "samples", samples_dict(sampled),
+                         "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing", tracing_dict(traced), "stream_error",
+                         hp_stream_error(state));
 }
 
 PyObject *hp_core_status(PyObject *module, PyObject *Py_UNUSED(none)) {

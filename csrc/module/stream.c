@@ -136,8 +136,7 @@ static void join_thread(hp_stream *stream) {
     stream->ending = true;
     pthread_cond_signal(&stream->wake);
     pthread_mutex_unlock(&stream->mutex);
-    Py_BEGIN_ALLOW_THREADS
-    pthread_join(stream->thread, NULL);
+    Py_BEGIN_ALLOW_THREADS pthread_join(stream->thread, NULL);
     Py_END_ALLOW_THREADS
 }
 
@@ -158,10 +157,13 @@ static hp_stream *stream_new(hp_module_state *state, const char *path, double in
     return stream;
 }
 
-/* No thread, or one that does not exist in this process. */
+/* After a fork that went around Python's hooks the thread does not exist, but the condition still counts it as waiting, and destroying it
+ * would wait for that thread: then mutex and condition are left as they are. */
 static void stream_free(hp_stream *stream) {
-    pthread_mutex_destroy(&stream->mutex);
-    pthread_cond_destroy(&stream->wake);
+    if (!stream->thread_runs) {
+        pthread_mutex_destroy(&stream->mutex);
+        pthread_cond_destroy(&stream->wake);
+    }
     free(stream->path);
     free(stream);
 }
@@ -177,21 +179,16 @@ static void finish(hp_stream *stream, hp_gathered *last, hp_error *error) {
     *error = stream->error;
 }
 
-/* Ends `state->stream`; `last`: what it is to hold at the end. */
+/* In a transition: the GIL is given up meanwhile, and the session stays. */
 static void end_stream(hp_module_state *state, hp_session *session) {
     hp_stream *stream = state->stream;
-    hp_session_hold(session);
     state->stream = NULL;
     join_thread(stream);
     hp_gathered *last = gather_now(state, session);
     hp_error error = {0};
-    Py_BEGIN_ALLOW_THREADS
-    finish(stream, last, &error);
-    Py_END_ALLOW_THREADS
-    if (error.status != HP_OK)
-        hp_session_warn(session, error.text);
+    Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
+    Py_END_ALLOW_THREADS if (error.status != HP_OK) hp_session_warn(session, error.text);
     stream_free(stream);
-    hp_session_release(session);
 }
 
 static int begin_stream(hp_module_state *state, const char *path, double interval) {

@@ -122,13 +122,16 @@ static PyObject *set_thread_name(PyObject *module, PyObject *arguments, PyObject
 
 PyMethodDef hp_target_methods[] = {
     {"add_target", (PyCFunction)(void (*)(void))add_target, METH_VARARGS | METH_KEYWORDS,
-     "add_target($module, /, code, rate=1.0)\n--\n\nEach outermost call of this code object is traced with this probability, now and in later "
+     "add_target($module, /, code, rate=1.0)\n--\n\nEach outermost call of this code object is traced with this probability, now and in "
+     "later "
      "sessions. Kept alive."},
     {"remove_target", remove_target, METH_O, "remove_target($module, code, /)\n--\n\nNo target any more; unknown ones are ignored."},
     {"targets", targets, METH_NOARGS, "targets($module, /)\n--\n\n(code, rate) of each target."},
-    {"trace_everything", trace_everything, METH_O, "trace_everything($module, on, /)\n--\n\nEvery call in every thread, now and in later sessions."},
+    {"trace_everything", trace_everything, METH_O,
+     "trace_everything($module, on, /)\n--\n\nEvery call in every thread, now and in later sessions."},
     {"hide_file", hide_file, METH_O,
-     "hide_file($module, prefix, /)\n--\n\nFunctions whose file begins with this are left out of profiles; their time and children go to their "
+     "hide_file($module, prefix, /)\n--\n\nFunctions whose file begins with this are left out of profiles; their time and children go to "
+     "their "
      "callers."},
     {"set_thread_name", (PyCFunction)(void (*)(void))set_thread_name, METH_VARARGS | METH_KEYWORDS,
      "set_thread_name($module, /, ident, name)\n--\n\nident: threading.get_ident()."},

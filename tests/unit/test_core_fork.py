@@ -170,6 +170,7 @@ def test_a_fork_that_goes_around_pythons_hooks(run_python: RunPython) -> None:
 import ctypes
 libc = ctypes.PyDLL(None)
 _core.start(rate=5000)
+_core.stream("parent.hyprof", 0.01)
 spin(0.05)
 for _ in range(10):
     pid = libc.fork()
