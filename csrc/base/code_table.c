@@ -206,6 +206,13 @@ uint32_t hp_code_table_slot(hp_code_table *table, uintptr_t address, hp_code_kin
     return slot;
 }
 
+bool hp_code_table_knows(hp_code_table *table, uintptr_t address, hp_code_kind kind) {
+    pthread_mutex_lock(&table->mutex);
+    bool known = entry_of(table->index, address, kind)->slot != HP_NO_SLOT;
+    pthread_mutex_unlock(&table->mutex);
+    return known;
+}
+
 uint32_t hp_code_table_named(hp_code_table *table, hp_code_kind kind, const char *name) {
     uint32_t slot = HP_NO_SLOT;
     pthread_mutex_lock(&table->mutex);

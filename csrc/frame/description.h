@@ -21,10 +21,11 @@ typedef struct hp_description {
     uintptr_t executable_tag;
     uint8_t owner_shim; /* owners from here on are shims */
     uint8_t owner_last; /* owners above this are illegal */
-    uint8_t owner_thread;
+    uint8_t owner_generator;
+    size_t generator_error; /* from a generator's `exc_state` to its frame */
     hp_chain_end end;
     /* PyCodeObject */
-    size_t code_instructions;
+    size_t code_instructions, code_first_traceable;
     size_t instruction_lead; /* bytes that a frame's instruction may lie before the first one */
     uintptr_t code_type;
     size_t object_type, variable_size;
@@ -33,8 +34,9 @@ typedef struct hp_description {
     size_t state_top; /* of the top frame, or of the C frame that points at it */
     bool state_top_in_cframe;
     size_t cframe_top;
-    size_t state_base; /* of the pointer to the base frame, or 0 */
-    size_t state_size; /* a C frame inside the state itself needs no further check */
+    size_t state_base;                   /* of the pointer to the base frame, or 0 */
+    size_t state_size;                   /* a C frame inside the state itself needs no further check */
+    size_t state_error, state_own_error; /* `exc_info` and `exc_state` */
     size_t state_chunk;
     size_t chunk_previous, chunk_size;
     /* PyInterpreterState */

@@ -87,6 +87,9 @@ typedef struct hp_stack {
     uint32_t capacity;
     bool cut;
     bool whole; /* the walk ended where a thread's stack must end */
+    /* The thread may stand between two stores that belong together. It is a moment of one instruction: look again, and only if it stays
+     * like this believe it. See stack.c. */
+    bool doubtful;
     /* The first shims on the way. They say nothing, but the next walk will pass them too: see hp_stack_prefetch. */
     uint32_t shim_count;
     uintptr_t shims[HP_STACK_SHIMS];
@@ -107,8 +110,11 @@ void hp_stack_prefetch(const hp_stack *last, uintptr_t state);
 bool hp_stack_equal(const hp_stack *a, const hp_stack *b, bool top_may_move);
 /* Index of the instruction unit. */
 uint32_t hp_frame_unit_index(const hp_frame *frame);
-/* Is there a code object at this address, by a copy that cannot fault? Its number of instruction units, or 0 if there is none.
- * True only if no code object died since (compare the code table's epoch afterwards). */
+/* Is there a code object at this address, by a copy that cannot fault? Its number of instruction units, 0 if there is none, or
+ * HP_CODE_TRAMPOLINE: code of the interpreter's own that no frame ever completes (from 3.12 on one stands between a class and its
+ * `__init__`), which sys._getframe() does not show either. True only if no code object died since (compare the code table's epoch
+ * afterwards). */
+#define HP_CODE_TRAMPOLINE UINT32_MAX
 uint32_t hp_code_units_at(uintptr_t code);
 
 /* --- lifetime of code objects -------------------------------------------------------------------------------------------- */

@@ -109,6 +109,7 @@ static hp_status prepare(assembly *a) {
     memset(a->map, 0xff, keys * sizeof *a->map); /* HP_NO_FUNCTION */
     memset(a->threads, 0xff, gathered->thread_count * sizeof *a->threads);
     drop_own_time(gathered);
+    hp_assemble_hook_time(gathered);
     move_threads_past_slots(&gathered->sampled.tree, a->slot_count);
     move_threads_past_slots(&gathered->traced.tree, a->slot_count);
     hp_status status = hp_profile_new(&a->profile);

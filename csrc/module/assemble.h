@@ -43,6 +43,9 @@ void hp_gathered_fini(hp_gathered *gathered);
 /* Any thread, no GIL needed. Changes `gathered` (its trees are prepared in place); to be called once. */
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out);
 
+/* hook_time.c: gives what was sampled at the edges of extents to tracing's overhead. Changes the copies. */
+void hp_assemble_hook_time(hp_gathered *gathered);
+
 /* lines.c: the sampled instructions as lines of the profile. node_map: from nodes of the sampled tree to nodes of the profile. */
 hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile);
 

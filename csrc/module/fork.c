@@ -101,7 +101,7 @@ static void become_child(hp_module_state *state) {
             hp_tracer_after_fork_child(session->tracer);
     }
     hp_stream_drop(state);
-    hp_session_drop(state);
+    hp_session_forget(state);
 }
 
 void hp_fork_check(hp_module_state *state) {

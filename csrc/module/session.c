@@ -163,6 +163,7 @@ static void start_tracer(hp_module_state *state, hp_session *session) {
     }
     session->hook = hp_tracer_hook_name(session->tracer);
     arm_targets(state, session);
+    hp_tracer_session_began(session->tracer);
 }
 
 /* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. */
@@ -246,6 +247,17 @@ int hp_session_stop(hp_module_state *state) {
         stop_in_transition(state);
     hp_session_end_transition(state);
     return running;
+}
+
+void hp_session_forget(hp_module_state *state) {
+    hp_session *empty = NULL;
+    if (state->session && session_new(&empty, state, &state->session->options) == HP_OK) {
+        empty->began = empty->ended = hp_timebase_now();
+        empty->started_wall_ns = hp_wall_clock_ns();
+        empty->options.sampler.rate_hz = 0;
+    }
+    hp_session_drop(state);
+    state->session = empty;
 }
 
 void hp_session_drop(hp_module_state *state) {

@@ -51,8 +51,11 @@ void hp_session_end_transition(hp_module_state *state);
 int hp_session_start(hp_module_state *state, const hp_session_options *options);
 /* 1: stopped; 0: none ran. Never fails. */
 int hp_session_stop(hp_module_state *state);
-/* The session and all it gathered are dropped without a last word: in a forked child and when the module goes. */
+/* The session and all it gathered are dropped without a last word: when the module goes. */
 void hp_session_drop(hp_module_state *state);
+/* The same in a forked child, where an empty session that does not run takes its place: what began before the fork (a `with` block) may
+ * end in the child as well, and asks for its profile. */
+void hp_session_forget(hp_module_state *state);
 
 /* Records all threads of the interpreter as alive at `*now`; `at_start`: they were there when the session began. */
 hp_status hp_session_see_threads(hp_session *session, bool at_start, int64_t *now);

@@ -43,9 +43,10 @@ static hp_status copy_texts(char *const *from, uint32_t count, char ***to, uint3
 static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
     *to = *from;
     to->tree.index = NULL;
+    to->whole_slots = malloc(((size_t)from->whole_count + 1) * sizeof *to->whole_slots);
     to->tree.nodes = malloc(((size_t)from->tree.count + 1) * sizeof *to->tree.nodes);
     to->threads = malloc(((size_t)from->thread_count + 1) * sizeof *to->threads);
-    if (!to->tree.nodes || !to->threads) {
+    if (!to->tree.nodes || !to->threads || !to->whole_slots) {
         hp_traced_fini(to);
         return HP_NO_MEMORY;
     }
@@ -53,6 +54,8 @@ static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
         memcpy(to->tree.nodes, from->tree.nodes, from->tree.count * sizeof *to->tree.nodes);
     if (from->thread_count > 0)
         memcpy(to->threads, from->threads, from->thread_count * sizeof *to->threads);
+    if (from->whole_count > 0)
+        memcpy(to->whole_slots, from->whole_slots, from->whole_count * sizeof *to->whole_slots);
     return HP_OK;
 }
 

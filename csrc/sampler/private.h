@@ -48,9 +48,9 @@ typedef struct hp_watched {
     hp_stack last;
     uint64_t last_epoch, last_switches;
     bool last_valid;
-    bool same_codes; /* only instructions differ from the stack before: the same leaf */
-    uint32_t leaf;   /* its node; HP_NO_NODE: none yet */
-    uint32_t leaf_unit;
+    bool same_codes;         /* only instructions differ from the stack before: the same leaf */
+    uint32_t leaf;           /* its node; HP_NO_NODE: none yet */
+    uint32_t leaf_unit, top; /* top: index of the frame that the leaf stands for */
 
     /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
     uint64_t repeats, repeat_ns;
@@ -118,7 +118,7 @@ struct hp_sampler {
     uint32_t tally_of_node_capacity;
     uint32_t *tally_index;
     uint32_t tally_mask;
-    uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until checked, UINT32_MAX: not a code object of ours */
+    uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until looked at, or HP_CODE_TRAMPOLINE */
     uint32_t units_capacity;
 };
 

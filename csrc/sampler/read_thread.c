@@ -13,11 +13,12 @@ enum {
     FOLLOW_ATTEMPTS = 10, /* then remote copies: never seen on a machine where following works */
     REMOTE_TRIES = 200,
     REMOTE_TRIES_PER_GATE = 20, /* so that a thread that frees memory does not wait for all of them */
+    DOUBT_ATTEMPTS = 8,         /* a stack that stays doubtful for so long is as it is */
     PREEMPTED_NS = 200000,      /* a read that took longer was interrupted, whatever the copies say */
 };
 
 static bool copy_once(hp_sampler *s, hp_stack *into, const hp_state *state, const hp_watched *w) {
-    return hp_stack_read(into, state, &w->bounds, s->trust_ranges);
+    return hp_stack_read(into, state, &w->bounds, s->trust_ranges) && (!into->doubtful || w->attempts >= DOUBT_ATTEMPTS);
 }
 
 /* Two copies under one gate. */
@@ -40,7 +41,8 @@ static bool read_remote(hp_sampler *s, const hp_state *state, const hp_watched *
             s->scratch[1] = s->scratch[0];
             s->scratch[0] = before;
             copy_once(s, &s->scratch[1], state, w);
-            equal = s->scratch[0].whole && s->scratch[1].whole && hp_stack_equal(&s->scratch[0], &s->scratch[1], true);
+            equal = s->scratch[0].whole && s->scratch[1].whole && !s->scratch[0].doubtful &&
+                    hp_stack_equal(&s->scratch[0], &s->scratch[1], true);
             s->counts.retried += i + tries > 0;
         }
         hp_memory_unlock();

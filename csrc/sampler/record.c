@@ -48,16 +48,21 @@ static bool slots_of_stack(hp_sampler *s, const hp_watched *w) {
     return status == HP_OK || status == HP_FULL;
 }
 
+static bool is_trampoline(const hp_sampler *s, uint32_t slot) {
+    return slot < s->units_capacity && s->units_of_slot[slot] == HP_CODE_TRAMPOLINE;
+}
+
 static uint32_t leaf_of_path(hp_sampler *s, hp_watched *w) {
     uint32_t node = hp_tree_child(&s->tree, 0, w->thread->index);
     w->totals.root = node;
     for (uint32_t i = w->last.count; i-- > 0;)
-        node = hp_tree_child(&s->tree, node, s->slots[i]);
+        if (!is_trampoline(s, s->slots[i]))
+            node = hp_tree_child(&s->tree, node, s->slots[i]);
     return w->progress == HP_READ_PART ? hp_tree_child(&s->tree, node, s->unresolved_slot) : node;
 }
 
 static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
-    uint32_t unit = w->progress == HP_READ_FRESH && w->last.count > 0 ? hp_frame_unit_index(&w->last.frames[0]) : 0;
+    uint32_t unit = w->progress == HP_READ_FRESH && w->last.count > w->top ? hp_frame_unit_index(&w->last.frames[w->top]) : 0;
     if (leaf == w->leaf && unit == w->leaf_unit)
         return;
     hp_record_flush(s, w);
@@ -76,6 +81,9 @@ bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched) {
         watched->last_valid = false;
         return false;
     }
+    watched->top = 0;
+    while (watched->top < watched->last.count && is_trampoline(sampler, sampler->slots[watched->top]))
+        watched->top++;
     leaf_set(sampler, watched, leaf_of_path(sampler, watched));
     return true;
 }

@@ -213,7 +213,7 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
             break;
         if (cpu >= 0)
             (void)hp_follow_go(&sampler->follow, cpu);
-        else if (round > 1)
+        else if (round > 0)
             pause_us(20); /* what is in the way may need our CPU to get out of it */
     }
     sampler->counts.moves = sampler->follow.moves;

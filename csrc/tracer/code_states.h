@@ -20,6 +20,7 @@ enum {
     HP_CODE_DESCRIBED = 1u << 3,
     HP_CODE_LET_GO = 1u << 4,      /* discovery was told not to report it again; see `let_go_at` */
     HP_CODE_HOLDS_BLOCK = 1u << 5, /* a suspended frame of it has open blocks */
+    HP_CODE_WHOLE = 1u << 6,       /* a target from before its first activation of this session on, with a rate of 1 */
 };
 
 typedef struct hp_code_state {

@@ -8,6 +8,7 @@
 void hp_traced_fini(hp_traced *traced) {
     hp_tree_fini(&traced->tree);
     free(traced->threads);
+    free(traced->whole_slots);
     *traced = (hp_traced){0};
 }
 
@@ -64,6 +65,18 @@ static void mark_late(const hp_tracer *tracer, hp_tree *tree) {
             node->flags |= HP_NODE_PARTIAL;
     }
     free(late);
+}
+
+static hp_status list_whole(const hp_tracer *tracer, hp_traced *out) {
+    out->whole_slots = calloc((size_t)tracer->states.used + 1, sizeof *out->whole_slots);
+    if (out->whole_slots == NULL)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i <= tracer->states.mask; i++) {
+        const hp_code_state *state = &tracer->states.states[i];
+        if (state->address != 0 && (state->flags & HP_CODE_WHOLE))
+            out->whole_slots[out->whole_count++] = state->slot;
+    }
+    return HP_OK;
 }
 
 static uint64_t cost(double ticks_each, uint64_t count, uint64_t at_most) {
@@ -131,6 +144,8 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
     status = list_threads(tracer, out);
     if (status == HP_OK)
         status = sum_threads(&out->tree, out);
+    if (status == HP_OK)
+        status = list_whole(tracer, out);
     if (status != HP_OK) {
         hp_traced_fini(out);
         return status;

@@ -331,6 +331,23 @@ static int find_events(hp_monitoring *m, bool c_calls) {
     return m->local_events != NULL && m->set_local_events != NULL && m->disable != NULL ? 0 : -1;
 }
 
+/* From 3.15 on frames that unwind and throw() have local events too: then other code's exceptions cost nothing. Asked of the interpreter. */
+static int prefer_local(hp_monitoring *m) {
+    PyObject *set = PyLong_FromLong(m->local_set | m->global_set), *none = PyLong_FromLong(0);
+    PyCodeObject *probe = PyCode_NewEmpty("<hybridprof>", "probe", 1);
+    int status = set != NULL && none != NULL && probe != NULL ? 0 : -1;
+    if (status == 0 && set_local(m, probe, set) == 0 && set_local(m, probe, none) == 0) {
+        m->local_set |= m->global_set;
+        m->global_set = 0;
+        Py_SETREF(m->local_events, Py_NewRef(set));
+    } else if (status == 0 && PyErr_ExceptionMatches(PyExc_ValueError))
+        PyErr_Clear();
+    Py_XDECREF(probe);
+    Py_XDECREF(none);
+    Py_XDECREF(set);
+    return PyErr_Occurred() ? -1 : status;
+}
+
 static PyObject *monitoring_module(void) {
     PyObject *sys = PyImport_ImportModule("sys"), *module = sys != NULL ? PyObject_GetAttrString(sys, "monitoring") : NULL;
     Py_XDECREF(sys);
@@ -351,7 +368,7 @@ static int open_hook(hp_tracer *tracer) {
     int taken = made && find_events(m, tracer->c_calls) == 0 ? take_id(m, HP_RECORDER) : -1;
     if (taken == 1)
         taken = take_id(m, HP_DISCOVERY);
-    if (taken == 1 && use_recorder_id(m) == 0)
+    if (taken == 1 && use_recorder_id(m) == 0 && prefer_local(m) == 0)
         return 0;
     if (taken == 0)
         PyErr_SetString(PyExc_RuntimeError, "tracing needs two of the monitoring tool ids 3, 4 and 5, and other tools hold them");

@@ -124,6 +124,7 @@ struct hp_tracer {
     bool c_calls;
     bool calibrated;
     bool calibrating;
+    bool session_began;
     bool has_generator_targets; /* a throw() somewhere may continue an extent */
     uint64_t random;
     hp_suspended *suspended;

@@ -74,7 +74,30 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
 
 /* --- targets ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Whether some thread has an activation of this function on its stack. Others' stacks stand still: the GIL is held. */
+static bool is_active(const hp_tracer *tracer, const PyCodeObject *code) {
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    if (PyInterpreterState_GetID(interpreter) != tracer->interpreter_id)
+        return true;
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter); thread != NULL; thread = PyThreadState_Next(thread))
+        for (hp_python_frame *frame = hp_frame_current(thread); frame != NULL; frame = hp_frame_previous(frame))
+            if (hp_frame_code(frame) == code)
+                return true;
+    return false;
+}
+
+/* Where a wrapper is needed, calls that go round it are not traced. */
+static bool will_be_whole(const hp_tracer *tracer, PyCodeObject *code, double rate) {
+    bool never_seen = !tracer->session_began || !hp_code_table_knows(tracer->code, (uintptr_t)code, HP_CODE_PYTHON);
+    return rate >= 1.0 && never_seen && !hp_tracer_needs_wrapper(tracer, code) && !is_active(tracer, code);
+}
+
+void hp_tracer_session_began(hp_tracer *tracer) {
+    tracer->session_began = true;
+}
+
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
+    bool whole = will_be_whole(tracer, code, rate);
     if (hp_tracer_calibrate(tracer) < 0)
         return -1;
     tracer->hook->refresh(tracer);
@@ -84,6 +107,10 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     if (state == NULL)
         return hp_tracer_no_memory();
     tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
+    if (whole && !(state->flags & HP_CODE_TARGET))
+        state->flags |= HP_CODE_WHOLE;
+    else if (rate < 1.0)
+        state->flags &= ~(uint32_t)HP_CODE_WHOLE;
     state->flags |= HP_CODE_TARGET;
     tracer->has_generator_targets |= (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
     state->threshold = rate >= 1.0 ? (uint64_t)1 << 32 : (uint64_t)(rate * 4294967296.0);
@@ -109,7 +136,7 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
         return hp_tracer_no_memory();
     if (!(state->flags & HP_CODE_TARGET))
         return 0;
-    state->flags &= ~(uint32_t)HP_CODE_TARGET;
+    state->flags &= ~(uint32_t)(HP_CODE_TARGET | HP_CODE_WHOLE);
     tracer->counts.targets--;
     if (!tracer->everything)
         end_extents_of(tracer, code);

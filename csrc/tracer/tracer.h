@@ -44,6 +44,10 @@ typedef struct hp_traced {
                    * Sum of exact + overhead of a thread == its inside_ticks. Context nodes above a target have calls == 0. */
     hp_traced_thread *threads;
     uint32_t thread_count;
+    /* Targets all of whose activations in this session are in the tree. A stack that was sampled outside extents and ends in one of them
+     * was caught while the hook was on its way into or out of the extent: that time is the hook's. */
+    uint32_t *whole_slots;
+    uint32_t whole_count;
     hp_tracer_counts counts;
     hp_hook_kind hook;
     double overhead_per_call_ticks; /* as calibrated: what recording one call adds to its own and its caller's time together */
@@ -56,6 +60,8 @@ typedef struct hp_tracer hp_tracer;
  * hp_tracer_new arms nothing and costs the program nothing. It fails with a sentence where the hook is not possible (RuntimeError), e.g. no
  * free tool id. */
 hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, hp_threads *threads);
+/* The session runs from here on: a target added later may have been sampled before. */
+void hp_tracer_session_began(hp_tracer *tracer);
 /* Disarms everything, gives the tool ids back. */
 void hp_tracer_free(hp_tracer *tracer);
 

@@ -8,8 +8,9 @@
 #include "base/strings.h"
 #include "tree/profile.h"
 
-/* The code point that begins at `text` and its size; size 1 and -1 where the bytes are no UTF-8. Lone surrogates (WTF-8) are decoded. */
-static int32_t decode(const uint8_t *text, size_t *size) {
+/* The code point that begins at `text`, of which `left` bytes are left, and its size; size 1 and -1 where the bytes are no UTF-8. Lone
+ * surrogates (WTF-8) are decoded. */
+static int32_t decode(const uint8_t *text, size_t left, size_t *size) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t length = text[0] < 0x80                      ? 1
                     : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
@@ -18,9 +19,9 @@ static int32_t decode(const uint8_t *text, size_t *size) {
                                                         : 0;
     uint32_t point = length == 1 ? text[0] : length == 0 ? 0 : text[0] & (0xffu >> (length + 1));
     *size = 1;
-    if (length == 0)
+    if (length == 0 || length > left)
         return -1;
-    for (size_t i = 1; i < length; i++) { /* the final NUL is no continuation byte: never read past it */
+    for (size_t i = 1; i < length; i++) {
         if ((text[i] & 0xc0) != 0x80)
             return -1;
         point = point << 6 | (text[i] & 0x3fu);
@@ -33,9 +34,10 @@ static int32_t decode(const uint8_t *text, size_t *size) {
 
 static void put_escaped(hp_sink *sink, const char *text) {
     const uint8_t *next = (const uint8_t *)text;
-    while (*next != 0) {
+    const uint8_t *end = next + strlen(text);
+    while (next < end) {
         size_t size;
-        int32_t point = decode(next, &size);
+        int32_t point = decode(next, (size_t)(end - next), &size);
         if (point == '\n' || point == '\r' || point == '\t')
             hp_sink_text(sink, point == '\n' ? "\\n" : point == '\r' ? "\\r" : "\\t");
         else if (point < 0)
@@ -90,18 +92,18 @@ static void put_label(hp_sink *sink, const hp_function *function) {
 }
 
 /* The work in hand; arrays by function. */
-typedef struct labels {
+typedef struct labelling {
     const hp_profile *profile;
     hp_strings *plain; /* plain labels, each once */
     uint32_t *plain_of;
     uint32_t *sharers; /* by plain label: how many functions have it */
     hp_strings *final; /* labels given, all different: its ids are those of the functions, since they are given in their order */
     uint32_t *next;    /* by label given: the number to try for the next function that wants it, 0: none did yet */
-} labels;
+} labelling;
 
-static hp_status labels_init(labels *work, const hp_profile *profile) {
+static hp_status labels_init(labelling *work, const hp_profile *profile) {
     size_t count = profile->function_count;
-    *work = (labels){.profile = profile};
+    *work = (labelling){.profile = profile};
     work->plain = hp_strings_new();
     work->final = hp_strings_new();
     work->plain_of = calloc(count + 1, sizeof *work->plain_of);
@@ -112,7 +114,7 @@ static hp_status labels_init(labels *work, const hp_profile *profile) {
     return HP_OK;
 }
 
-static void labels_fini(labels *work) {
+static void labels_fini(labelling *work) {
     hp_strings_free(work->plain);
     hp_strings_free(work->final);
     free(work->plain_of);
@@ -120,7 +122,7 @@ static void labels_fini(labels *work) {
     free(work->next);
 }
 
-static hp_status make_plain(labels *work, uint32_t f) {
+static hp_status make_plain(labelling *work, uint32_t f) {
     hp_sink *sink = NULL;
     size_t size = 0;
     hp_status status = hp_sink_memory(&sink);
@@ -140,7 +142,7 @@ static hp_status make_plain(labels *work, uint32_t f) {
 }
 
 /* "#2", "#3" ... behind a label that the function `first` has: the first number that no function's label ends in by chance. */
-static hp_status give_numbered(labels *work, const char *label, uint32_t first) {
+static hp_status give_numbered(labelling *work, const char *label, uint32_t first) {
     uint32_t number = work->next[first] == 0 ? 2 : work->next[first];
     hp_status status = HP_AGAIN;
     for (; status == HP_AGAIN; number++) {
@@ -157,7 +159,7 @@ static hp_status give_numbered(labels *work, const char *label, uint32_t first) 
 }
 
 /* ":first_line" where the plain label is shared, a number where that is not enough. */
-static hp_status make_final(labels *work, uint32_t f) {
+static hp_status make_final(labelling *work, uint32_t f) {
     hp_status status = HP_OK;
     uint32_t plain = work->plain_of[f];
     uint32_t line = work->profile->functions[f].first_line;
@@ -177,7 +179,7 @@ static hp_status make_final(labels *work, uint32_t f) {
 }
 
 /* One block: the addresses, then the text. */
-static const char **pack(const labels *work) {
+static const char **pack(const labelling *work) {
     uint32_t count = work->profile->function_count;
     size_t size = (count + 1) * sizeof(char *);
     for (uint32_t f = 0; f < count; f++)
@@ -196,8 +198,8 @@ static const char **pack(const labels *work) {
     return block;
 }
 
-hp_status hp_labels_new(const hp_profile *profile, const char ***out) {
-    labels work;
+hp_status hp_labels_new(const hp_profile *profile, const char ***labels) {
+    labelling work;
     hp_status status = labels_init(&work, profile);
     for (uint32_t f = 0; status == HP_OK && f < profile->function_count; f++)
         status = make_plain(&work, f);
@@ -206,12 +208,12 @@ hp_status hp_labels_new(const hp_profile *profile, const char ***out) {
     if (status == HP_OK) {
         const char **block = pack(&work);
         status = block == NULL ? HP_NO_MEMORY : HP_OK;
-        *out = block;
+        *labels = block;
     }
     labels_fini(&work);
     return status;
 }
 
-void hp_labels_free(const char **block) {
-    free((void *)block);
+void hp_labels_free(const char **labels) {
+    free((void *)labels);
 }

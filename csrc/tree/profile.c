@@ -217,7 +217,7 @@ hp_status hp_profile_add_line(hp_profile *profile, uint32_t node, uint32_t line,
         lines[place] = (hp_line){node, line, 0, 0};
         profile->line_count++;
     }
-    lines[place].samples += samples;
+    lines[place].samples += samples; // NOLINT(clang-analyzer-core.uninitialized.Assign): places below the count have been written
     lines[place].sampled += sampled;
     return HP_OK;
 }
@@ -235,10 +235,11 @@ hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estima
         estimates[place] = (hp_estimate){.thread = estimate->thread, .function = estimate->function};
         profile->estimate_count++;
     }
-    estimates[place].self_samples += estimate->self_samples;
-    estimates[place].self_runs += estimate->self_runs;
-    estimates[place].total_samples += estimate->total_samples;
-    estimates[place].total_runs += estimate->total_runs;
+    hp_estimate *own = &estimates[place];
+    own->self_samples += estimate->self_samples; // NOLINT(clang-analyzer-core.uninitialized.Assign): as above
+    own->self_runs += estimate->self_runs;
+    own->total_samples += estimate->total_samples;
+    own->total_runs += estimate->total_runs;
     return HP_OK;
 }
 

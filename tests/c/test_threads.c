@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+
 #include "base/threads.h"
 #include "support/check.h"
 
@@ -55,8 +57,44 @@ static void test_traced_clock(void **state) {
     assert_in_range(hp_thread_traced_ticks(&thread, 11000, &inside), 1496, 1502);
 }
 
+enum { WORKERS = 4, SHARED = 3000 };
+
+static void *meet_all(void *argument) {
+    hp_threads *threads = argument;
+    uint32_t made = 0;
+    for (uint64_t i = 0; i < SHARED; i++) {
+        bool created = false;
+        hp_thread *thread = hp_threads_get(threads, 0, i, &created);
+        made += created;
+        if (thread == NULL || thread->state_id != i || hp_threads_at(threads, thread->index) != thread ||
+            hp_threads_set_name(threads, thread->index, "x") != HP_OK)
+            return NULL;
+    }
+    return (void *)(uintptr_t)(made + 1);
+}
+
+/* Whoever meets a thread first makes its record, and only one does. */
+static void test_several_threads(void **state) {
+    (void)state;
+    hp_threads *threads = NULL;
+    pthread_t workers[WORKERS];
+    uintptr_t made = 0;
+    assert_ok(hp_threads_new(&threads));
+    for (int i = 0; i < WORKERS; i++)
+        assert_ok(pthread_create(&workers[i], NULL, meet_all, threads));
+    for (int i = 0; i < WORKERS; i++) {
+        void *one = NULL;
+        pthread_join(workers[i], &one);
+        assert_non_null(one);
+        made += (uintptr_t)one - 1;
+    }
+    assert_int_equal(made, SHARED);
+    assert_int_equal(hp_threads_count(threads), SHARED);
+    hp_threads_free(threads);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_records_are_stable), cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_traced_clock)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_several_threads), cmocka_unit_test(test_records_are_stable),
+                                       cmocka_unit_test(test_names), cmocka_unit_test(test_traced_clock)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,7 +183,7 @@ def differences(held: Shown, shown: Shown, steps: Steps, *, unmeasured_may_lack:
     """One sentence for each number that differs by more than the client's display allows, and for each row that only one side has."""
     wrong = [f"only the client shows {key!r}: {shown[key]}" for key in shown.keys() - held.keys()]
     for key, all_rows in held.items():
-        rows = [row for row in all_rows if row.total_ns or not unmeasured_may_lack]
+        rows = [row for row in all_rows if row.total_ns != 0 or not unmeasured_may_lack]
         there = shown.get(key, [])
         if len(rows) != len(there):
             wrong.append(f"{key!r}: {len(rows)} rows held, {len(there)} shown")

@@ -1,0 +1,63 @@
+"""What is sampled while the hook is on its way into or out of a target is the hook's time: the target stays exact."""
+
+import sys
+import time
+
+import hybridprof
+from hybridprof import _core
+
+CALLS_A_ROUND = 2000
+
+
+def small(number: int) -> int:
+    total = 0
+    for value in range(20):
+        total += value * number
+    return total
+
+
+def rounds(seconds: float) -> int:
+    calls = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for number in range(CALLS_A_ROUND):
+            small(number)
+        calls += CALLS_A_ROUND
+    return calls
+
+
+def row_of(profile: hybridprof.Profile, name: str) -> hybridprof.Function:
+    (row,) = [row for row in profile.functions if row.name == name]
+    return row
+
+
+def test_a_target_traced_from_its_first_call_is_exact() -> None:
+    hybridprof.deep(small) if not _core.needs_wrapper(small.__code__) else _core.add_target(small.__code__, 1.0)
+    try:
+        with hybridprof.Profiler(rate=5000) as profiler:
+            calls = rounds(0.6)
+    finally:
+        _core.remove_target(small.__code__)
+    profile = profiler.profile
+    assert profile is not None
+    if sys.version_info >= (3, 12):
+        row = row_of(profile, "small")
+        assert (row.measured, row.calls, row.self_error_ns) == ("exact", calls, 0)
+    threads = profile.threads
+    assert sum(abs(thread.residual_ns) for thread in threads) <= 0.02 * sum(thread.measured_ns for thread in threads)
+
+
+def test_a_target_sampled_before_it_was_marked_is_mixed() -> None:
+    with hybridprof.Profiler(rate=5000) as profiler:
+        rounds(0.2)
+        _core.add_target(small.__code__, 1.0)
+        try:
+            calls = rounds(0.2)
+        finally:
+            _core.remove_target(small.__code__)
+    profile = profiler.profile
+    assert profile is not None
+    row = row_of(profile, "small")
+    assert row.samples > 0
+    if sys.version_info >= (3, 12):
+        assert (row.measured, row.calls) == ("mixed", calls)
