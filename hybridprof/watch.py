@@ -81,6 +81,8 @@ class Watch:
 
     def refresh(self) -> None:
         """Searches the loaded modules again, for functions that came past the import hook."""
+        if all(pattern.everything for pattern in self.patterns):
+            return
         for names, code in _running_modules():
             self.about_to_run(names, code)
         for name, module in list(sys.modules.items()):

@@ -79,9 +79,7 @@ def _details(profile: Profile, options: Any) -> Any:
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
                 assert other is not None
-                found.append(
-                    f"{table.calls(edge):>12}  {table.duration(edge.total_ns):>10}  {sign} {table.label(other)}  {table.place(other)}"
-                )
+                found.append(f"{table.calls(edge):>12}  {table.duration(edge.total_ns):>10}  {sign} {table.title(other)}")
         return found
 
     return lines

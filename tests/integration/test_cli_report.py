@@ -105,7 +105,7 @@ def test_json_by_thread(run_cli: RunCli, tmp_path: Path) -> None:
 
 def test_table(run_cli: RunCli, sample_profile: Path) -> None:
     lines = run_cli("report", sample_profile).stdout.splitlines()
-    assert lines[0].split() == ["calls", "self", "±", "total", "±", "measured", "function", "where"]
+    assert lines[0].split() == ["calls", "self", "±", "total", "±", "measured", "function"]
     (busy,) = (line for line in lines if "__main__.busy" in line)
     (recursive,) = (line for line in lines if "__main__.recursive" in line)
     assert busy.split()[0] == "-"

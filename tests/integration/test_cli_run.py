@@ -227,7 +227,7 @@ def test_relative_output_of_a_program_that_changes_its_folder(run_cli: RunCli, p
 def test_a_table_at_exit(run_cli: RunCli, programs: Path) -> None:
     done = run_cli("run", "-q", "-s", "calls", "--deep", "__main__:f*", programs / "tracebacks.py")
     header, first, *_ = done.stdout.splitlines()
-    assert header.split() == ["calls", "self", "±", "total", "±", "measured", "function", "where"]
+    assert header.split() == ["calls", "self", "±", "total", "±", "measured", "function"]
     assert first.split()[0] == "1"
     assert "__main__.f" in first
     assert "tracebacks.py:2" in first
