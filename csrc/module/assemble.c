@@ -153,8 +153,8 @@ static int compare_estimates(const void *left, const void *right) {
     return a->function < b->function ? -1 : a->function > b->function;
 }
 
-/* Several slots can be one function: their samples add up, and so do their runs, which at worst makes an interval too narrow by the
- * few places where one run went from one slot to the other. */
+/* Several slots can be one function: their samples add up, and so do their runs, which at worst makes an interval too wide by the places
+ * where one run went from one slot to the other. */
 static hp_status add_estimates(assembly *a) {
     hp_sampled *sampled = &a->gathered->sampled;
     uint32_t kept = 0;
@@ -237,6 +237,21 @@ static void measure_threads(const assembly *a) {
     }
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Slots that folded into one function may have shared stacks: such samples were counted for each, though a thread has each only once. */
+static void clamp_estimates(hp_profile *profile) {
+    for (uint32_t i = 0; i < profile->estimate_count; i++) {
+        hp_estimate *estimate = &profile->estimates[i];
+        estimate->total_samples = smaller(estimate->total_samples, profile->threads[estimate->thread].samples);
+        estimate->total_runs = smaller(estimate->total_runs, estimate->total_samples);
+        estimate->self_samples = smaller(estimate->self_samples, estimate->total_samples);
+        estimate->self_runs = smaller(estimate->self_runs, estimate->self_samples);
+    }
+}
+
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     assembly a = {.gathered = gathered};
     double ns_per_tick = hp_ns_per_tick(&gathered->began, &gathered->ended);
@@ -251,6 +266,7 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
         status = sum_threads(a.profile);
     if (status == HP_OK) {
         measure_threads(&a);
+        clamp_estimates(a.profile);
         hp_assemble_meta(gathered, a.profile);
         status = hp_profile_summarize(a.profile);
     }
