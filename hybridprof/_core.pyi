@@ -47,8 +47,10 @@ def start(
     hook: Literal["auto", "monitoring", "setprofile"] = "auto",
     c_calls: bool = False,
     seed: int = 0,
+    budget: float = 0.0,
 ) -> bool:
     """Starts the session. False (and nothing changed) if one runs or the interpreter is ending. rate 0: no sampler, tracing only.
+    budget: percent of one core that recording may take, 0: no limit; over it a smaller share of the targets' calls is traced.
     ValueError with a sentence for bad values. A tracer that cannot start is a warning in the profile, not an error."""
 
 def stop() -> bool:

@@ -63,10 +63,13 @@ class Profiler:
         c_calls: bool = False,
         method: Literal["auto", "same-cpu", "remote"] = "auto",
         seed: int = 0,
+        budget: float = 0.0,
     ) -> None:
         """rate: samples per second and thread (Hz), 0 for tracing only. clock: "wall" or "cpu" time. deep: patterns such as
         "package.module:Class.method", "module:*" or "*". deep_rate: the share of their calls to trace, 0 < deep_rate <= 1. hook: how calls are
         traced. c_calls: also calls of C functions. method: how stacks are read. seed: of the choice of calls where deep_rate is below 1 (0: random).
+        budget: percent of one core that tracing may take (0: no limit); over it, a smaller share of the targets' calls is traced. It cannot hold
+        "*", where the whole program is one call.
 
         Raises TypeError or ValueError, one sentence, before anything is started.
         """
@@ -77,9 +80,13 @@ class Profiler:
             "hook": _checked_hook(hook),
             "c_calls": bool(c_calls),
             "seed": _checked_seed(seed),
+            "budget": _checked_budget(budget),
         }
         if not isinstance(deep, str) and not hasattr(deep, "__iter__"):
             raise TypeError(f"deep is a list of patterns such as 'package.module:Class.method', not {type(deep).__name__} {deep!r}")
+        deep = [deep] if isinstance(deep, str) else list(deep)
+        if budget and "*" in deep:
+            raise ValueError("a budget cannot hold the pattern '*': the whole program is one call; name the functions that matter")
         self._watch = Watch(deep, checked_rate(deep_rate, "deep_rate"))
         self._active = False
         self._profile: Profile | None = None
@@ -167,9 +174,12 @@ def start(
     c_calls: bool = False,
     method: Literal["auto", "same-cpu", "remote"] = "auto",
     seed: int = 0,
+    budget: float = 0.0,
 ) -> Profiler:
     """Starts profiling this process and returns its Profiler; if one runs, that one, unchanged. The options are those of Profiler."""
-    wanted = Profiler(rate=rate, clock=clock, deep=deep, deep_rate=deep_rate, hook=hook, c_calls=c_calls, method=method, seed=seed)
+    wanted = Profiler(
+        rate=rate, clock=clock, deep=deep, deep_rate=deep_rate, hook=hook, c_calls=c_calls, method=method, seed=seed, budget=budget
+    )
     with _lock:
         if _owner is not None and _core.running():
             return _owner
@@ -233,6 +243,14 @@ def _checked_number(name: str, value: object, limit: float) -> float:
         raise TypeError(f"{name} is a number of Hz, not {type(value).__name__} {value!r}")
     if not 0 <= value <= limit:
         raise ValueError(f"{name} must be from 0 (no sampling) to {limit:g} Hz, not {value!r}")
+    return float(value)
+
+
+def _checked_budget(value: object) -> float:
+    if type(value) is bool or not isinstance(value, (int, float)):
+        raise TypeError(f"budget is a number of percent, not {type(value).__name__} {value!r}")
+    if not 0 <= value <= 100:
+        raise ValueError(f"budget must be from 0 (no limit) to 100 percent of one core, not {value!r}")
     return float(value)
 
 

@@ -31,6 +31,15 @@ static bool check_rate(double rate) {
     return false;
 }
 
+static bool check_budget(double percent) {
+    if (percent >= 0 && percent <= 100)
+        return true;
+    PyObject *shown = PyFloat_FromDouble(percent);
+    PyErr_Format(PyExc_ValueError, "budget must be above 0 and at most 100 percent of one core, or 0 for no limit, not %R", shown);
+    Py_XDECREF(shown);
+    return false;
+}
+
 static bool check_seed(PyObject *seed, uint64_t *value) {
     *value = seed ? PyLong_AsUnsignedLongLong(seed) : 0;
     if (!PyErr_Occurred())
@@ -45,25 +54,28 @@ bool hp_monitoring_is_there(void) {
 }
 
 static bool read_options(hp_session_options *options, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", NULL};
+    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", "budget", NULL};
     static const char *const clocks[] = {"wall", "cpu", NULL};
     static const char *const methods[] = {"auto", "same-cpu", "remote", NULL};
     static const char *const hooks[] = {"auto", "monitoring", "setprofile", NULL};
     static const char *const old_hooks[] = {"auto", "setprofile", NULL};
-    double rate = 100;
+    double rate = 100, budget = 0;
     const char *clock = "wall", *method = "auto", *hook = "auto";
     int c_calls = 0;
     PyObject *seed_argument = NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspO:start", names, &rate, &clock, &method, &hook, &c_calls, &seed_argument))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspOd:start", names, &rate, &clock, &method, &hook, &c_calls, &seed_argument,
+                                     &budget))
         return false;
     int clock_index, method_index;
     uint64_t seed;
-    if (!check_rate(rate) || (clock_index = choose("clock", clock, clocks)) < 0 || (method_index = choose("method", method, methods)) < 0 ||
-        choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 || !check_seed(seed_argument, &seed))
+    if (!check_rate(rate) || !check_budget(budget) || (clock_index = choose("clock", clock, clocks)) < 0 ||
+        (method_index = choose("method", method, methods)) < 0 || choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 ||
+        !check_seed(seed_argument, &seed))
         return false;
     options->sampler =
         (hp_sampler_options){.rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed};
-    options->tracer = (hp_tracer_options){.hook = (hp_hook_kind)choose("hook", hook, hooks), .c_calls = c_calls != 0, .seed = seed};
+    options->tracer = (hp_tracer_options){
+        .hook = (hp_hook_kind)choose("hook", hook, hooks), .c_calls = c_calls != 0, .seed = seed, .budget = budget / 100};
     return true;
 }
 

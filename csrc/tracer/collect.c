@@ -49,7 +49,7 @@ static void mark_open(hp_tree *tree, const hp_shadow *stack) {
         tree->nodes[stack->entries[i].node].flags |= HP_NODE_OPEN;
 }
 
-static void mark_late(const hp_tracer *tracer, hp_tree *tree) {
+static void mark_partial(const hp_tracer *tracer, hp_tree *tree) {
     uint32_t slots = hp_code_table_count(tracer->code);
     bool *late = calloc(slots + 1, sizeof *late);
     if (late == NULL)
@@ -61,7 +61,8 @@ static void mark_late(const hp_tracer *tracer, hp_tree *tree) {
     }
     for (uint32_t i = 1; i < tree->count; i++) {
         hp_node *node = &tree->nodes[i];
-        if (node->parent != 0 && node->calls > 0 && node->function < slots && late[node->function])
+        /* Over the budget any function may have been called beneath a call that was left out. */
+        if (node->parent != 0 && node->calls > 0 && (tracer->budget.was_cut || (node->function < slots && late[node->function])))
             node->flags |= HP_NODE_PARTIAL;
     }
     free(late);
@@ -73,7 +74,7 @@ static hp_status list_whole(const hp_tracer *tracer, hp_traced *out) {
         return HP_NO_MEMORY;
     for (uint32_t i = 0; i <= tracer->states.mask; i++) {
         const hp_code_state *state = &tracer->states.states[i];
-        if (state->address != 0 && (state->flags & HP_CODE_WHOLE))
+        if (state->address != 0 && (state->flags & HP_CODE_WHOLE) && !tracer->budget.was_cut)
             out->whole_slots[out->whole_count++] = state->slot;
     }
     return HP_OK;
@@ -151,7 +152,7 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
         return status;
     }
     subtract_overhead(tracer, &out->tree);
-    mark_late(tracer, &out->tree);
+    mark_partial(tracer, &out->tree);
     out->counts = hp_tracer_counts_now(tracer);
     out->overhead_per_call_ticks = tracer->inside_ticks_per_call + tracer->outside_ticks_per_call;
     return HP_OK;

@@ -66,14 +66,16 @@ static uint64_t random_word(hp_tracer *tracer) {
 
 /* --- gate closed ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_whole(const hp_code_state *state) {
-    return state->threshold > UINT32_MAX;
+static bool is_whole(const hp_tracer *tracer, const hp_code_state *state) {
+    return state->threshold > UINT32_MAX && tracer->budget.chosen == HP_BUDGET_ALL;
 }
 
 /* Whether this outermost activation of a target is traced. */
 static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
                       hp_start_kind kind) {
-    if (is_whole(state))
+    if (tracer->budget.share > 0 && kind == HP_START_CALL)
+        hp_budget_look(tracer);
+    if (is_whole(tracer, state))
         return true;
     if (kind != HP_START_CALL) {
         if (hp_suspended_has(tracer, frame, code, false))
@@ -84,7 +86,7 @@ static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_st
     hp_suspended_forget(tracer, frame);
     if (is_skipped(recorder, frame, code))
         return false;
-    if ((random_word(tracer) >> 32) < state->threshold)
+    if ((random_word(tracer) >> 32) < hp_budget_threshold(&tracer->budget, state->threshold))
         return true;
     tracer->counts.skipped++;
     skip(recorder, frame, code);
@@ -97,7 +99,7 @@ static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code
     if (kind == HP_START_CALL)
         tracer->hook->learn(tracer);
     hp_suspended_forget_choice(tracer, frame, code);
-    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), is_whole(&copy) ? 0 : HP_NODE_PARTIAL, &copy,
+    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), is_whole(tracer, &copy) ? 0 : HP_NODE_PARTIAL, &copy,
                     (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CALL}, kind == HP_START_CALL);
     if (copy.flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, frame, code);
@@ -113,7 +115,7 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
         const hp_code_state *s = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
         if (s == NULL || !hp_frame_of_generator(f))
             continue;
-        bool target = (s->flags & HP_CODE_TARGET) && (is_whole(s) || hp_suspended_has(tracer, f, code, false));
+        bool target = (s->flags & HP_CODE_TARGET) && (is_whole(tracer, s) || hp_suspended_has(tracer, f, code, false));
         if (target || ((s->flags & HP_CODE_HOLDS_BLOCK) && hp_suspended_has(tracer, f, code, true))) {
             found = f;
             state = *s;
@@ -233,7 +235,7 @@ static void remember_suspended(hp_tracer *tracer, hp_recorder *recorder, hp_pyth
     hp_shadow *stack = &recorder->stack;
     hp_blocks_suspend(tracer, stack, frame, at);
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && state != NULL && (state->flags & HP_CODE_TARGET) && !is_whole(state))
+    if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && state != NULL && (state->flags & HP_CODE_TARGET) && !is_whole(tracer, state))
         hp_suspended_add(tracer, (hp_suspended){.frame = frame, .code = code});
 }
 

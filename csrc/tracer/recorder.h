@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "frame/current.h"
+#include "tracer/budget.h"
 #include "tracer/code_states.h"
 #include "tracer/discovery.h"
 #include "tracer/hook.h"
@@ -125,6 +126,7 @@ struct hp_tracer {
     bool calibrated;
     bool calibrating;
     bool session_began;
+    hp_budget budget;
     bool has_generator_targets; /* a throw() somewhere may continue an extent */
     uint64_t random;
     hp_suspended *suspended;

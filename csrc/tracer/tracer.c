@@ -206,10 +206,14 @@ static void forget_records(hp_tracer *tracer) {
 }
 
 int hp_tracer_start_anew(hp_tracer *tracer) {
+    hp_tree anew;
+    if (hp_tree_init(&anew, HP_MOST_NODES, 0) != HP_OK)
+        return hp_tracer_no_memory();
     forget_records(tracer);
     hp_tree_fini(&tracer->tree);
+    tracer->tree = anew;
     tracer->counts = (hp_tracer_counts){.targets = tracer->counts.targets};
-    return hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) == HP_OK ? 0 : hp_tracer_no_memory();
+    return 0;
 }
 
 hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, hp_threads *threads) {
@@ -224,6 +228,7 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
     tracer->random = options->seed != 0 ? options->seed : hp_ticks() ^ (uint64_t)(uintptr_t)tracer;
     tracer->random |= 1; /* xorshift has one dead state: zero */
     hp_discovery_init(&tracer->discovery);
+    hp_budget_init(&tracer->budget, options->budget);
     if (hp_code_states_init(&tracer->states, code) != HP_OK || hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) != HP_OK) {
         PyErr_NoMemory();
         hp_tracer_free(tracer);
@@ -249,7 +254,7 @@ void hp_tracer_free(hp_tracer *tracer) {
 
 void hp_tracer_after_fork_child(hp_tracer *tracer) {
     if (hp_tracer_start_anew(tracer) < 0)
-        Py_FatalError("hybridprof: no memory for the call tree of a forked child");
+        PyErr_Clear(); /* the parent's records stay, in a session that the child is about to drop: no reason to end the program */
     tracer->hook->refresh(tracer);
 }
 

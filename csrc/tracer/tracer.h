@@ -20,6 +20,8 @@ typedef enum hp_hook_kind { HP_HOOK_AUTO = 0, HP_HOOK_MONITORING, HP_HOOK_SETPRO
 typedef struct hp_tracer_options {
     hp_hook_kind hook; /* AUTO: monitoring on 3.12+, setprofile on 3.11 */
     bool c_calls;
+    double
+        budget; /* share of one core's time that recording may take, 0 < budget <= 1; 0: no limit. Not for trace_everything. See budget.h */
     uint64_t seed; /* of the choice of calls where a rate is below 1; 0: from the system */
 } hp_tracer_options;
 

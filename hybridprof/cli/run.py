@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .recording import Recording
 
 USAGE = "give a script, -m MODULE or -c CODE after the options"
-VALUED = {"-o", "--output", "-r", "--rate", "--clock", "--deep", "--deep-rate", "--hook", "--method", "-s", "--sort"}
+VALUED = {"-o", "--output", "-r", "--rate", "--clock", "--deep", "--deep-rate", "--budget", "--hook", "--method", "-s", "--sort"}
 
 
 def parser() -> Parser:
@@ -45,6 +45,13 @@ def parser() -> Parser:
         help="trace calls exactly: package.module:Class.method, module:*, * for everything; repeatable",
     )
     add("--deep-rate", type=float, default=1.0, metavar="P", help="the share of their calls to trace, above 0 and at most 1 (default 1)")
+    add(
+        "--budget",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="of one core, what tracing may take: over it fewer calls of the functions named by --deep are traced (default: no limit)",
+    )
     add("--c-calls", action="store_true", help="trace calls of C functions too")
     add("--hook", choices=("auto", "monitoring", "setprofile"), default="auto", help="how calls are traced (default auto)")
     add("--method", choices=("auto", "same-cpu", "remote"), default="auto", help="how stacks are read (default auto)")
@@ -78,6 +85,7 @@ def main(argv: list[str]) -> int:
             hook=options.hook,
             c_calls=options.c_calls,
             method=options.method,
+            budget=options.budget,
         )
     except (TypeError, ValueError) as error:
         raise BadInput(str(error)) from None
