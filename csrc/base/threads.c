@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/order.h"
 
@@ -116,6 +117,7 @@ static hp_thread *thread_add(hp_threads *threads, uint64_t interpreter_id, uint6
     entry->thread.index = id;
     entry->thread.interpreter_id = interpreter_id;
     entry->thread.state_id = state_id;
+    entry->thread.first_seen_ns = hp_now_ns();
     hp_order_stores();
     threads->count = id + 1;
     hp_order_stores();

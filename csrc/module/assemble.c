@@ -100,7 +100,7 @@ static hp_status add_threads(assembly *a) {
 static hp_status prepare(assembly *a) {
     hp_gathered *gathered = a->gathered;
     a->slot_count = hp_code_table_count(gathered->code);
-    size_t keys = (size_t)a->slot_count + gathered->thread_count;
+    size_t keys = (size_t)a->slot_count + gathered->thread_count + 1; /* and the key of what is hidden */
     a->map = malloc((keys + 1) * sizeof *a->map);
     a->node_map = calloc((size_t)gathered->sampled.tree.count + 1, sizeof *a->node_map);
     a->threads = malloc(((size_t)gathered->thread_count + 1) * sizeof *a->threads);
@@ -116,6 +116,19 @@ static hp_status prepare(assembly *a) {
     return status == HP_OK ? add_threads(a) : status;
 }
 
+/* C functions have no file; those that a hidden function calls are as much ours as it is. */
+static void hide_c_functions(const assembly *a, hp_tree *tree) {
+    uint32_t hidden = a->slot_count + a->gathered->thread_count;
+    a->map[hidden] = HP_MAP_HIDE;
+    for (uint32_t i = 1; i < tree->count; i++) {
+        hp_node *node = &tree->nodes[i];
+        if (node->parent == 0 || a->map[tree->nodes[node->parent].function] != HP_MAP_HIDE || a->map[node->function] == HP_MAP_HIDE)
+            continue;
+        if (a->profile->functions[a->map[node->function]].kind == HP_CODE_C)
+            node->function = hidden;
+    }
+}
+
 /* Exact times are wall time. Where the profile counts CPU time they would be added to what they are not: only the calls are kept. */
 static hp_status add_trees(assembly *a, double ns_per_tick) {
     hp_gathered *gathered = a->gathered;
@@ -124,6 +137,8 @@ static hp_status add_trees(assembly *a, double ns_per_tick) {
         status = map_functions(a, &gathered->sampled.tree);
     if (status == HP_OK && gathered->has_traced)
         status = map_functions(a, &gathered->traced.tree);
+    if (status == HP_OK && gathered->has_traced)
+        hide_c_functions(a, &gathered->traced.tree);
     if (status == HP_OK && gathered->has_sampled)
         status = hp_tree_add(&a->profile->tree, &gathered->sampled.tree, a->map, 1.0, a->node_map);
     if (status == HP_OK && gathered->has_traced)
@@ -138,8 +153,8 @@ static int compare_estimates(const void *left, const void *right) {
     return a->function < b->function ? -1 : a->function > b->function;
 }
 
-/* Several slots can be one function: their samples add up, and so do their runs, which at worst makes an interval too narrow by the
- * few places where one run went from one slot to the other. */
+/* Several slots can be one function: their samples add up, and so do their runs, which at worst makes an interval too wide by the places
+ * where one run went from one slot to the other. */
 static hp_status add_estimates(assembly *a) {
     hp_sampled *sampled = &a->gathered->sampled;
     uint32_t kept = 0;
@@ -205,6 +220,9 @@ static void measure_threads(const assembly *a) {
             thread->measured_ns = thread->exact_ns + thread->overhead_ns;
         else if (gathered->clock == HP_CLOCK_WALL && from->ended_ns > from->began_ns)
             thread->measured_ns = (uint64_t)(from->ended_ns - from->began_ns);
+        /* Born and gone between two looks of the sampler: it lived at least for what was traced of it. */
+        if (gathered->clock == HP_CLOCK_WALL && thread->measured_ns < thread->exact_ns + thread->overhead_ns)
+            thread->measured_ns = thread->exact_ns + thread->overhead_ns;
     }
     for (uint32_t i = 0; i < gathered->sampled.thread_count; i++) {
         const hp_sampled_thread *from = &gathered->sampled.threads[i];
@@ -216,6 +234,21 @@ static void measure_threads(const assembly *a) {
         thread->unresolved_ns = from->unresolved_ns;
         if (gathered->clock == HP_CLOCK_CPU)
             thread->measured_ns = from->measured_ns;
+    }
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Slots that folded into one function may have shared stacks: such samples were counted for each, though a thread has each only once. */
+static void clamp_estimates(hp_profile *profile) {
+    for (uint32_t i = 0; i < profile->estimate_count; i++) {
+        hp_estimate *estimate = &profile->estimates[i];
+        estimate->total_samples = smaller(estimate->total_samples, profile->threads[estimate->thread].samples);
+        estimate->total_runs = smaller(estimate->total_runs, estimate->total_samples);
+        estimate->self_samples = smaller(estimate->self_samples, estimate->total_samples);
+        estimate->self_runs = smaller(estimate->self_runs, estimate->self_samples);
     }
 }
 
@@ -233,6 +266,7 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
         status = sum_threads(a.profile);
     if (status == HP_OK) {
         measure_threads(&a);
+        clamp_estimates(a.profile);
         hp_assemble_meta(gathered, a.profile);
         status = hp_profile_summarize(a.profile);
     }

@@ -45,7 +45,8 @@ static int cpu_from_proc(uint64_t native_id) {
     at = strrchr(text, ')');
     for (int field = 2; at != NULL && field < 39; field++)
         at = strchr(at + 1, ' ');
-    return at == NULL ? -1 : atoi(at);
+    long cpu = at == NULL ? -1 : strtol(at, NULL, 10);
+    return cpu >= 0 && cpu < HP_CPU_LIMIT ? (int)cpu : -1;
 }
 
 int hp_follow_cpu_of(const hp_follow *follow, uint64_t pthread, uint64_t native_id) {

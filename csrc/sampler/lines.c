@@ -5,7 +5,7 @@
 
 #include "sampler/sampler.h"
 
-enum { FIRST = 1 << 10, LIMIT = 1 << 21 };
+enum { FIRST = 1024, LIMIT = 2097152 };
 
 static uint32_t home(uint32_t node, uint32_t unit, uint32_t mask) {
     uint64_t key = (uint64_t)node << 32 | unit;

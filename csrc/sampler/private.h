@@ -16,8 +16,8 @@
 #include "sampler/sampler.h"
 
 enum {
-    HP_STACK_LIMIT = 1 << 17, /* frames kept of one stack; what is deeper loses its inner part */
-    HP_WATCHED_LIMIT = 1 << 16,
+    HP_STACK_LIMIT = 131072, /* frames kept of one stack; what is deeper loses its inner part */
+    HP_WATCHED_LIMIT = 65536,
 };
 
 typedef enum hp_progress {

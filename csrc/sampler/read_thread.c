@@ -145,12 +145,17 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
     return read_still(sampler, watched, state, &gil, epoch);
 }
 
+/* What is above doubt: only a top frame's link to its caller can be half-way. */
+static uint32_t certain(const hp_stack *stack) {
+    return stack->doubtful ? stack->count - 1 : stack->count;
+}
+
 /* Frames that both copies share, counted from the base. */
 static uint32_t common_outer(const hp_stack *a, const hp_stack *b) {
     uint32_t common = 0;
     if (!a->whole || !b->whole)
         return 0;
-    while (common < a->count && common < b->count &&
+    while (common < certain(a) && common < certain(b) &&
            memcmp(&a->frames[a->count - 1 - common], &b->frames[b->count - 1 - common], sizeof *a->frames) == 0)
         common++;
     return common;

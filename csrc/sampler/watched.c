@@ -115,8 +115,9 @@ hp_bounds hp_main_stack_bounds(void) {
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
     while (maps != NULL && bounds.high == 0 && fgets(line, sizeof line, maps) != NULL) {
-        unsigned long low, high;
-        if (strstr(line, "[stack]") != NULL && sscanf(line, "%lx-%lx", &low, &high) == 2)
+        char *dash, *space;
+        uintptr_t low = strtoul(line, &dash, 16), high = *dash == '-' ? strtoul(dash + 1, &space, 16) : 0;
+        if (high > low && *space == ' ' && strstr(line, "[stack]") != NULL)
             bounds = (hp_bounds){low, high};
     }
     if (maps != NULL)

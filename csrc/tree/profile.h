@@ -34,7 +34,7 @@ typedef struct hp_line {
 } hp_line;
 
 /* What an error bar needs of one function in one thread. A run is a maximal series of consecutive samples of the thread in which
- * the function is on top (self) or anywhere on the stack (total): long runs mean autocorrelation and wide intervals. */
+ * the function is on top (self) or anywhere on the stack (total). Errors arise where a run begins or ends. */
 typedef struct hp_estimate {
     uint32_t thread;
     uint32_t function;

@@ -56,12 +56,21 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* The tree may know of more samples than the estimate (a hidden callee's went to its caller): they count, as part of known runs. */
-static void use_estimate(hp_share *share, const hp_estimate *estimate) {
+/* Samples that the estimate does not know (there is none, or a hidden callee's went to its caller) count as independent ones. */
+static uint64_t runs_of(uint64_t known_samples, uint64_t known_runs, uint64_t seen, uint64_t samples) {
+    return known_runs + (seen > known_samples ? hp_error_independent_runs(seen - known_samples, samples) : 0);
+}
+
+static void use_estimate(hp_share *share, const hp_estimate *estimate, uint64_t samples) {
+    share->self_runs = runs_of(estimate->self_samples, estimate->self_runs, share->self_samples, samples);
+    share->total_runs = runs_of(estimate->total_samples, estimate->total_runs, share->total_samples, samples);
     share->self_samples = larger(share->self_samples, estimate->self_samples);
     share->total_samples = larger(share->total_samples, estimate->total_samples);
-    share->self_runs = estimate->self_runs;
-    share->total_runs = estimate->total_runs;
+}
+
+static void do_without_estimate(hp_share *share, uint64_t samples) {
+    share->self_runs = larger(share->self_runs, runs_of(0, 0, share->self_samples, samples));
+    share->total_runs = larger(share->total_runs, runs_of(0, 0, share->total_samples, samples));
 }
 
 void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
@@ -77,7 +86,9 @@ void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whol
         hp_share share = shares->by_function[function];
         uint32_t known = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
         if (known != HP_NO_PAIR)
-            use_estimate(&share, &shares->profile->estimates[known]);
+            use_estimate(&share, &shares->profile->estimates[known], samples);
+        else
+            do_without_estimate(&share, samples);
         bool is_root = shares->profile->tree.nodes[root].function == function;
         double self =
             samples == 0 ? hp_error_of_whole(share.self_ns) : hp_error_variance(share.self_samples, share.self_runs, samples, all.total_ns);

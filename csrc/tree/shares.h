@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The errors of rows, thread by thread: threads are independent, so their variances add.
  *
- * The sampler's estimates say in how many runs a function was seen. Where there is none (a file of others, an estimate that was lost) a
- * node counts as one run, the fewest it can have had: the interval is wide, never an unfounded zero. A thread's own total is its clock's,
- * not an estimate, and has no error. Owner: one thread. */
+ * The sampler's estimates say in how many runs a function was seen. Where there is none (a file of others, an estimate that was lost)
+ * each of its nodes counts as a run, and no fewer than independent samples would give: what is not known widens the interval, as long
+ * runs would narrow it unfounded. A thread's own total is its clock's, not an estimate, and has no error. Owner: one thread. */
 #ifndef HP_TREE_SHARES_H
 #define HP_TREE_SHARES_H
 

@@ -162,13 +162,11 @@ static void test_deep(void **state) {
 
 static void test_errors(void **state) {
     (void)state;
-    double alternating = hp_error_variance(500, 500, 1000, 1000000);
     double independent = hp_error_variance(500, 250, 1000, 1000000);
-    double clumped = hp_error_variance(500, 10, 1000, 1000000);
-    assert_true(clumped > 20 * independent);
-    assert_true(alternating <= independent);
-    assert_in_range(hp_error_half_width(independent), 30900, 31100); /* 1.96 * sqrt(0.25 / 1000) of 1 ms */
-    assert_true(hp_error_variance(1000, 1, 1000, 1000000) > 0);
+    double phases = hp_error_variance(500, 10, 1000, 1000000);
+    assert_true(phases < independent / 20);
+    assert_in_range(hp_error_half_width(independent), 42900, 43200);                             /* 1.96 * sqrt(1.927 * 250.6) of 1 us */
+    assert_in_range(hp_error_half_width(hp_error_variance(1000, 1, 1000, 1000000)), 2800, 2850); /* 1.96 * sqrt(1.665 * 1.25) */
     assert_true(hp_error_variance(0, 0, 1000, 1000000) > 0);
     assert_int_equal(hp_error_half_width(hp_error_variance(0, 0, 0, 5)), 0);
     uint32_t id = node(profile->threads[0].root, "f", 0, 0);
@@ -181,7 +179,22 @@ static void test_errors(void **state) {
     assert_ok(hp_profile_summarize(profile));
     assert_ok(hp_profile_check(profile, NULL));
     assert_int_equal(row("f")->self_error_ns, hp_error_half_width(independent));
-    assert_int_equal(row("f")->total_error_ns, hp_error_half_width(clumped));
+    assert_int_equal(row("f")->total_error_ns, hp_error_half_width(phases));
+}
+
+/* A hidden callee's samples are its caller's, and nobody counted their runs: they do not pass for a part of the caller's few. */
+static void test_samples_beyond_the_estimate(void **state) {
+    (void)state;
+    uint32_t id = node(profile->threads[0].root, "f", 0, 0);
+    profile->tree.nodes[id].samples = 500;
+    profile->tree.nodes[id].sampled = 500000;
+    profile->threads[0].samples = 1000;
+    profile->threads[0].sampled_ns = 1000000;
+    hp_estimate estimate = {0, function("f"), 100, 1, 500, 10};
+    assert_ok(hp_profile_add_estimate(profile, &estimate));
+    assert_ok(hp_profile_summarize(profile));
+    assert_int_equal(row("f")->self_error_ns, hp_error_half_width(hp_error_variance(500, 1 + 241, 1000, 1000000))); /* 400 * 601 / 1000 */
+    assert_int_equal(row("f")->total_error_ns, hp_error_half_width(hp_error_variance(500, 10, 1000, 1000000)));
 }
 
 int main(void) {
@@ -191,6 +204,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_against_the_definition, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_samples_beyond_the_estimate, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

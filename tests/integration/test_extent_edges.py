@@ -1,6 +1,8 @@
+# SPDX-License-Identifier: MIT
 """What is sampled while the hook is on its way into or out of a target is the hook's time: the target stays exact."""
 
 import sys
+import threading
 import time
 
 import hybridprof
@@ -61,3 +63,23 @@ def test_a_target_sampled_before_it_was_marked_is_mixed() -> None:
     assert row.samples > 0
     if sys.version_info >= (3, 12):
         assert (row.measured, row.calls) == ("mixed", calls)
+
+
+def test_threads_that_came_and_went_are_measured_by_their_own_life() -> None:
+    def busy() -> None:
+        rounds(0.3)
+
+    with hybridprof.Profiler(rate=1000) as profiler:
+        began = time.monotonic()
+        for _ in range(2):
+            worker = threading.Thread(target=busy)
+            worker.start()
+            worker.join()
+        lasted = (time.monotonic() - began) * 1e9
+    profile = profiler.profile
+    assert profile is not None
+    workers = [thread for thread in profile.threads if thread.name != "MainThread"]
+    assert len(workers) == 2
+    for worker_row in workers:
+        assert 0.2e9 <= worker_row.measured_ns <= lasted
+        assert abs(worker_row.residual_ns) <= 0.05 * worker_row.measured_ns

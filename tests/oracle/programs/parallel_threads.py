@@ -33,9 +33,7 @@ def run():
     for lock in locks:
         lock.acquire()
     bodies = [target, bystander, target]
-    threads = [
-        threading.Thread(target=body, args=(locks[index], locks[(index + 1) % 3], 20)) for index, body in enumerate(bodies)
-    ]
+    threads = [threading.Thread(target=body, args=(locks[index], locks[(index + 1) % 3], 20)) for index, body in enumerate(bodies)]
     for thread in threads:
         thread.start()
     locks[0].release()

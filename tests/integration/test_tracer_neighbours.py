@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The tracer beside other tools: profile functions, monitoring tools, tool ids that are taken."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+from oracle import traced
+from oracle.targets import HOOKS, branch, calls, leaf, no_session_left, target_of
+
+from hybridprof import _core
+
+__all__ = ["no_session_left"]
+
+
+# --- other tools --------------------------------------------------------------------------------------------------------------------
+
+
+@HOOKS
+def test_the_programs_own_profile_function_stays(hook: str) -> None:
+    seen: list[str] = []
+
+    def watch(frame: Any, event: str, _argument: object) -> None:
+        if event == "call":
+            seen.append(frame.f_code.co_name)
+
+    sys.setprofile(watch)
+    try:
+        _core.start(rate=0, hook=hook)
+        target = target_of(branch)
+        target()
+        assert sys.getprofile() is watch
+    finally:
+        sys.setprofile(None)
+    assert seen.count("leaf") >= 2
+    if hook == "setprofile":
+        assert any("profile function of another tool" in warning for warning in _core.snapshot().meta()["warnings"])
+    else:
+        assert calls() == {"branch": 1, "leaf": 2}
+
+
+@pytest.mark.skipif("monitoring" not in _core.HOOKS, reason="sys.monitoring came with 3.12")
+class TestMonitoring:
+    def test_without_tool_ids_setprofile_takes_over(self) -> None:
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        for tool in (3, 4):
+            monitoring.use_tool_id(tool, "somebody")
+        try:
+            _core.start(rate=0)
+            target_of(branch)()
+            assert _core.status()["tracer_hook"] == "setprofile"
+            assert calls() == {"branch": 1, "leaf": 2}
+            assert any("tool ids" in warning for warning in _core.snapshot().meta()["warnings"])
+        finally:
+            for tool in (3, 4):
+                monitoring.free_tool_id(tool)
+
+    def test_ids_and_events_are_given_back(self) -> None:
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        _core.start(rate=0)
+        target_of(branch)()
+        assert monitoring.get_tool(3) == "hybridprof"
+        _core.stop()
+        assert [monitoring.get_tool(tool) for tool in (3, 4, 5)] == [None, None, None]
+        monitoring.use_tool_id(3, "next")
+        try:
+            assert monitoring.get_local_events(3, branch.__code__) == 0
+            assert monitoring.get_events(3) == 0
+        finally:
+            monitoring.free_tool_id(3)
+
+    def test_an_id_that_another_tool_freed_is_taken_again(self) -> None:
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        _core.start(rate=0)
+        target = target_of(branch)
+        target()
+        monitoring.free_tool_id(3)
+        _core.snapshot()
+        target()
+        assert calls() == {"branch": 2, "leaf": 4}
+
+    def test_coverage_like_tools_keep_working(self) -> None:
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        lines: list[int] = []
+        monitoring.use_tool_id(monitoring.COVERAGE_ID, "lines")
+        try:
+            monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, lambda _code, line: lines.append(line))
+            monitoring.set_local_events(monitoring.COVERAGE_ID, leaf.__code__, monitoring.events.LINE)
+            _core.start(rate=0)
+            target_of(branch)()
+            assert len(lines) == 2
+            assert calls() == {"branch": 1, "leaf": 2}
+        finally:
+            monitoring.set_local_events(monitoring.COVERAGE_ID, leaf.__code__, 0)
+            monitoring.free_tool_id(monitoring.COVERAGE_ID)
+
+    def test_nothing_global_is_switched_for_a_call(self) -> None:
+        """A change of global events has all code instrumented anew; 3.13.0 allows 2**24 of them."""
+        _core.start(rate=0)
+        target = target_of(branch)
+        for _ in range(5000):
+            target()
+        learned = _core.status()["tracing"]["learned"]
+        began = time.perf_counter_ns()
+        for _ in range(5000):
+            target()
+        assert (time.perf_counter_ns() - began) / 5000 < 100_000
+        assert _core.status()["tracing"]["learned"] == learned
+        assert calls() == {"branch": 10_000, "leaf": 20_000}
+
+
+def test_hook_monitoring_is_refused_where_there_is_none() -> None:
+    if "monitoring" in _core.HOOKS:
+        with traced.session("monitoring", [branch.__code__]):
+            branch()
+    else:
+        with pytest.raises((RuntimeError, ValueError), match="monitoring"):
+            _core.start(rate=0, hook="monitoring")
