@@ -35,6 +35,15 @@ def loop(count: int) -> None:
         method_like(number, 1)
 
 
+def stranger() -> None:
+    """Never called beneath a target."""
+
+
+def strangers(count: int) -> None:
+    for _ in range(count):
+        stranger()
+
+
 @hybridprof.deep
 def traced_loop(count: int) -> None:
     for number in range(count):
@@ -94,7 +103,9 @@ def main(quick: bool) -> None:
         "bare": lambda: timed(loop, count),
         "traced": lambda: under_hybridprof(traced_loop, count),
         "cProfile": lambda: under_cprofile(loop, count),
-        "untargeted": lambda: under_hybridprof(loop, count),
+        "gated": lambda: under_hybridprof(loop, count),
+        "bare strangers": lambda: timed(strangers, count),
+        "untargeted": lambda: under_hybridprof(strangers, count),
         "bare caller": lambda: timed(bare_caller, count),
         "rate 0.001": lambda: under_hybridprof(rare_caller, count),
     }
@@ -114,7 +125,8 @@ def main(quick: bool) -> None:
             ["traced by hybridprof", spread(ours, "{:.1f}")],
             ["traced by cProfile", spread(theirs, "{:.1f}")],
             ["hybridprof / cProfile", f"{statistics.median(ours) / statistics.median(theirs):.2f}"],
-            ["not targeted, while other functions are", spread(added("untargeted", "bare", 2), "{:.1f}")],
+            ["of a function that no target calls, while targets exist", spread(added("untargeted", "bare strangers", 1), "{:.1f}")],
+            ["of a function that a target calls too, from elsewhere", spread(added("gated", "bare", 2), "{:.1f}")],
             ["of a target that the rate (0.001) leaves out", spread(added("rate 0.001", "bare caller", 1), "{:.1f}")],
         ],
     )
