@@ -35,8 +35,8 @@ bool hp_discovery_begin(hp_discovery *discovery, int64_t now_ns, uint64_t functi
     return true;
 }
 
-bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns) {
-    if (discovery->open && now_ns - discovery->opened_at_ns > HP_DURATION_NS)
+bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns, bool idle) {
+    if (discovery->open && (idle || now_ns - discovery->opened_at_ns > HP_DURATION_NS))
         discovery->open = false;
     return discovery->open;
 }

@@ -24,8 +24,9 @@ typedef struct hp_discovery {
 void hp_discovery_init(hp_discovery *discovery);
 /* An outermost call begins; `functions` is how many are known. True: a window is open now and everything must be reported anew. */
 bool hp_discovery_begin(hp_discovery *discovery, int64_t now_ns, uint64_t functions);
-/* Whether what is met outside of targets should stay in sight. Closes a window that has lasted long enough. */
-bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns);
+/* Whether what is met outside of targets should stay in sight. Closes a window that has lasted long enough, or that is for nobody: `idle`
+ * says that no call of a target runs or is suspended. */
+bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns, bool idle);
 /* Number for "let go now": calls with a higher number may have missed the function, until the next window. */
 uint64_t hp_discovery_let_go(const hp_discovery *discovery, bool in_extent);
 /* True when calls may have been missed of a function that was let go at that number. */

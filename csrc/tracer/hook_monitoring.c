@@ -69,7 +69,9 @@ static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code
 }
 
 static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
-    if (hp_discovery_keeps(&tracer->discovery, hp_now_ns()))
+    /* A coroutine's call may be suspended and go on later: then only time closes the window. */
+    bool idle = !tracer->has_generator_targets && tracer->suspended_count == 0 && !any_extent(tracer);
+    if (hp_discovery_keeps(&tracer->discovery, hp_now_ns(), idle))
         return true;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL) {

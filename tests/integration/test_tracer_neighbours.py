@@ -97,6 +97,31 @@ class TestMonitoring:
             monitoring.set_local_events(monitoring.COVERAGE_ID, leaf.__code__, 0)
             monitoring.free_tool_id(monitoring.COVERAGE_ID)
 
+    def test_a_function_that_no_target_calls_is_left_alone_once_the_target_has_returned(self) -> None:
+        """Discovery's callback tells of itself: while a function is in sight, each call of it is an event of the tracer's second tool."""
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        _core.start(rate=0)
+        target = target_of(branch)
+        target()
+
+        def elsewhere() -> None:
+            pass
+
+        seen: list[str] = []
+        real = monitoring.register_callback(4, monitoring.events.PY_START, None)
+
+        def watch(code: Any, offset: int) -> Any:
+            seen.append(code.co_name)
+            return real(code, offset)
+
+        elsewhere()
+        monitoring.register_callback(4, monitoring.events.PY_START, real)
+        monitoring.register_callback(4, monitoring.events.PY_START, watch)
+        for _ in range(50):
+            elsewhere()
+        monitoring.register_callback(4, monitoring.events.PY_START, real)
+        assert seen.count("elsewhere") <= 1
+
     def test_nothing_global_is_switched_for_a_call(self) -> None:
         """A change of global events has all code instrumented anew; 3.13.0 allows 2**24 of them."""
         _core.start(rate=0)
