@@ -98,7 +98,7 @@ def main(quick: bool) -> None:
     tools: dict[str, Callable[[Half], float]] = {
         "sampler, 1 kHz": lambda cold: with_hybridprof(cold, seconds, rate=1000, clock="cpu"),
         "sampler, 1 kHz, method remote": lambda cold: with_hybridprof(cold, seconds, rate=1000, clock="cpu", method="remote"),
-        "traced, deep '*'": lambda cold: with_hybridprof(cold, seconds, rate=100, deep=["__main__:flutter"]),
+        "traced beneath flutter": lambda cold: with_hybridprof(cold, seconds, rate=100, deep=["__main__:flutter"]),
         "cProfile": lambda cold: with_cprofile(cold, seconds),
     }
     rows = []
