@@ -19,6 +19,7 @@ enum { HP_SWITCHING_IS_CHEAP = true };
 typedef struct hp_setprofile {
     hp_handle *handle;
     PyObject *installer; /* what threading.setprofile was given: new threads begin with it */
+    PyObject *threading; /* the module that was given it: the program may put another, or none, in sys.modules. NULL: none was */
     bool for_good;
     bool in_pieces;           /* a target or the host of a block is a generator or coroutine */
     PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
@@ -208,18 +209,31 @@ static PyObject *install(PyObject *self, PyObject *const *arguments, Py_ssize_t 
 /* A static: PyCFunction keeps a pointer to it. Constant. */
 static PyMethodDef install_method = {"install", (PyCFunction)(void (*)(void))install, METH_FASTCALL, NULL};
 
-/* Calls threading.setprofile(on ? installer : None) if the place is free, or ours. */
-static int set_threading(hp_setprofile *s, bool on) {
+/* Calls threading.setprofile(installer) if the place is free. */
+static int set_threading(hp_setprofile *s) {
     PyObject *threading = PyImport_ImportModule("threading"), *present = NULL, *done = NULL;
     if (threading != NULL)
         present = PyObject_CallMethod(threading, "getprofile", NULL);
-    if (present != NULL && present == (on ? Py_None : s->installer))
-        done = PyObject_CallMethod(threading, "setprofile", "O", on ? s->installer : Py_None);
+    if (present == Py_None)
+        done = PyObject_CallMethod(threading, "setprofile", "O", s->installer);
+    if (done != NULL)
+        Py_XSETREF(s->threading, Py_NewRef(threading));
     bool failed = present == NULL || PyErr_Occurred() != NULL;
     Py_XDECREF(done);
     Py_XDECREF(present);
     Py_XDECREF(threading);
     return failed ? -1 : 0;
+}
+
+/* The same with None, if the place is still ours. Cannot fail: where it is not reached, `install` takes itself off each new thread. */
+static void unset_threading(hp_setprofile *s) {
+    PyObject *present = s->threading != NULL ? PyObject_CallMethod(s->threading, "getprofile", NULL) : NULL, *done = NULL;
+    if (present != NULL && present == s->installer)
+        done = PyObject_CallMethod(s->threading, "setprofile", "O", Py_None);
+    PyErr_Clear();
+    Py_XDECREF(done);
+    Py_XDECREF(present);
+    Py_CLEAR(s->threading);
 }
 
 /* --- the hook ------------------------------------------------------------------------------------------------------------------------- */
@@ -229,7 +243,9 @@ static int set_for_good(hp_tracer *tracer, bool on) {
     if (s->for_good == on)
         return 0;
     s->for_good = on;
-    if (set_threading(s, on) < 0)
+    if (!on)
+        unset_threading(s);
+    else if (set_threading(s) < 0)
         return -1;
     set_all(tracer, on);
     return 0;
@@ -277,8 +293,7 @@ static void close_hook(hp_tracer *tracer) {
         return;
     PyErr_Fetch(&type, &value, &traceback);
     set_all(tracer, false);
-    if (s->for_good && set_threading(s, false) < 0)
-        PyErr_Clear();
+    unset_threading(s);
     hp_handle_end(s->handle);
     Py_XDECREF(s->installer);
     PyMem_RawFree(s);
