@@ -108,6 +108,20 @@ static hp_python_frame *host_frame(PyThreadState *thread) {
     return frame;
 }
 
+/* Closing the block, or making its host the top, cuts off our own frames in between: they are not calls whose end was missed. */
+static void forgive_ours(hp_shadow *stack, PyThreadState *thread) {
+    hp_python_frame *frame = hp_frame_current(thread);
+    PyFrameObject *object = PyThreadState_GetFrame(thread);
+    while (object != NULL && frame != NULL && is_ours(object)) {
+        uint32_t at = hp_shadow_find(stack, frame, hp_frame_code(frame));
+        if (at < stack->depth && stack->entries[at].kind == HP_ENTRY_CALL)
+            stack->entries[at].kind = HP_ENTRY_CONTEXT;
+        Py_SETREF(object, PyFrame_GetBack(object));
+        frame = hp_frame_previous(frame);
+    }
+    Py_XDECREF(object);
+}
+
 void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder) {
     PyObject *entered = recorder->block_hook;
     recorder->block_hook = NULL;
@@ -154,18 +168,20 @@ long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
         return hp_tracer_no_memory();
     block_hook_enter(tracer, recorder);
     tracer->hook->learn(tracer);
+    forgive_ours(&recorder->stack, thread);
     uintptr_t token = ++tracer->last_token;
     if (!reach_host(tracer, recorder, host, code) || !enter_block(tracer, recorder, host, code, slot, token, true))
         return hp_tracer_no_memory();
     return (long)token;
 }
 
-static int leave_at(hp_tracer *tracer, hp_recorder *recorder, uint32_t at) {
+static int leave_at(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thread, uint32_t at) {
     hp_shadow *stack = &recorder->stack;
     uint64_t now = hp_ticks();
     /* The host's own entry is at the bottom only because the block began there. */
     bool last =
         at == 1 && stack->entries[0].kind == HP_ENTRY_CONTEXT && stack->entries[0].frame == stack->entries[1].frame && !tracer->everything;
+    forgive_ours(stack, thread);
     hp_shadow_close_to(tracer, recorder, last ? 0 : at, now);
     if (stack->depth == 0) {
         hp_extent_end(recorder);
@@ -186,6 +202,6 @@ int hp_tracer_leave_block(hp_tracer *tracer, long token) {
     hp_recorder *recorder = hp_gate_here.recorder;
     for (uint32_t i = recorder->stack.depth; i-- > 0;)
         if (recorder->stack.entries[i].kind == HP_ENTRY_BLOCK && recorder->stack.entries[i].detail == (uintptr_t)token)
-            return leave_at(tracer, recorder, i);
+            return leave_at(tracer, recorder, thread, i);
     return 0;
 }

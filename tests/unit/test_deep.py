@@ -323,3 +323,30 @@ def test_a_block_that_ends_in_another_order() -> None:
 def test_a_block_needs_a_name(name: object) -> None:
     with pytest.raises(TypeError, match=r"^a block's name is a str that is not empty, not "):
         hybridprof.deep.block(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hook", _core.HOOKS)
+def test_a_block_beneath_a_target_is_all_that_shows_of_us(hook: str) -> None:
+    block = hybridprof.deep.block("inner")
+
+    def within() -> None:
+        pass
+
+    def outer() -> None:
+        with block:
+            within()
+
+    async def waiting() -> None:
+        async with block:
+            await asyncio.sleep(0)
+
+    for function in (outer, waiting):
+        _core.add_target(function.__code__)
+    with hybridprof.Profiler(rate=0, hook=hook) as profiler:  # type: ignore[arg-type]
+        for _ in range(3):
+            outer()
+        asyncio.run(waiting())
+    rows = profiler.profile.functions
+    assert [row.calls for row in rows if row.name == "inner"] == [4]
+    assert not [row.name for row in rows if row.module.startswith("hybridprof")]
+    assert profiler.profile.meta["tracing"]["truncated"] == 0
