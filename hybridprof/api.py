@@ -31,6 +31,9 @@ _lock = _thread.RLock()  # not threading's: importing that is the program's own 
 _owner: Profiler | None = None  # guarded by _lock: whose session runs
 _active: list[Profiler] = []  # guarded by _lock: the owner and those that share its session
 _started_cpu = 0  # ns of process CPU when it began
+_profile_class: type[Profile] | None = None  # once it was needed: see profile_class
+
+_core.hide_file(os.path.dirname(__file__) + os.sep)  # what we do inside the program is none of its functions
 
 
 def _after_fork_in_child() -> None:
@@ -208,9 +211,18 @@ def snapshot() -> Profile:
 
 
 def _taken() -> Profile:
-    from .profile import Profile
+    return profile_class()(_core.snapshot())
 
-    return Profile(_core.snapshot())
+
+def profile_class() -> type[Profile]:
+    """Profile, imported at the first call, so that starting costs less. The command line calls it before the program runs: a program may take us out
+    of sys.modules, or watch what is imported."""
+    global _profile_class
+    if _profile_class is None:
+        from .profile import Profile
+
+        _profile_class = Profile
+    return _profile_class
 
 
 def status() -> dict[str, Any]:

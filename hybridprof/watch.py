@@ -16,7 +16,7 @@ from .patterns import Pattern, functions_of, missed, namespace_of, slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from .patterns import Slot
@@ -35,6 +35,7 @@ class Watch:
         self._traces_everything = self._deferred = False
         self._codes: dict[int, CodeType] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
+        self._follow: Callable[[bool], None] = _follow_nothing  # `imports.follow`, kept: the program may take us out of sys.modules
 
     def begin(self) -> None:
         if not self._deferred:
@@ -42,6 +43,7 @@ class Watch:
         if not all(pattern.everything for pattern in self.patterns):
             from .imports import follow
 
+            self._follow = follow
             watches.append(self)
             follow(True)
             self.refresh()
@@ -49,10 +51,8 @@ class Watch:
 
     def end(self) -> None:
         if self in watches:
-            from .imports import follow
-
             watches.remove(self)
-            follow(bool(watches))
+            self._follow(bool(watches))
         self.end_everything()
         for code in self._codes.values():
             if not marking.marked_by_name(code):
@@ -161,6 +161,10 @@ class Watch:
                 if original is value and original is not None:
                     _put(module, name, replacement)
                     self._replaced.append((module, name, original, replacement))
+
+
+def _follow_nothing(on: bool) -> None:
+    pass
 
 
 def _trace_everything(change: int) -> None:

@@ -75,6 +75,8 @@ def _about(option: str) -> int:
 def _read_only(command: str, arguments: list[str]) -> int:
     """A command that reads profiles: what the file or the system refuses is bad input, a reader that went away is none of ours."""
     module = importlib.import_module(f"hybridprof.cli.{command}")
+    if sys.stdout is None:  # closed before we began: `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     try:
         status: int = module.main(arguments)
         sys.stdout.flush()
@@ -83,12 +85,12 @@ def _read_only(command: str, arguments: list[str]) -> int:
         silence_stdout()
         return 0
     except OSError as error:
-        raise BadInput(_os_sentence(error)) from None
+        raise BadInput(os_sentence(error)) from None
     except ValueError as error:  # FormatError is one
         raise BadInput(str(error)) from None
 
 
-def _os_sentence(error: OSError) -> str:
+def os_sentence(error: OSError) -> str:
     """The core's sentences name the file already."""
     if error.strerror is None or error.filename is None or str(error.filename) in error.strerror:
         return error.strerror or str(error)

@@ -13,14 +13,16 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import getpid
 
 import hybridprof
-from hybridprof import _core
+from hybridprof import _core, api
 from hybridprof.profile import Profile
 
-from .main import BadInput, complain, silence_stdout
+from .main import BadInput, complain, os_sentence, silence_stdout
 
 NATIVE = "hyprof"
+ANY_ERROR = Exception  # under a name of ours, as `getpid`: the program may have changed what the usual names mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,14 @@ class Recording:
     outputs: list[Output]
     show: Callable[[Profile], None] | None = None
     quiet: bool = False
-    pid: int = field(default_factory=os.getpid)
+    pid: int = field(default_factory=getpid)
     _ended: bool = False
 
     def begin(self) -> None:
         """Raises BadInput where the interpreter or the system cannot do what was asked."""
-        for prefix in {os.path.dirname(os.path.dirname(__file__)) + os.sep, *_own_files()}:
+        for prefix in _own_files():
             _core.hide_file(prefix)
+        api.profile_class()
         atexit.register(self.finish)
         native = [output for output in self.outputs if output.format == NATIVE]
         try:
@@ -91,8 +94,11 @@ class Recording:
             _, *others = sys.modules["threading"]._active  # asked without calling anything: calls of ours would be traced
         except (KeyError, AttributeError, ValueError, RuntimeError):
             others = []
-        if not others:
-            self.profiler.watch.end_everything()
+        try:
+            if not others:
+                self.profiler.watch.end_everything()
+        except ANY_ERROR:  # it would take the place of what the program raised; `finish` ends the tracing too
+            pass
 
     def abandon(self) -> None:
         """Ends it as if it had never begun."""
@@ -102,12 +108,12 @@ class Recording:
 
     def finish(self) -> None:
         """Stops, shows, writes and says where. A child that was forked from here is another process, and none of this is its business."""
-        if self._ended or os.getpid() != self.pid:
+        if self._ended or getpid() != self.pid:
             return
         self._ended = True
         try:
             self._finish()
-        except Exception as error:  # whatever it is, the program's exit status stands
+        except ANY_ERROR as error:  # whatever it is, the program's exit status stands
             complain(f"the profile was lost: {type(error).__name__}: {error}")
 
     def _finish(self) -> None:
@@ -139,7 +145,10 @@ class Recording:
 def _write(profile: Profile, output: Output) -> bool:
     try:
         profile.write(output.path, output.format)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        complain(f"could not write {output.shown}: {os_sentence(error)}")
+        return False
+    except ValueError as error:
         complain(f"could not write {output.shown}: {error}")
         return False
     return True

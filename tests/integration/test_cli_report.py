@@ -157,6 +157,15 @@ def test_a_reader_that_leaves(sample_profile: Path) -> None:
     process.wait(60)
 
 
+@pytest.mark.parametrize("command", ["report", "info"])
+def test_no_stdout_at_all(sample_profile: Path, command: str) -> None:
+    words = [sys.executable, "-m", "hybridprof", command, str(sample_profile)]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *words], env=clean_environment(), stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_ascii_terminal(run_cli: RunCli, sample_profile: Path) -> None:
     text = run_cli("report", sample_profile, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}).stdout
     assert "+/-" in text

@@ -246,8 +246,36 @@ def test_the_programs_own_exit_status_when_writing_fails(run_cli: RunCli, tmp_pa
     (tmp_path / "program.py").write_text("import shutil, sys\nshutil.rmtree('folder')\nprint('ran')\nsys.exit(9)\n")
     done = run_cli("run", "-o", "folder/x.pstats", "program.py", status=9)
     assert done.stdout == "ran\n"
-    assert done.stderr.startswith("hybridprof: could not write folder/x.pstats: ")
+    assert done.stderr.startswith("hybridprof: could not write folder/x.pstats: cannot write /")
+    assert done.stderr.endswith("/folder/x.pstats: No such file or directory\n")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("hook", hybridprof._core.HOOKS)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "import sys, threading\nfor name in list(sys.modules):\n    if name.startswith('hybridprof'): del sys.modules[name]",
+        "import sys\nsys.modules.pop('threading', None)",
+        "import builtins, os\ndef broken(*arguments): raise RuntimeError('broken')\nos.getpid = os.path.isdir = os.getcwd = broken",
+        "import builtins\nfor name in ('open', 'getattr', 'OSError', 'Exception'): delattr(builtins, name)",
+        "import builtins\nold = builtins.__import__\ndef loud(*a, **k): print('import', a[0]); return old(*a, **k)\nbuiltins.__import__ = loud",
+    ],
+    ids=["sys.modules", "threading", "os", "builtins", "__import__"],
+)
+def test_a_program_that_spoils_what_we_stand_on(run_cli: RunCli, tmp_path: Path, spoil: str, hook: str) -> None:
+    (tmp_path / "program.py").write_text(f"def work(): pass\nwork()\n{spoil}\nprint('end')\n")
+    done = run_cli("run", "--deep", "*", "--hook", hook, "-o", "x.pstats", "program.py")
+    assert done.stdout == "end\n"
+    assert done.stderr == "hybridprof: wrote x.pstats; see it with: hybridprof report x.pstats\n"
+    assert [row.calls for row in hybridprof.load(tmp_path / "x.pstats").functions if row.name == "work"] == [1]
+
+
+@pytest.mark.parametrize("hook", hybridprof._core.HOOKS)
+def test_a_program_without_threading_at_its_end(run_cli: RunCli, tmp_path: Path, hook: str) -> None:
+    (tmp_path / "program.py").write_text("import sys, threading\nsys.modules['threading'] = None\nraise SystemExit(6)\n")
+    done = run_cli("run", "-q", "--deep", "*", "--hook", hook, "-o", "x.hyprof", "program.py", status=6)
+    assert "hybridprof" not in done.stderr
 
 
 def start(program: str, tmp_path: Path, *options: str) -> subprocess.Popen[str]:
