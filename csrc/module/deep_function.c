@@ -5,7 +5,9 @@
  * or written, is the function's; it binds as a method does; it pickles by name. Only its identity and its type differ. */
 #include "module/module.h"
 
+#include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <structmember.h>
 
@@ -16,10 +18,59 @@ typedef struct deep_function {
     hp_module_state *state; /* borrowed: the type keeps the module, and the module its state */
 } deep_function;
 
-/* One branch while no session runs. The tracer decides whether the code is a target. */
+/* Calls from Python to Python take no C stack, but through here they do: a recursion that the interpreter carries, because the program
+ * raised its limit or its thread's stack is small, would run off the end of the stack. An exception is what is left then. */
+enum { STACK_RESERVE = 128 * 1024 }; /* bytes: for the C code between here and the next call that asks; at most a quarter of the stack */
+
+/* Thread-local: of the owner thread. Not set (0): nothing is ever short. A thread that runs on a stack of its own making is not within it.
+ */
+static _Thread_local struct {
+    uintptr_t bottom, floor;
+    bool known;
+} stack_here;
+
+static void find_stack(void) {
+    pthread_attr_t attributes;
+    void *bottom = NULL;
+    size_t size = 0;
+    stack_here.known = true;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&attributes, &bottom, &size) == 0) {
+        stack_here.bottom = (uintptr_t)bottom;
+        stack_here.floor = (uintptr_t)bottom + (size / 4 < STACK_RESERVE ? size / 4 : STACK_RESERVE);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+static bool is_below_floor(void) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here < stack_here.floor && here >= stack_here.bottom;
+}
+
+/* Asked twice: the main thread's stack may have been allowed to grow since (setrlimit). */
+static bool stack_is_short(void) {
+    if (!stack_here.known)
+        find_stack();
+    if (!is_below_floor())
+        return false;
+    find_stack();
+    return is_below_floor();
+}
+
+static PyObject *refuse_to_recurse(void) {
+    PyErr_SetString(PyExc_RecursionError,
+                    "maximum recursion depth exceeded: no C stack is left, of which a function marked by hybridprof takes "
+                    "some at each call before Python 3.12");
+    return NULL;
+}
+
+/* Two branches while no session runs. The tracer decides whether the code is a target. */
 static PyObject *deep_vectorcall(PyObject *object, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
     const deep_function *self = (deep_function *)object;
     hp_tracer *tracer = self->state->tracer;
+    if (stack_is_short())
+        return refuse_to_recurse();
     if (!tracer)
         return PyObject_Vectorcall(self->function, arguments, count_and_flags, keywords);
     return hp_tracer_call(tracer, self->function, arguments, count_and_flags, keywords);

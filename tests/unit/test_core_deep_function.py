@@ -14,6 +14,7 @@ import weakref
 from types import FunctionType
 
 import pytest
+from conftest import RunCli
 
 from hybridprof import _core
 
@@ -212,3 +213,30 @@ def test_needs_wrapper_is_about_the_hook() -> None:
     assert _core.needs_wrapper(plain.__code__) is ("monitoring" not in _core.HOOKS)
     with pytest.raises(TypeError, match="code object"):
         _core.needs_wrapper(plain)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(_core.HOOKS != ("setprofile",), reason="wrappers are needed where there is no sys.monitoring")
+@pytest.mark.parametrize("start", ["", "_core.start(rate=0)"], ids=["idle", "running"])
+def test_recursion_beyond_the_c_stack(run_python: RunCli, start: str) -> None:
+    """Without the wrapper the interpreter carries it; with it an exception must come before the stack's end."""
+    done = run_python(f"""
+import sys, threading
+from hybridprof import _core
+sys.setrecursionlimit(10**6)
+def down(n): return down(n - 1) + 1 if n else 0
+_core.add_target(down.__code__)
+down = _core.deep_function(down)
+{start}
+def dive():
+    try:
+        print(down(10**5))
+    except RecursionError as error:
+        print(error)
+dive()
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=dive); thread.start(); thread.join()
+print(down(1000))
+""")
+    lines = done.stdout.splitlines()
+    assert [line.startswith("maximum recursion depth exceeded: no C stack is left") for line in lines] == [True, True, False]
+    assert lines[2] == "1000"
