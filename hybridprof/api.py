@@ -126,14 +126,17 @@ class Profiler:
         with _lock:
             if not self._active:
                 return self
-            self._watch.end_everything()  # before our own work here is traced
-            self._watch.refresh()
-            self.warnings = self._watch.unmatched()
-            if _owner is self:
-                _core.stop()
-                _owner = None
-            _active.remove(self)
+            # First: a signal handler or a finaliser that stops it too, in the middle of this, finds nothing left to do.
             self._active = False
+            _active.remove(self)
+            try:
+                self._watch.end_everything()  # before our own work here is traced
+                self._watch.refresh()
+                self.warnings = self._watch.unmatched()
+            finally:
+                if _owner is self:
+                    _core.stop()
+                    _owner = None
             try:
                 self._profile = _taken()
             finally:

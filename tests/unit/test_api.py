@@ -78,6 +78,16 @@ def test_a_second_profiler_shares_the_session() -> None:
     assert not hybridprof.running()
 
 
+def test_stopping_in_the_middle_of_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a signal handler or a finaliser does."""
+    profiler = hybridprof.Profiler(rate=0).start()
+    monkeypatch.setattr(type(profiler.watch), "refresh", lambda self: (hybridprof.stop(), profiler.stop()))
+    profiler.stop()
+    assert not hybridprof.running()
+    assert profiler.profile.meta["rate_hz"] == 0
+    assert profiler.start().stop() is profiler
+
+
 def test_exceptions_end_it() -> None:
     with pytest.raises(KeyError), hybridprof.Profiler():
         raise KeyError
