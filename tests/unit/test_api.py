@@ -177,3 +177,12 @@ def test_a_forked_child_may_use_it() -> None:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert hybridprof.running()
+
+
+def test_calibration_is_no_part_of_the_program() -> None:
+    names = set()
+    for _ in range(5):
+        with hybridprof.Profiler(rate=10_000, deep=["*"]) as profiler:
+            pass
+        names |= {(row.name, row.file) for row in profiler.profile.functions}
+    assert not [name for name, file in names if file.startswith("<hybridprof")]
