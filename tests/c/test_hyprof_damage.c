@@ -296,7 +296,7 @@ static void test_memory_is_bounded(void **state) {
     hp_group group = {0};
     int exit_status = 1;
     (void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     skip(); /* its shadow memory needs terabytes of address space */
 #endif
     densest_file(&group, 300000);
@@ -316,7 +316,7 @@ static void test_memory_is_bounded(void **state) {
 static void test_memory_runs_out(void **state) {
     hp_group group = {0};
     (void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     skip();
 #endif
     densest_file(&group, 300000);
