@@ -34,7 +34,12 @@ static void drop_own_time(hp_gathered *gathered) {
     }
 }
 
+/* The tracer's calibration runs throw-away code, which the sampler may meet. */
+static const char OWN_CODE[] = "<hybridprof ";
+
 static bool is_hidden(const hp_gathered *gathered, const hp_code_info *info) {
+    if (info->file && strncmp(info->file, OWN_CODE, sizeof OWN_CODE - 1) == 0)
+        return true;
     for (uint32_t i = 0; info->file && i < gathered->hidden_count; i++)
         if (strncmp(info->file, gathered->hidden[i], strlen(gathered->hidden[i])) == 0)
             return true;

@@ -182,7 +182,8 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
 
 PyMethodDef hp_session_methods[] = {
     {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0)\n--\n\nStarts the session. False "
+     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0, budget=0.0)\n--\n\nStarts the "
+     "session. False "
      "(and "
      "nothing changed) if one runs. rate in Hz; 0: no sampler, tracing only."},
     {"stop", stop, METH_NOARGS,

@@ -5,6 +5,7 @@
  *   held it last, gave it up    may take it again without a trace: two equal copies, GIL free before and after
  *   holds it, we on its CPU     is stopped as long as we run; two equal copies and its CPU unchanged show that we ran throughout
  *   holds it, elsewhere         two equal copies; biased towards moments in which little happens, so only where nothing else is possible */
+#include <sched.h>
 #include <string.h>
 
 #include "sampler/private.h"
@@ -46,6 +47,9 @@ static bool read_remote(hp_sampler *s, const hp_state *state, const hp_watched *
             s->counts.retried += i + tries > 0;
         }
         hp_memory_unlock();
+        /* It stands still half-way into a call, perhaps because this very thread has its CPU: looking again shows the same. */
+        if (!equal && s->scratch[0].doubtful && hp_stack_equal(&s->scratch[0], &s->scratch[1], true))
+            sched_yield();
     }
     return equal;
 }

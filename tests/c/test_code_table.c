@@ -150,8 +150,9 @@ static bool use_common(worker *w, uint64_t *random) {
     w->common[i] = slot;
     if (hp_code_table_describe(table, slot, &(hp_code_info){.qualname = name, .name = name}) != HP_OK)
         return false;
+    uint32_t named = hp_code_table_named(table, HP_CODE_BLOCK, name);
     return hp_code_table_info(table, slot, &info) && strcmp(info.name, name) == 0 &&
-           hp_code_table_named(table, HP_CODE_BLOCK, name) == hp_code_table_named(table, HP_CODE_BLOCK, name);
+           named == hp_code_table_named(table, HP_CODE_BLOCK, name);
 }
 
 static void *work(void *argument) {

@@ -47,7 +47,7 @@ static void be_on(double from, double to) {
 /* Each program draws a timeline; a and b are in mean gaps. */
 typedef void program(uint64_t *random, double a, double b);
 
-static void flicker(uint64_t *random, double share, double unused) {
+static void flicker(uint64_t *random, double share, double unused) { /* NOLINT(readability-non-const-parameter): a program */
     (void)random, (void)unused;
     line.flicker = share;
 }
@@ -66,8 +66,9 @@ static void phases(uint64_t *random, double count, double unused) {
 }
 
 static void periodic(uint64_t *random, double period, double share) {
-    for (double at = -hp_test_uniform(random) * period * GAP; at < line.end; at += period * GAP)
-        be_on(at, at + share * period * GAP);
+    double first = -hp_test_uniform(random) * period * GAP;
+    for (int i = 0; first + i * period * GAP < line.end; i++)
+        be_on(first + i * period * GAP, first + (i + share) * period * GAP);
 }
 
 /* A Markov chain in continuous time. */

@@ -98,10 +98,14 @@ static void golden_write(const char *name, const uint8_t *bytes, size_t size) {
     char *text = sample_dump_data(profile);
     snprintf(path, sizeof path, "%s/%s.hyprof", golden_folder(), name);
     FILE *to = fopen(path, "wb");
+    if (to == NULL)
+        abort();
     fwrite(bytes, 1, size, to);
     fclose(to);
     snprintf(path, sizeof path, "%s/%s.txt", golden_folder(), name);
     to = fopen(path, "wb");
+    if (to == NULL)
+        abort();
     fputs(text, to);
     fclose(to);
     free(text);

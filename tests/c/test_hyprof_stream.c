@@ -160,6 +160,8 @@ static void test_existing_file(void **state) {
     struct stat file;
     hp_hyprof_stream *stream = NULL;
     FILE *old = fopen(path, "w");
+    if (old == NULL)
+        abort();
     fputs("precious", old);
     fclose(old);
     assert_int_equal(chmod(path, 0640), 0);

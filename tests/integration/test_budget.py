@@ -52,9 +52,9 @@ def test_over_the_budget_fewer_calls_are_traced_and_the_profile_says_so() -> Non
     assert row.calls is not None and 0 < row.calls < calls
     assert row.measured == "mixed"
     assert any("budget" in warning for warning in profile.meta["warnings"])
-    # The first window, a quarter of a second, runs unchecked; what follows keeps to 2 %.
+    # The first window, a quarter of a second, runs unchecked, and all of it may go; what follows keeps to 2 %.
     spent = profile.meta["tracing"]["overhead_ns"]
-    assert spent <= 0.02 * 1.6e9 * 2 + 0.6 * 0.25e9
+    assert spent <= 0.02 * 1.6e9 * 2 + 0.25e9
 
 
 def test_within_the_budget_every_call_is_traced() -> None:

@@ -288,7 +288,7 @@ def start(program: str, tmp_path: Path, *options: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a test run in the background has it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 (the child runs nothing else; a test run in the background has it ignored)
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
