@@ -34,7 +34,6 @@ _started_cpu = 0  # ns of process CPU when it began
 _profile_class: type[Profile] | None = None  # once it was needed: see profile_class
 
 _core.hide_file(os.path.dirname(__file__) + os.sep)  # what we do inside the program is none of its functions
-_core.hide_file("<hybridprof ")  # nor is the code that measures what tracing costs, at the first target
 
 
 def _after_fork_in_child() -> None:
