@@ -3,7 +3,10 @@
  * the callee is found in the callee's own time (its body is empty), the rest falls to the caller. The best of several rounds counts:
  * anything that disturbs only adds.
  *
- * Runs before anything is armed, so no other thread has events; what it records goes to a thread and a tree that are dropped afterwards. */
+ * Runs before anything is armed, so no other thread has events; what it records goes to a thread and a tree that are dropped afterwards.
+ *
+ * It runs bytecode, so a signal handler of the program may run in it, and raise (Ctrl-C). That exception is the program's: calibration
+ * ends there, without a result, and the exception is raised again in the program as soon as that goes on. */
 #include "tracer/calibrate.h"
 
 #include "tracer/recorder.h"
@@ -16,20 +19,41 @@ static const char source[] = "def callee():\n"
                              "    for _ in range(count):\n"
                              "        callee()\n";
 
-/* `caller`, called once; its ticks. 0 when it fails. */
+static int raise_again(void *exception) {
+    PyErr_SetObject((PyObject *)Py_TYPE((PyObject *)exception), exception);
+    Py_DECREF((PyObject *)exception);
+    return -1;
+}
+
+/* Handlers run in the main thread, and so do pending calls. */
+static void raise_later(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && Py_AddPendingCall(raise_again, value) == 0)
+        value = NULL; /* the call's */
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+/* `caller`, called once; its ticks. 0 when it failed, or was interrupted. */
 static uint64_t round_ticks(hp_tracer *tracer, PyObject *caller, PyObject *count) {
     uint64_t began = hp_ticks();
     PyObject *result = hp_tracer_call(tracer, caller, &count, 1, NULL);
     uint64_t ticks = hp_ticks() - began;
-    if (result == NULL)
+    if (result == NULL) {
+        raise_later();
         return 0;
+    }
     Py_DECREF(result);
     return ticks;
 }
 
+/* 0 when a round failed. */
 static uint64_t best_bare(hp_tracer *tracer, PyObject *caller, PyObject *count) {
     uint64_t best = UINT64_MAX;
-    for (int i = 0; i < HP_ROUNDS; i++) {
+    for (int i = 0; i < HP_ROUNDS && best > 0; i++) {
         uint64_t ticks = round_ticks(tracer, caller, count);
         best = ticks < best ? ticks : best;
     }
@@ -51,17 +75,20 @@ static hp_own_times own_times(const hp_tracer *tracer, uint32_t caller_slot, uin
     return times;
 }
 
-static void best_traced(hp_tracer *tracer, PyObject *caller, PyObject *count, const uint32_t *slots, hp_own_times *best) {
+/* False when a round failed. */
+static bool best_traced(hp_tracer *tracer, PyObject *caller, PyObject *count, const uint32_t *slots, hp_own_times *best) {
     hp_own_times before = own_times(tracer, slots[0], slots[1]);
     *best = (hp_own_times){UINT64_MAX / 4, UINT64_MAX / 4};
     for (int i = 0; i < HP_ROUNDS; i++) {
-        round_ticks(tracer, caller, count);
+        if (round_ticks(tracer, caller, count) == 0)
+            return false;
         hp_own_times after = own_times(tracer, slots[0], slots[1]);
         hp_own_times own = {after.callee - before.callee, after.caller - before.caller};
         if (own.callee > 0 && own.callee + own.caller < best->callee + best->caller)
             *best = own;
         before = after;
     }
+    return true;
 }
 
 static void settle(hp_tracer *tracer, uint64_t bare, hp_own_times traced) {
@@ -79,8 +106,9 @@ static int measure(hp_tracer *tracer, PyObject *caller, PyObject *callee, PyObje
     PyCodeObject *codes[2] = {(PyCodeObject *)PyFunction_GET_CODE(caller), (PyCodeObject *)PyFunction_GET_CODE(callee)};
     uint32_t slots[2];
     hp_own_times traced;
-    best_bare(tracer, caller, count); /* specialise */
-    uint64_t bare = best_bare(tracer, caller, count);
+    uint64_t bare = best_bare(tracer, caller, count) > 0 ? best_bare(tracer, caller, count) : 0; /* the first lets it specialise */
+    if (bare == 0)
+        return 0;
     for (int i = 0; i < 2; i++) {
         if (tracer->hook->arm(tracer, codes[i]) < 0)
             return -1;
@@ -91,8 +119,8 @@ static int measure(hp_tracer *tracer, PyObject *caller, PyObject *callee, PyObje
         state->flags |= HP_CODE_DESCRIBED | (i == 0 ? HP_CODE_TARGET : 0u);
         state->threshold = (uint64_t)1 << 32;
     }
-    best_traced(tracer, caller, count, slots, &traced);
-    settle(tracer, bare, traced);
+    if (best_traced(tracer, caller, count, slots, &traced))
+        settle(tracer, bare, traced);
     return tracer->hook->disarm(tracer, codes[0]) < 0 || tracer->hook->disarm(tracer, codes[1]) < 0 ? -1 : 0;
 }
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
+import time
 
 import pytest
 from oracle.targets import HOOKS, branch, calls, edges, leaf, no_session_left, target_of
@@ -138,3 +140,32 @@ def test_greenlets_in_a_whole_program(hook: str) -> None:
     assert (counts[prefix + "switching"], counts[prefix + "elsewhere"], counts["branch"], counts["leaf"]) == (2, 1, 4, 10)
     assert edges()[prefix + "elsewhere", "branch"] == 2
     assert edges()[prefix + "switching", "branch"] == 2
+
+
+def test_a_signal_handler_that_raises_while_tracing_begins_reaches_the_program() -> None:
+    """Arming the first target runs bytecode of ours for some milliseconds: a handler may run in it."""
+    raised = 0
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise InterruptedError("the program's own")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for attempt in range(60):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0002 + attempt * 0.00005)
+                _core.start(rate=0)
+                target = target_of(branch)
+                target()
+                _core.snapshot()
+                time.sleep(0.005)
+            except InterruptedError as error:
+                assert str(error) == "the program's own"
+                raised += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _core.stop()
+            _core.remove_target(branch.__code__)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert raised == 60
