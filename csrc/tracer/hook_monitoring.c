@@ -240,11 +240,25 @@ static int everything(hp_tracer *tracer, bool on) {
     return set_globals(m, on, m->global_on);
 }
 
+#if PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
+/* 3.14 with its JIT on: restart_events() drops executors while it holds the runtime's lock of threads, and each hundredth dropped one takes
+ * that lock again: the program hangs (gh-141658; 3.15 is mended). set_events() drops all of them first, by this function; we do as it does.
+ * Weak: builds without a JIT have none. */
+extern void _Py_Executors_InvalidateAll(PyInterpreterState *, int) __attribute__((weak));
+static void drop_executors(void) {
+    if (_Py_Executors_InvalidateAll != NULL)
+        _Py_Executors_InvalidateAll(PyInterpreterState_Get(), 1);
+}
+#else
+static void drop_executors(void) {}
+#endif
+
 static void learn(hp_tracer *tracer) {
     if (tracer->everything || !hp_discovery_begin(&tracer->discovery, hp_now_ns(), tracer->states.used))
         return;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    drop_executors();
     PyObject *result = PyObject_CallMethod(monitoring_of(tracer)->module, "restart_events", NULL);
     Py_XDECREF(result);
     PyErr_Restore(type, value, traceback);
