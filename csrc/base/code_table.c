@@ -19,6 +19,7 @@ enum { KEY_NAMED = 16 };    /* added to the kind in the key of a slot whose "add
 typedef struct code_slot {
     uintptr_t address; /* of the living object, or of the interned name; 0 once it died */
     uint32_t key_kind;
+    uint32_t met; /* the session in which the slot was last asked for */
     bool described;
     hp_code_info info;
 } code_slot;
@@ -42,6 +43,7 @@ struct hp_code_table {
     pthread_mutex_t mutex; /* guards everything below; `epoch` and `count` are also read without it */
     _Atomic uint64_t epoch;
     _Atomic uint32_t count;
+    uint32_t session;
     code_slot *chunks[CHUNKS];
     code_index *index;
     hp_arena line_tables;
@@ -135,10 +137,14 @@ static hp_status slot_add(hp_code_table *table, uintptr_t address, uint32_t key_
 
 static hp_status slot_get(hp_code_table *table, uintptr_t address, uint32_t key_kind, hp_code_kind kind, uint32_t *out) {
     uint32_t known = entry_of(table->index, address, key_kind)->slot;
-    if (known == HP_NO_SLOT)
-        return slot_add(table, address, key_kind, kind, out);
-    *out = known;
-    return HP_OK;
+    hp_status status = HP_OK;
+    if (known != HP_NO_SLOT)
+        *out = known;
+    else
+        status = slot_add(table, address, key_kind, kind, out);
+    if (status == HP_OK)
+        slot_at(table, *out)->met = table->session;
+    return status;
 }
 
 hp_status hp_code_table_new(hp_code_table **out) {
@@ -206,11 +212,18 @@ uint32_t hp_code_table_slot(hp_code_table *table, uintptr_t address, hp_code_kin
     return slot;
 }
 
-bool hp_code_table_knows(hp_code_table *table, uintptr_t address, hp_code_kind kind) {
+void hp_code_table_session_began(hp_code_table *table) {
     pthread_mutex_lock(&table->mutex);
-    bool known = entry_of(table->index, address, kind)->slot != HP_NO_SLOT;
+    table->session++;
     pthread_mutex_unlock(&table->mutex);
-    return known;
+}
+
+bool hp_code_table_met(hp_code_table *table, uintptr_t address, hp_code_kind kind) {
+    pthread_mutex_lock(&table->mutex);
+    uint32_t slot = entry_of(table->index, address, kind)->slot;
+    bool met = slot != HP_NO_SLOT && slot_at(table, slot)->met == table->session;
+    pthread_mutex_unlock(&table->mutex);
+    return met;
 }
 
 uint32_t hp_code_table_named(hp_code_table *table, hp_code_kind kind, const char *name) {

@@ -56,8 +56,10 @@ hp_status hp_code_table_slots(hp_code_table *table, uint64_t epoch, const uintpt
 
 /* The slot of one address, given by a caller who holds the GIL and a living object; HP_NO_SLOT when memory is short. */
 uint32_t hp_code_table_slot(hp_code_table *table, uintptr_t address, hp_code_kind kind);
-/* Whether the address has a slot: false means that no walk and no event ever met it. */
-bool hp_code_table_knows(hp_code_table *table, uintptr_t address, hp_code_kind kind);
+/* From here on "met" means met in this session. The table itself outlives sessions. */
+void hp_code_table_session_began(hp_code_table *table);
+/* Whether the address's slot was asked for in this session: false means that no walk and no event of it met the object. */
+bool hp_code_table_met(hp_code_table *table, uintptr_t address, hp_code_kind kind);
 /* A slot that has a name and no address. The same name gives the same slot. */
 uint32_t hp_code_table_named(hp_code_table *table, hp_code_kind kind, const char *name);
 

@@ -178,6 +178,7 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
         hp_raise_status(state, status);
         return -1;
     }
+    hp_code_table_session_began(state->code);
     session->began = hp_timebase_now();
     session->started_wall_ns = hp_wall_clock_ns();
     if (start_sampler(state, session, &error) != HP_OK) {

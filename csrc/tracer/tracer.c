@@ -88,7 +88,7 @@ static bool is_active(const hp_tracer *tracer, const PyCodeObject *code) {
 
 /* Where a wrapper is needed, calls that go round it are not traced. */
 static bool will_be_whole(const hp_tracer *tracer, PyCodeObject *code, double rate) {
-    bool never_seen = !tracer->session_began || !hp_code_table_knows(tracer->code, (uintptr_t)code, HP_CODE_PYTHON);
+    bool never_seen = !tracer->session_began || !hp_code_table_met(tracer->code, (uintptr_t)code, HP_CODE_PYTHON);
     return rate >= 1.0 && never_seen && !hp_tracer_needs_wrapper(tracer, code) && !is_active(tracer, code);
 }
 

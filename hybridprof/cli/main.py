@@ -76,7 +76,8 @@ def _read_only(command: str, arguments: list[str]) -> int:
     """A command that reads profiles: what the file or the system refuses is bad input, a reader that went away is none of ours."""
     module = importlib.import_module(f"hybridprof.cli.{command}")
     if sys.stdout is None:  # closed before we began: `>&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+        # Like the interpreter's own: nobody closes it, and nobody is told.
+        sys.stdout = open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)  # noqa: SIM115
     try:
         status: int = module.main(arguments)
         sys.stdout.flush()

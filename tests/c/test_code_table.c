@@ -48,6 +48,18 @@ static void test_death_gives_a_new_slot_and_refuses_the_walk(void **state) {
     assert_int_equal(hp_code_table_epoch(table), epoch + 1); /* even for an address nobody saw */
 }
 
+static void test_met_is_of_this_session(void **state) {
+    (void)state;
+    assert_false(hp_code_table_met(table, 0x1000, HP_CODE_PYTHON));
+    uint32_t slot = hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON);
+    assert_true(hp_code_table_met(table, 0x1000, HP_CODE_PYTHON));
+    assert_false(hp_code_table_met(table, 0x1000, HP_CODE_C));
+    hp_code_table_session_began(table);
+    assert_false(hp_code_table_met(table, 0x1000, HP_CODE_PYTHON));
+    assert_int_equal(hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON), slot);
+    assert_true(hp_code_table_met(table, 0x1000, HP_CODE_PYTHON));
+}
+
 static void test_kinds_and_names_do_not_meet(void **state) {
     (void)state;
     uint32_t python = hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON);
@@ -209,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slot_zero_is_overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_death_gives_a_new_slot_and_refuses_the_walk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_met_is_of_this_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kinds_and_names_do_not_meet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_description_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
