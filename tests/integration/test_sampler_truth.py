@@ -111,6 +111,7 @@ def test_no_impossible_stack(method: str, wanted: int) -> None:
     assert samples["kept"] >= wanted
     # Remote, a thread of this program is hardly ever caught twice alike while other programs want the CPUs: up to 13 % of the samples were
     # seen to end in "<unresolved>" then, on 3.11. They are counted, and the mode says of itself that it is biased.
+    print(method, samples)
     assert samples["unresolved"] <= (0.01 if method == "same-cpu" else 0.5) * samples["kept"]
 
 
