@@ -61,7 +61,7 @@ def snapshot() -> Profile:
     """What was measured so far in the running or last session. RuntimeError if there never was one."""
 
 def status() -> dict[str, Any]:
-    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed), sampler_cpu_ns, tracing
+    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), sampler_cpu_ns, tracing
     (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
 
 def add_target(code: CodeType, rate: float = 1.0) -> None:

@@ -28,7 +28,10 @@ class EmptyProfile:
             "duration_ns": 0,
             "clock": "wall",
             "rate_hz": 0.0,
-            "samples": dict.fromkeys(("kept", "retried", "unresolved", "missed"), 0),
+            "samples": {
+                **dict.fromkeys(("kept", "retried", "unresolved", "missed", "remote"), 0),
+                "unresolved_by": dict.fromkeys(("moved", "interrupted", "changed", "switched", "halfway", "code"), 0),
+            },
             "sampler_cpu_ns": 0,
             "tracing": dict.fromkeys(("targets", "calls", "events", "overhead_ns", "truncated"), 0),
             "threads": [],

@@ -43,6 +43,7 @@ typedef struct hp_watched {
     int64_t pending_ns;
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
     bool running;         /* held the GIL when it was read */
+    bool remote;          /* it was read from another CPU while it ran */
 
     /* The last verified stack. `last_switches`: of its GIL when it was read. */
     hp_stack last;
@@ -61,6 +62,7 @@ typedef struct hp_watched {
     uint64_t tick; /* the last one in which it existed */
     hp_progress progress;
     uint32_t attempts;
+    hp_cause cause; /* what made the last attempt fail */
 } hp_watched;
 
 /* Per (thread, slot): see hp_estimate. A stamp is the sequence number of the last sample that counted. */
@@ -143,7 +145,7 @@ void hp_sampler_meet(hp_sampler *sampler, int64_t now);
 typedef enum hp_read {
     HP_READ_DONE,  /* `progress` says how */
     HP_READ_MOVE,  /* go to *cpu, then again */
-    HP_READ_RETRY, /* the world moved */
+    HP_READ_RETRY, /* the world moved: `cause` says how */
 } hp_read;
 hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state *state, int *cpu);
 /* No more attempts: what is stable of the stack. */

@@ -137,8 +137,11 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uin
     bool give = cpu ? earn_cpu(watched, sampler->tick) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
     atomic_store_explicit(&watched->thread->last_seen_ns, now, memory_order_relaxed); /* a number on its own */
-    sampler->counts.kept += give || !cpu;
-    sampler->counts.unresolved += (give || !cpu) && watched->progress == HP_READ_PART;
+    bool kept = give || !cpu, part = watched->progress == HP_READ_PART;
+    sampler->counts.kept += kept;
+    sampler->counts.remote += kept && watched->remote;
+    sampler->counts.unresolved += kept && part;
+    sampler->counts.unresolved_by[watched->cause] += kept && part;
     if (!give)
         return;
     uint64_t weight = watched->pending_ns > 0 ? (uint64_t)watched->pending_ns : 0;

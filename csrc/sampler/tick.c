@@ -15,6 +15,7 @@ enum {
     IDLE_TICKS = 64,  /* without a GIL holder: give the affinity back */
     LOCK_YIELDS = 16, /* tries for the head lock that only yield */
     LOCK_SLEEPS = 40, /* further ones, 50 us apart */
+    HP_NOBODY = -2,   /* in place of a CPU */
 };
 
 static void pause_us(long microseconds) {
@@ -112,9 +113,9 @@ static void prefetch_ahead(const hp_sampler *s, uint32_t i, uint64_t switches) {
     hp_stack_prefetch(&s->present[i + NEAR]->last, s->states[i + NEAR].address);
 }
 
-/* Head lock held. Returns the CPU somebody has to be followed to, or -1. */
+/* Head lock held. Returns the CPU somebody has to be followed to, -1 if it is unknown, or HP_NOBODY. */
 static int read_all(hp_sampler *s, bool *holder) {
-    int cpu = -1;
+    int cpu = HP_NOBODY;
     uint64_t switches = s->state_count == 0 ? 0 : hp_gil_read(s->states[0].gil).switches;
     for (uint32_t i = 0; i < s->state_count; i++) {
         hp_watched *w = s->present[i];
@@ -128,7 +129,7 @@ static int read_all(hp_sampler *s, bool *holder) {
         after_read(s, w, &s->states[i], result);
         *holder |= w->running;
         if (result == HP_READ_MOVE)
-            cpu = where >= 0 ? where : HP_CPU_LIMIT;
+            cpu = where;
     }
     return cpu;
 }
@@ -160,6 +161,16 @@ static void make_room(hp_sampler *s, hp_watched *w) {
         w->attempts++;
 }
 
+/* Code dies faster than its stack can be read: not even an outer part is sure. */
+static void give_up(hp_sampler *s, hp_watched *w) {
+    w->last.count = 0;
+    w->last_epoch = hp_code_table_epoch(s->code);
+    w->progress = HP_READ_PART;
+    w->same_codes = false;
+    if (!hp_record_resolve(s, w))
+        w->progress = HP_TO_READ;
+}
+
 /* No locks. Returns how many threads are still to be read. */
 static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
     uint32_t left = 0;
@@ -171,8 +182,10 @@ static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
             make_room(s, w);
         if (w->progress != HP_TO_READ && !hp_record_resolve(s, w)) {
             w->progress = HP_TO_READ;
-            w->attempts++;
+            w->cause = HP_CAUSE_CODE;
             s->counts.retried++;
+            if (++w->attempts >= ATTEMPTS)
+                give_up(s, w);
         }
         if (w->progress == HP_TO_READ) {
             left++;
@@ -218,9 +231,9 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
         hp_states_unlock();
         if (record_all(sampler, now, ticks) == 0)
             break;
-        if (cpu >= 0)
-            (void)hp_follow_go(&sampler->follow, cpu);
-        else if (round > 0)
+        if (cpu != HP_NOBODY && hp_follow_go(&sampler->follow, cpu))
+            continue;
+        if (round > 0)
             pause_us(20); /* what is in the way may need our CPU to get out of it */
     }
     sampler->counts.moves = sampler->follow.moves;

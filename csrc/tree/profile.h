@@ -11,6 +11,7 @@
 #include "base/code_table.h"
 #include "base/status.h"
 #include "tree/call_tree.h"
+#include "tree/causes.h"
 
 typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
 
@@ -68,6 +69,8 @@ typedef struct hp_meta {
     const char *sampler_method; /* "same-cpu", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
+    uint64_t samples_remote;           /* of those kept: of a running thread, read from another CPU */
+    uint64_t unresolved_by[HP_CAUSES]; /* sum: samples_unresolved */
     uint64_t sampler_cpu_ns;
     uint64_t tracing_targets, tracing_calls, tracing_events, tracing_gated, tracing_overhead_ns, tracing_truncated;
     const char **warnings;

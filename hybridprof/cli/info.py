@@ -16,7 +16,7 @@ KEYS = (
     *("python", "platform", "pid", "argv", "started", "duration_ns", "clock", "rate_hz", "samples", "sampler_cpu_ns", "tracing"),
     *("threads", "residual_ns", "warnings"),
 )
-SAMPLES = ("kept", "retried", "unresolved", "missed")
+SAMPLES = ("kept", "retried", "unresolved", "missed", "remote")
 TRACING = ("targets", "calls", "events", "overhead_ns", "truncated")
 
 
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     profile = load(options.file)
     facts = {key: profile.meta[key] for key in KEYS}
-    facts["samples"] = {key: facts["samples"][key] for key in SAMPLES}
+    facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, "unresolved_by")}
     facts["tracing"] = {key: facts["tracing"][key] for key in TRACING}
     if options.json:
         json.dump(facts, sys.stdout, default=str)
@@ -46,7 +46,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("started", str(facts["started"])),
         ("duration", table.duration(facts["duration_ns"])),
         ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
-        ("samples", ", ".join(f"{samples[key]:,} {key}" for key in samples)),
+        ("samples", ", ".join(f"{samples[key]:,} {key}" for key in SAMPLES) + _causes(samples["unresolved_by"])),
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
         (
             "tracing",
@@ -66,6 +66,11 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
             table.say(line)
+
+
+def _causes(counts: dict[str, int]) -> str:
+    named = [f"{count:,} {cause}" for cause, count in counts.items() if count]
+    return f" (unresolved: {', '.join(named)})" if named else ""
 
 
 def _by(profile: Profile, key: str) -> str:
