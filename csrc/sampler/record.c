@@ -52,9 +52,17 @@ static bool is_trampoline(const hp_sampler *s, uint32_t slot) {
     return slot < s->units_capacity && s->units_of_slot[slot] == HP_CODE_TRAMPOLINE;
 }
 
+/* Where memory was too short for a new thread's node its samples went below another root: those that wait still belong there. */
+static uint32_t root_set(hp_sampler *s, hp_watched *w) {
+    uint32_t root = hp_tree_child(&s->tree, 0, w->thread->index);
+    if (root != w->totals.root)
+        hp_record_flush(s, w);
+    w->totals.root = root;
+    return root;
+}
+
 static uint32_t leaf_of_path(hp_sampler *s, hp_watched *w) {
-    uint32_t node = hp_tree_child(&s->tree, 0, w->thread->index);
-    w->totals.root = node;
+    uint32_t node = root_set(s, w);
     for (uint32_t i = w->last.count; i-- > 0;)
         if (!is_trampoline(s, s->slots[i]))
             node = hp_tree_child(&s->tree, node, s->slots[i]);
