@@ -96,7 +96,8 @@ static bool begin_round(hp_sampler *s, int64_t now) {
 }
 
 static void after_read(hp_sampler *s, hp_watched *w, const hp_state *state, hp_read result) {
-    if (result == HP_READ_DONE)
+    bool too_deep = result == HP_READ_DONE && w->progress == HP_TOO_DEEP && w->attempts >= ATTEMPTS; /* and memory is short */
+    if (result == HP_READ_DONE && !too_deep)
         return;
     s->counts.retried += result == HP_READ_RETRY;
     if (++w->attempts >= ATTEMPTS)
@@ -153,12 +154,12 @@ static bool grow_scratch(hp_sampler *s, uint32_t capacity) {
     return true;
 }
 
-/* Twice as deep; where memory is short the next attempt cuts, and after some attempts a part has to do. */
+/* Twice as deep; where memory is short the outer part has to do, or the time would become another stack's. */
 static void make_room(hp_sampler *s, hp_watched *w) {
     uint32_t depth = w->last.capacity == 0 ? 64 : w->last.capacity * 2;
     w->progress = HP_TO_READ;
     if (depth > HP_STACK_LIMIT || (depth > s->path_capacity && !grow_scratch(s, depth)) || !hp_watched_grow(w, depth))
-        w->attempts++;
+        w->attempts = ATTEMPTS;
 }
 
 /* Code dies faster than its stack can be read: not even an outer part is sure. */
