@@ -69,6 +69,10 @@ void hp_follow_init(hp_follow *follow, bool wanted) {
         follow->mask_size = (size_t)size;
 }
 
+bool hp_follow_is_there(const hp_follow *follow) {
+    return follow->pinned >= 0 && sched_getcpu() == follow->pinned;
+}
+
 static bool failed(hp_follow *follow, const char *reason, bool for_good) {
     follow->reason = reason;
     if (++follow->failures < HP_FOLLOW_FAILURES && !for_good)
@@ -82,7 +86,7 @@ bool hp_follow_go(hp_follow *follow, int cpu) {
     unsigned long mask[HP_CPU_WORDS] = {0};
     if (cpu < 0 || cpu >= HP_CPU_LIMIT)
         return failed(follow, "the CPU of a running thread cannot be found out", false);
-    if (cpu == follow->pinned)
+    if (cpu == follow->pinned && hp_follow_is_there(follow))
         return true;
     mask[(unsigned)cpu / (8 * sizeof *mask)] |= 1ul << ((unsigned)cpu % (8 * sizeof *mask));
     if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0)

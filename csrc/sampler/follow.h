@@ -33,6 +33,8 @@ int hp_follow_cpu_of(const hp_follow *follow, uint64_t pthread, uint64_t native_
  * thread that is just ending), or the system refuses. After a refusal, or HP_FOLLOW_FAILURES failures in a row, `possible` is false. */
 enum { HP_FOLLOW_FAILURES = 1000 };
 bool hp_follow_go(hp_follow *follow, int cpu);
+/* We are on the CPU that we went to: others may change our affinity too (`taskset -a`, a cpuset that shrinks). Some ns, no system call. */
+bool hp_follow_is_there(const hp_follow *follow);
 /* Gives the original affinity back. */
 void hp_follow_release(hp_follow *follow);
 

@@ -121,7 +121,7 @@ static hp_read read_stopped(hp_sampler *s, hp_watched *w, const hp_state *state,
     uint64_t begin = hp_ticks();
     bool good = copies_equal(s, state, w, false);
     hp_gil after = hp_gil_read(state->gil);
-    bool stayed = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id) == s->follow.pinned;
+    bool stayed = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id) == s->follow.pinned && hp_follow_is_there(&s->follow);
     double took = (double)(hp_ticks() - begin) * s->ns_per_tick;
     if (!stayed)
         return again(w, HP_CAUSE_MOVED);
@@ -138,7 +138,8 @@ static hp_read read_running(hp_sampler *s, hp_watched *w, const hp_state *state,
     if (!w->remote) {
         w->cause = HP_CAUSE_MOVED;
         *cpu = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id);
-        return *cpu == s->follow.pinned && *cpu >= 0 ? read_stopped(s, w, state, epoch) : HP_READ_MOVE;
+        bool there = *cpu == s->follow.pinned && hp_follow_is_there(&s->follow);
+        return there ? read_stopped(s, w, state, epoch) : HP_READ_MOVE;
     }
     if (!read_remote(s, state, w)) {
         w->cause = s->scratch[0].doubtful ? HP_CAUSE_HALFWAY : HP_CAUSE_CHANGED;
