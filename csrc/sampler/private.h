@@ -105,7 +105,7 @@ struct hp_sampler {
     uint32_t watched_count, watched_capacity;
     uint32_t *watched_index; /* open addressing over (interpreter, id); power of two */
     uint32_t watched_mask;
-    bool watched_full; /* memory or the limit was reached: who is new is not sampled */
+    bool watched_full; /* this tick. Memory or the limit was reached: who is new is not sampled */
 
     hp_stack scratch[2];
     uintptr_t *addresses; /* as many as scratch's capacity */

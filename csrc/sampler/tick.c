@@ -69,7 +69,7 @@ static uint32_t match(hp_sampler *s) {
     return unknown;
 }
 
-/* No locks. Threads that do not fit stay unknown for ever. */
+/* No locks. Threads that do not fit stay unknown: until the next tick, or for ever where there are too many. */
 static void add_unknown(hp_sampler *s, int64_t now) {
     for (uint32_t i = 0; i < s->state_count && !s->watched_full; i++)
         if (s->present[i] == NULL)
@@ -222,6 +222,7 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     if (ticks > sampler->begin.ticks)
         sampler->ns_per_tick = (double)(now - sampler->begin.ns) / (double)(ticks - sampler->begin.ticks);
     sampler->trust_ranges = hp_memory_watched();
+    sampler->watched_full = sampler->watched_count >= HP_WATCHED_LIMIT; /* memory may be there again */
     for (int round = 0; round < ROUNDS; round++) {
         /* Nobody is sampled; the time of this tick goes to the stacks of the next one. */
         if (!begin_round(sampler, now)) {

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from integration.sampler_programs import chains, chains_program
@@ -240,29 +241,129 @@ def spin_flat(seconds: float) -> None:
         pass
 
 
+def starved_thread() -> None:
+    """A thread that is met while there is no memory is sampled as soon as there is."""
+    shim, ended = Shim(), threading.Event()
+    _core.start(rate=2000)
+    shim.refuse(1, 0)
+    thread = threading.Thread(target=spin_until, args=(ended,))
+    thread.start()
+    begin = time.perf_counter()
+    while shim.counts()[1] == 0 and time.perf_counter() < begin + 20:
+        time.sleep(0.02)
+    refused_count = shim.counts()[1]
+    shim.refuse(0, 0)
+    again = time.perf_counter_ns()
+    time.sleep(0.4)
+    ended.set()
+    thread.join()
+    took = time.perf_counter_ns() - again
+    _core.stop()
+    rows = [row for row in _core.snapshot().functions() if row[0] == "spin_until"]
+    say(refused=refused_count, total_ns=sum(row[8] for row in rows), took_ns=took)
+
+
+def spin_until(ended: threading.Event) -> None:
+    while not ended.is_set():
+        spin_flat(0.01)
+
+
+def pushed(seconds: str) -> None:
+    """The sampler is pushed off the CPU that it went to: what it says of short functions must stay true."""
+    times = {"hot": 0.0, "cold": 0.0}
+    os.sched_setaffinity(0, {CPUS[0]})
+    _core.start(rate=RATE)
+    alternate(0.2, times)
+    for task in _every_thread():
+        if Path(f"/proc/self/task/{task}/comm").read_text(encoding="ascii") == "hybridprof\n":
+            os.sched_setaffinity(task, {CPUS[1]})
+    times = dict.fromkeys(times, 0.0)
+    before = totals()
+    alternate(float(seconds), times)
+    _core.stop()
+    after = totals()
+    say(method=_core.status()["sampler_method"], estimate={name: after[name] - before[name] for name in times}, truth=times)
+
+
+def tiny() -> None:
+    pass
+
+
+def hot() -> None:
+    tiny()
+    tiny()
+    tiny()
+    tiny()
+    tiny()
+    tiny()
+    tiny()
+    tiny()
+
+
+def cold() -> None:
+    x = 0
+    for i in range(12):
+        x += i & 7
+
+
+def hot_many() -> None:
+    for _ in range(500):
+        hot()
+
+
+def cold_many() -> None:
+    for _ in range(500):
+        cold()
+
+
+def both_many() -> None:
+    for _ in range(500):
+        hot()
+        cold()
+
+
+def alternate(seconds: float, times: dict[str, float]) -> None:
+    """Half the time in turns of about a microsecond, in which a reader from afar errs; between them the true cost of each is measured."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        both_many()
+        begin = time.thread_time()
+        hot_many()
+        middle = time.thread_time()
+        cold_many()
+        times["hot"] += middle - begin
+        times["cold"] += time.thread_time() - middle
+
+
+def totals() -> dict[str, int]:
+    return {row[0]: row[8] for row in _core.snapshot().functions()}
+
+
 def starved_deep() -> None:
     """No memory at all for the sampler, and a stack that does not fit: its time must not become another function's."""
     shim = Shim()
+    truth = [0, 0]
     sys.setrecursionlimit(4000)
     _core.start(rate=1000)
-    spin_flat(0.1)
+    spin_flat(0.02)
     shim.refuse(1, 0)
     for _ in range(5):
+        begin = time.perf_counter_ns()
         spin_deep(3000, 0.05)
+        middle = time.perf_counter_ns()
         spin_flat(0.05)
+        truth[0] += middle - begin
+        truth[1] += time.perf_counter_ns() - middle
     _core.stop()
     shim.refuse(0, 0)
-    stacks = labelled_stacks(_core.snapshot())
-    profile = _core.snapshot()
-    totals = {row[0]: row[8] for row in profile.functions()}
-    samples = {name: sum(count for stack, count in stacks.items() if f"~{name}" in stack) for name in ("spin_deep", "spin_flat")}
-    say(totals={name: totals.get(name, 0) for name in ("spin_deep", "spin_flat", "<unresolved>", "<overflow>")}, samples=samples, **account())
+    say(truth_ns=truth, flat_ns=totals()["spin_flat"], deep_ns=totals().get("spin_deep", 0), **account())
 
 
 def main() -> None:
     programs: dict[str, Callable[..., None]] = {
         function.__name__: function for function in (refused, no_threads, threads_refused_later, one_cpu, moved, starved, starved_deep)
     }
+    programs |= {function.__name__: function for function in (starved_thread, pushed)}
     programs[sys.argv[1]](*sys.argv[2:])
 
 

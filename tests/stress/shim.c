@@ -4,8 +4,8 @@
  *   SHIM_ALLOCATIONS=N[,COUNT]  of the allocations in the sampler's thread, those from the Nth on (COUNT of them; without: all) fail
  *   SHIM_THREADS=N[,COUNT]      pthread_create refuses from the Nth call on
  *
- * shim_refuse() sets the first again while the program runs, and counts from 0; shim_allocations() tells how many the sampler's threads asked
- * for and how many were refused. Only one such thread runs at a time. */
+ * shim_refuse() sets the first again while the program runs, and counts from 0; shim_allocations() tells how many the sampler's thread
+ * asked for and how many were refused. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,17 +106,18 @@ def test_sessions_after_the_main_thread_is_done() -> None:
 def test_sigkill_costs_the_last_second_at_most(tmp_path: Path, interval: float) -> None:
     path = tmp_path / "killed.hyprof"
     for _ in range(ROUNDS):
+        wanted = interval * 2 + 0.5 + random.random() * interval
         with subprocess.Popen(
             command("lives.py", "wait_to_be_killed", path, interval), env=environment(), stdout=subprocess.PIPE, text=True
         ) as process:
-            time.sleep(interval * 2 + 0.3 + random.random() * interval)
+            assert process.stdout is not None
+            lived = next(seconds for line in process.stdout if (seconds := float(json.loads(line)["seconds"])) > wanted)
             process.send_signal(signal.SIGKILL)
-            last = process.communicate()[0].splitlines()[-2]
-        lived = float(last.split(":")[1].strip(" }"))
         meta = whole(path)
         # What was measured in one interval, and what a busy machine takes to write it.
-        assert meta["duration_ns"] / 1e9 > lived - interval - 0.5, (meta["duration_ns"], lived)
-        assert meta["samples"]["kept"] > 100 * (lived - interval - 0.5)
+        lost = lived - meta["duration_ns"] / 1e9
+        assert lost < interval + 0.5, (lost, lived)
+        assert meta["samples"]["kept"] > 20
 
 
 @pytest.mark.parametrize("limit", [0, 3000, 40_000])
