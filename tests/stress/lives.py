@@ -152,16 +152,11 @@ def fork_once() -> None:
     reap(pid)
 
 
-def fork_raw() -> None:
-    """Around Python's hooks, as uWSGI does."""
-    libc = ctypes.PyDLL(None)
-    before: Callable[[], None] = libc.PyOS_BeforeFork
-    before()
-    pid = libc.fork()
+def fork_in_c() -> None:
+    """As a C program that embeds the interpreter does it, uWSGI for one: see shim.c."""
+    pid = ctypes.PyDLL(os.environ["STRESS_SHIM"]).shim_fork()
     if pid == 0:
-        libc.PyOS_AfterFork_Child()
         os._exit(child_profiles())
-    libc.PyOS_AfterFork_Parent()
     reap(pid)
 
 
@@ -215,7 +210,7 @@ def start_program_prepared() -> None:
     subprocess.run(["/bin/true"], preexec_fn=child_profiles, check=True)
 
 
-FORKS = (fork_once, fork_raw, fork_terminal, fork_grandchild, fork_from_thread, start_program, start_program_prepared)
+FORKS = (fork_once, fork_in_c, fork_terminal, fork_grandchild, fork_from_thread, start_program, start_program_prepared)
 
 
 def forks(seconds: str, path: str) -> None:
@@ -247,7 +242,7 @@ def forks_silent(count: str) -> None:
     warnings.simplefilter("error")
     _core.start(rate=10000)
     for _ in range(int(count)):
-        for fork in (fork_once, fork_terminal, fork_raw, fork_bare, start_program):
+        for fork in (fork_once, fork_terminal, fork_in_c, fork_bare, start_program):
             fork()
             burn(0.001)
     _core.stop()

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -84,6 +85,21 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     typedef int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     create next = (create)dlsym(RTLD_NEXT, "pthread_create");
     return refuse(&threads) ? EAGAIN : next(thread, attributes, run, argument);
+}
+
+extern void PyOS_BeforeFork(void) __attribute__((weak));
+extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
+extern void PyOS_AfterFork_Child(void) __attribute__((weak));
+
+/* As a C program that embeds the interpreter does it; with the GIL held. */
+int shim_fork(void) {
+    PyOS_BeforeFork();
+    int pid = fork();
+    if (pid == 0)
+        PyOS_AfterFork_Child();
+    else
+        PyOS_AfterFork_Parent();
+    return pid;
 }
 
 void shim_refuse(long first, long count) {

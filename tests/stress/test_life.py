@@ -23,8 +23,8 @@ NO_THREAD = "the sampler's thread cannot be started: Resource temporarily unavai
 ROUNDS = max(1, int(SECONDS / 4))  # of what takes a process for each round
 
 
-def life(name: str, *arguments: object) -> dict[str, Any]:
-    found = result("lives.py", name, *arguments)
+def life(name: str, *arguments: object, **env: str | None) -> dict[str, Any]:
+    found = result("lives.py", name, *arguments, env=env)
     print(found)
     return found
 
@@ -57,15 +57,15 @@ def test_threads_that_do_not_know_of_each_other(tmp_path: Path) -> None:
     assert not found["running"]
 
 
-def test_fork_storm(tmp_path: Path) -> None:
-    found = life("forks", SECONDS, tmp_path / "forks.hyprof")
+def test_fork_storm(tmp_path: Path, shim: str) -> None:
+    found = life("forks", SECONDS, tmp_path / "forks.hyprof", STRESS_SHIM=shim)
     assert found["error"] is None
     assert found["after"] > found["before"] + 50
     assert whole(tmp_path / "forks.hyprof")["samples"]["kept"] == found["shown"]
 
 
-def test_forks_of_a_program_without_threads_warn_of_nothing() -> None:
-    assert life("forks_silent", 4 * ROUNDS)["kept"] > 20
+def test_forks_of_a_program_without_threads_warn_of_nothing(shim: str) -> None:
+    assert life("forks_silent", 4 * ROUNDS, STRESS_SHIM=shim)["kept"] > 20
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
