@@ -48,8 +48,9 @@ typedef struct hp_watched {
     bool collecting;      /* its interpreter was collecting garbage when it was read */
 
     hp_thread_state state;
-    int syscall_file; /* /proc/self/task/TID/syscall in the sampler thread's own table of files; -1: not open */
-    bool no_syscall;  /* the system does not tell */
+    int64_t state_cpu; /* its CPU clock before the system was last asked for `state`, while it stood still; -1: unknown */
+    int syscall_file;  /* /proc/self/task/TID/syscall in the sampler thread's own table of files; -1: not open */
+    bool no_syscall;   /* the system does not tell */
 
     /* The last verified stack. `last_switches`: of its GIL when it was read. */
     hp_stack last;

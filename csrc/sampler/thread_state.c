@@ -104,9 +104,15 @@ void hp_thread_state_find(hp_sampler *sampler, hp_watched *watched, const hp_sta
         watched->state = state_of_holder(sampler, watched);
         return;
     }
-    /* The question is a system call, some 1 us. A thread that stands still, as all but a few of many do, is asked less often: each answer
-     * then counts for the eight ticks around it. */
-    bool rests = watched->progress == HP_READ_SAME && watched->state > HP_STATE_NATIVE && sampler->state_count > FEW_THREADS;
-    if (!rests || (sampler->tick + watched->thread->index) % REST == 0)
-        watched->state = state_by_kernel(sampler, watched, known->gil);
+    if (watched->progress == HP_READ_SAME && watched->state > HP_STATE_NATIVE) {
+        /* The question takes some 3 us. Of many threads those that stand still are asked at every eighth tick, and only if they have had
+         * CPU time since: whoever had none is where it was. Each answer then counts for the ticks around it. */
+        bool rests = sampler->state_count > FEW_THREADS && (sampler->tick + watched->thread->index) % REST != 0;
+        int64_t cpu = rests ? -1 : hp_other_thread_cpu_ns(watched->native_id);
+        if (rests || (cpu >= 0 && cpu == watched->state_cpu))
+            return;
+        watched->state_cpu = cpu;
+    } else
+        watched->state_cpu = -1;
+    watched->state = state_by_kernel(sampler, watched, known->gil);
 }
