@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .profile import Profile
@@ -43,6 +44,9 @@ class EmptyProfile:
         return []
 
     functions = edges = nodes = threads = lines = _nothing
+
+    def select(self, states: Sequence[str], /) -> Any:
+        return self
 
     def write(self, path: str, format: str | None = None) -> None:
         pass

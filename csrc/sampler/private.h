@@ -18,6 +18,7 @@
 enum {
     HP_STACK_LIMIT = 131072, /* frames kept of one stack; what is deeper loses its inner part */
     HP_WATCHED_LIMIT = 65536,
+    HP_CALL_CACHE = 512,
 };
 
 typedef enum hp_progress {
@@ -44,6 +45,12 @@ typedef struct hp_watched {
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
     bool running;         /* held the GIL when it was read */
     bool remote;          /* it was read from another CPU while it ran */
+    bool collecting;      /* its interpreter was collecting garbage when it was read */
+
+    hp_thread_state state;
+    int64_t state_cpu; /* its CPU clock before the system was last asked for `state`, while it stood still; -1: unknown */
+    int syscall_file;  /* /proc/self/task/TID/syscall in the sampler thread's own table of files; -1: not open */
+    bool no_syscall;   /* the system does not tell */
 
     /* The last verified stack. `last_switches`: of its GIL when it was read. */
     hp_stack last;
@@ -52,6 +59,7 @@ typedef struct hp_watched {
     bool same_codes;         /* only instructions differ from the stack before: the same leaf */
     uint32_t leaf;           /* its node; HP_NO_NODE: none yet */
     uint32_t leaf_unit, top; /* top: index of the frame that the leaf stands for */
+    hp_thread_state leaf_state;
 
     /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
     uint64_t repeats, repeat_ns;
@@ -120,6 +128,12 @@ struct hp_sampler {
     uint32_t tally_of_node_capacity;
     uint32_t *tally_index;
     uint32_t tally_mask;
+    bool own_files; /* this thread has a table of files of its own */
+    struct hp_call_cache {
+        uintptr_t instruction;
+        uint64_t epoch;
+        bool is_call;
+    } calls[HP_CALL_CACHE];  /* by a hash of the instruction's address */
     uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until looked at, or HP_CODE_TRAMPOLINE */
     uint32_t units_capacity;
 };
@@ -155,13 +169,21 @@ void hp_thread_read_part(hp_sampler *sampler, hp_watched *watched, const hp_stat
 /* Slots for the stack just read. False: a code object died meanwhile, read it again. */
 bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched);
 /* Gives the thread's time to its stack. */
-void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks);
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks);
 /* Adds what `repeats` holds back. */
 void hp_record_flush(hp_sampler *sampler, hp_watched *watched);
 
 /* --- tally.c --- */
 void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf, uint64_t count);
 void hp_tally_clear(hp_sampler *sampler);
+
+/* --- thread_state.c: no lock but the mutex held, on the sampler's own thread --- */
+/* Gives this thread a table of files of its own, so that what it opens is never seen by the program. */
+void hp_thread_states_begin(hp_sampler *sampler);
+/* What the thread was doing when its stack was read: sets `state`. `known` is the state as it was listed at this tick. */
+void hp_thread_state_find(hp_sampler *sampler, hp_watched *watched, const hp_state *known);
+/* Closes what is open for a thread that is gone. */
+void hp_thread_state_forget(hp_watched *watched);
 
 /* --- cpu_clock.c --- */
 /* CPU time of another thread, ns; -1 where it is gone. A system call. */

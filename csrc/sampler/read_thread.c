@@ -156,6 +156,7 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
     bool last = gil.last_holder == state->address;
     watched->running = last && gil.locked;
     watched->remote = false;
+    watched->collecting = watched->running && hp_is_collecting(state->interpreter);
     if (watched->running)
         return read_running(sampler, watched, state, epoch, cpu);
     if (last)

@@ -8,6 +8,8 @@
 
 #include "sampler/private.h"
 
+enum { NO_UNIT = 0xfffffff }; /* no table has a line for it */
+
 static bool reserve_units(hp_sampler *s, uint32_t slot) {
     if (slot < s->units_capacity)
         return true;
@@ -69,6 +71,7 @@ static uint32_t leaf_of_path(hp_sampler *s, hp_watched *w) {
     return w->progress == HP_READ_PART ? hp_tree_child(&s->tree, node, s->unresolved_slot) : node;
 }
 
+/* What was gathered for the leaf stays with it. */
 static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
     uint32_t unit = w->progress == HP_READ_FRESH && w->last.count > w->top ? hp_frame_unit_index(&w->last.frames[w->top]) : 0;
     if (leaf == w->leaf && unit == w->leaf_unit)
@@ -76,6 +79,14 @@ static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
     hp_record_flush(s, w);
     w->leaf = leaf;
     w->leaf_unit = unit;
+}
+
+static void state_set(hp_sampler *s, hp_watched *w, const hp_state *known) {
+    hp_thread_state_find(s, w, known);
+    if (w->state == w->leaf_state)
+        return;
+    hp_record_flush(s, w);
+    w->leaf_state = w->state;
 }
 
 bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched) {
@@ -103,8 +114,9 @@ void hp_record_flush(hp_sampler *sampler, hp_watched *watched) {
     hp_node *node = &sampler->tree.nodes[watched->leaf];
     node->samples += count;
     node->sampled += ns;
-    if (watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot)
-        hp_line_table_add(&sampler->lines, watched->leaf, watched->leaf_unit, count, ns);
+    bool has_unit = watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot;
+    hp_sampled_line line = {watched->leaf, has_unit ? watched->leaf_unit & 0xfffffffu : NO_UNIT, watched->leaf_state, count, ns};
+    hp_line_table_add(&sampler->lines, &line);
     hp_tally_path(sampler, watched, watched->leaf, count);
     watched->repeats = watched->repeat_ns = 0;
 }
@@ -140,7 +152,7 @@ static bool earn_cpu(hp_watched *w, uint64_t tick) {
     return earned > 0 && (w->running || hp_other_thread_cpu_ns(w->native_id) > cpu);
 }
 
-void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks) {
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks) {
     bool cpu = sampler->options.clock == HP_CLOCK_CPU;
     bool give = cpu ? earn_cpu(watched, sampler->tick) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
@@ -152,6 +164,7 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uin
     sampler->counts.unresolved_by[watched->cause] += kept && part;
     if (!give)
         return;
+    state_set(sampler, watched, known);
     uint64_t weight = watched->pending_ns > 0 ? (uint64_t)watched->pending_ns : 0;
     watched->pending_ns -= (int64_t)weight;
     watched->repeats++;

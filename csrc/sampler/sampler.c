@@ -115,6 +115,7 @@ static void *loop(void *argument) {
     pace p = pace_begin(1);
     prctl(PR_SET_NAME, "hybridprof");
     ask_for_short_slices();
+    hp_thread_states_begin(s);
     prctl(PR_SET_TIMERSLACK, 1ul); /* else the kernel groups our moments with the program's own timers */
     atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
     hp_follow_init(&s->follow, s->options.method != HP_METHOD_REMOTE);

@@ -44,7 +44,8 @@ typedef struct hp_sampler_counts {
 /* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
 typedef struct hp_sampled_line {
     uint32_t node;
-    uint32_t unit; /* index of the instruction within the code object; the line is decoded later */
+    uint32_t unit : 28; /* index of the instruction within the code object; the line is decoded later */
+    uint32_t state : 4; /* hp_thread_state */
     uint64_t samples, sampled;
 } hp_sampled_line;
 typedef struct hp_sampled_thread {

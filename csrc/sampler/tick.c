@@ -192,7 +192,7 @@ static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
             left++;
             continue;
         }
-        hp_record_sample(s, w, now, ticks);
+        hp_record_sample(s, w, &s->states[i], now, ticks);
         w->progress = HP_RECORDED;
     }
     return left;
@@ -210,8 +210,10 @@ static void sweep(hp_sampler *s) {
     if (s->tick % EVERY != 0)
         return;
     for (uint32_t i = 0; i < s->watched_count; i++)
-        if (s->watched[i]->tick + EVERY < s->tick && s->watched[i]->last.frames != NULL)
+        if (s->watched[i]->tick + EVERY < s->tick && s->watched[i]->last.frames != NULL) {
             hp_watched_forget_stack(s->watched[i]);
+            hp_thread_state_forget(s->watched[i]);
+        }
 }
 
 void hp_sampler_tick(hp_sampler *sampler, int64_t now) {

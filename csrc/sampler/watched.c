@@ -69,6 +69,7 @@ hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t n
     watched->id = state->id;
     watched->native_id = state->native_id;
     watched->leaf = HP_NO_NODE;
+    watched->syscall_file = -1;
     watched->t_prev = now;
     watched->cpu_prev = hp_other_thread_cpu_ns(state->native_id);
     watched->traced_word = atomic_load_explicit(&thread->traced_clock, memory_order_acquire);
@@ -129,6 +130,8 @@ void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state 
     pthread_attr_t attributes;
     void *low;
     size_t size;
+    if (watched->native_id != state->native_id)
+        hp_thread_state_forget(watched);
     watched->pthread = state->pthread;
     watched->native_id = state->native_id;
     watched->thread->pthread = state->pthread;

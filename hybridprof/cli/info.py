@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from hybridprof.profile import Profile, load
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> int:
     profile = load(options.file)
     facts = {key: profile.meta[key] for key in KEYS}
     facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, "unresolved_by")}
+    facts["states"] = profile.states
     facts["tracing"] = {key: facts["tracing"][key] for key in TRACING}
     if options.json:
         json.dump(facts, sys.stdout, default=str)
@@ -47,6 +49,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("duration", table.duration(facts["duration_ns"])),
         ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
         ("samples", ", ".join(f"{samples[key]:,} {key}" for key in SAMPLES) + _causes(samples["unresolved_by"])),
+        ("states", _shares(profile.states) or "none"),
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
         (
             "tracing",
@@ -66,6 +69,11 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
             table.say(line)
+
+
+def _shares(states: Mapping[str, int]) -> str:
+    whole = sum(states.values())
+    return ", ".join(f"{100 * ns / whole:.1f} % {state}" for state, ns in states.items() if ns)
 
 
 def _causes(counts: dict[str, int]) -> str:

@@ -72,7 +72,8 @@ static inline void sample_stack(hp_profile *profile, const hp_sample_shape *shap
         leaf->sampled += ns;
         profile->threads[thread].samples++;
         profile->threads[thread].sampled_ns += ns;
-        hp_profile_add_line(profile, at, 10 + (uint32_t)(sample_random(&random) % 3), 1, ns);
+        hp_line line = {at, 10 + (uint32_t)(sample_random(&random) % 3), (hp_thread_state)(at % HP_STATES), 1, ns};
+        hp_profile_add_line(profile, &line);
         hp_profile_add_estimate(profile, &estimate);
     }
     profile->threads[thread].measured_ns += ns + ns / 50;
@@ -205,7 +206,7 @@ static inline void dump_tree(FILE *to, const hp_profile *profile) {
         const hp_line *l = &profile->lines[i];
         fputs("line ", to);
         dump_path(to, profile, l->node);
-        fprintf(to, " %u %llu %llu%c", l->line, U(l->samples), U(l->sampled), 0);
+        fprintf(to, " %u %d %llu %llu%c", l->line, (int)l->state, U(l->samples), U(l->sampled), 0);
     }
 }
 
