@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from hybridprof.profile import Profile, load
+from hybridprof.profile import Profile, State, load
 
 from . import table
 from .main import Parser
@@ -71,7 +71,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
             table.say(line)
 
 
-def _shares(states: Mapping[str, int]) -> str:
+def _shares(states: Mapping[State, int]) -> str:
     whole = sum(states.values())
     return ", ".join(f"{100 * ns / whole:.1f} % {state}" for state, ns in states.items() if ns)
 
