@@ -55,6 +55,24 @@ static bool is_hidden(const hp_gathered *gathered, const hp_code_info *info) {
     return false;
 }
 
+/* The sampler follows a thread beneath targets too, where it adds no time: what it saw there has nodes in which nothing was sampled. The exact
+ * tree has those stacks with what no sample shows (C functions, blocks) in them; left in, they would be places that were met and not counted. */
+static hp_status hide_unsampled(assembly *a) {
+    hp_tree *tree = &a->gathered->sampled.tree;
+    bool *sampled = calloc(tree->count, sizeof *sampled);
+    if (!sampled)
+        return HP_NO_MEMORY;
+    for (uint32_t i = tree->count; i-- > 1;) { /* children lie behind their parents */
+        hp_node *node = &tree->nodes[i];
+        sampled[i] |= node->samples != 0 || node->sampled != 0 || node->overhead != 0;
+        sampled[node->parent] |= sampled[i];
+        if (!sampled[i] && node->parent != 0)
+            node->function = a->slot_count + a->gathered->thread_count;
+    }
+    free(sampled);
+    return HP_OK;
+}
+
 static const char *or_empty(const char *text) {
     return text ? text : "";
 }
@@ -79,7 +97,7 @@ static uint32_t function_of_slot(const assembly *a, uint32_t slot) {
 static hp_status map_functions(assembly *a, const hp_tree *tree) {
     for (uint32_t i = 1; i < tree->count; i++) {
         uint32_t slot = tree->nodes[i].function;
-        if (slot >= a->slot_count + a->gathered->thread_count)
+        if (slot > a->slot_count + a->gathered->thread_count)
             return HP_BAD_FORMAT;
         if (a->map[slot] != HP_NO_FUNCTION)
             continue;
@@ -121,6 +139,7 @@ static hp_status prepare(assembly *a) {
     if (!a->map || !a->node_map || !a->threads)
         return HP_NO_MEMORY;
     memset(a->map, 0xff, keys * sizeof *a->map); /* HP_NO_FUNCTION */
+    a->map[keys - 1] = HP_MAP_HIDE;
     memset(a->threads, 0xff, gathered->thread_count * sizeof *a->threads);
     drop_own_time(gathered);
     hp_assemble_hook_time(gathered);
@@ -133,7 +152,6 @@ static hp_status prepare(assembly *a) {
 /* C functions have no file; those that a hidden function calls are as much ours as it is. */
 static void hide_c_functions(const assembly *a, hp_tree *tree) {
     uint32_t hidden = a->slot_count + a->gathered->thread_count;
-    a->map[hidden] = HP_MAP_HIDE;
     for (uint32_t i = 1; i < tree->count; i++) {
         hp_node *node = &tree->nodes[i];
         if (node->parent == 0 || a->map[tree->nodes[node->parent].function] != HP_MAP_HIDE || a->map[node->function] == HP_MAP_HIDE)
@@ -148,6 +166,8 @@ static hp_status add_trees(assembly *a, double ns_per_tick) {
     hp_gathered *gathered = a->gathered;
     hp_status status = HP_OK;
     if (gathered->has_sampled)
+        status = hide_unsampled(a);
+    if (status == HP_OK && gathered->has_sampled)
         status = map_functions(a, &gathered->sampled.tree);
     if (status == HP_OK && gathered->has_traced)
         status = map_functions(a, &gathered->traced.tree);

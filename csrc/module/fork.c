@@ -4,7 +4,9 @@
  * Before a fork our native threads end, because from 3.12 on os.fork() warns the program when any exist. They start again afterwards,
  * but where that warning counts threads only after the hooks (3.13.0), "afterwards" must be later than the hooks: a pending call, which
  * waits until the frame that called os.fork() runs again. Only the main thread runs pending calls; a fork from another thread warns with
- * or without us, so there the hook itself starts them. A child has a profiler that does not run: the data is its parent's. */
+ * or without us, so there the hook itself starts them. So it does on 3.11, which never warns: there a frame that is traced runs pending calls
+ * again and again before its first instruction until none is left, and one that waits for that frame's caller is never the last.
+ * A child has a profiler that does not run: the data is its parent's. */
 #include "module/module.h"
 #include "module/session.h"
 
@@ -81,9 +83,13 @@ static PyObject *before_fork(PyObject *module, PyObject *Py_UNUSED(none)) {
     Py_RETURN_NONE;
 }
 
+static bool may_restart_later(void) {
+    return Py_Version >= 0x030C0000 && in_main_thread();
+}
+
 static PyObject *after_fork_in_parent(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
-    if (state->restart_after_fork && (!in_main_thread() || Py_AddPendingCall(restart_later, state) < 0))
+    if (state->restart_after_fork && (!may_restart_later() || Py_AddPendingCall(restart_later, state) < 0))
         restart(state);
     Py_RETURN_NONE;
 }

@@ -130,6 +130,8 @@ static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *k
         size_t size;
         const uint8_t *bytes = hp_sink_bytes(sink, &size);
         result = PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)size);
+    } else if (status == HP_UNSUPPORTED) { /* the profile and the format do not go together: bad input, as for write() */
+        PyErr_SetString(state->format_error, error.text);
     } else {
         hp_raise(state, &error, NULL);
     }

@@ -15,21 +15,31 @@ uintptr_t hp_c_function_address(PyObject *function) {
     return (uintptr_t)definition(function);
 }
 
+/* As repr() says it. Not by repr(): that handles signals, and may be the program's: it could end the session and the tracer with it, or raise
+ * what nobody would ever see. NULL without an exception: a descriptor of another kind. */
+static PyObject *descriptor_text(PyObject *descriptor) {
+    if (Py_IS_TYPE(descriptor, &PyMethodDescr_Type) || Py_IS_TYPE(descriptor, &PyClassMethodDescr_Type))
+        return PyUnicode_FromFormat("<method '%U' of '%s' objects>", PyDescr_NAME(descriptor), PyDescr_TYPE(descriptor)->tp_name);
+    if (!PyCFunction_Check(descriptor))
+        return NULL;
+    const PyObject *self = PyCFunction_GET_SELF(descriptor);
+    const char *name = ((PyCFunctionObject *)descriptor)->m_ml->ml_name;
+    return self != NULL ? PyUnicode_FromFormat("<built-in method %s of %s object at %p>", name, Py_TYPE(self)->tp_name, self)
+                        : PyUnicode_FromFormat("<built-in function %s>", name);
+}
+
 /* "<method 'append' of 'list' objects>", if the type has such a method. */
 static PyObject *method_name(PyTypeObject *type, PyMethodDef *method) {
-    PyObject *name = PyUnicode_FromString(method->ml_name), *descriptor = NULL, *text = NULL;
-    if (name != NULL)
-        descriptor = _PyType_Lookup(type, name); /* borrowed */
-    if (descriptor != NULL)
-        text = PyObject_Repr(descriptor);
+    PyObject *name = PyUnicode_FromString(method->ml_name);
+    PyObject *descriptor = name != NULL ? _PyType_Lookup(type, name) : NULL; /* borrowed */
     Py_XDECREF(name);
-    return text;
+    return descriptor != NULL ? descriptor_text(descriptor) : NULL;
 }
 
 static PyObject *c_function_name(PyObject *function) {
     PyMethodDef *method = definition(function);
     if (!PyCFunction_Check(function))
-        return PyObject_Repr(function);
+        return descriptor_text(function);
     PyObject *self = PyCFunction_GET_SELF(function), *module = ((PyCFunctionObject *)function)->m_module;
     if (self != NULL && !PyModule_Check(self)) {
         PyObject *text = method_name(Py_TYPE(self), method);
@@ -62,5 +72,5 @@ hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function) {
         return state;
     state->flags |= HP_CODE_DESCRIBED;
     describe(tracer, state->slot, function);
-    return hp_code_states_get(&tracer->states, address, HP_CODE_C); /* a repr() may have run code */
+    return state;
 }

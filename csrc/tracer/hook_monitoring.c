@@ -74,10 +74,8 @@ static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
     if (hp_discovery_keeps(&tracer->discovery, hp_now_ns(), idle))
         return true;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    if (state != NULL) {
-        state->flags |= HP_CODE_LET_GO;
-        state->let_go_at = hp_discovery_let_go(&tracer->discovery, any_extent(tracer));
-    }
+    if (state != NULL)
+        hp_tracer_let_go(tracer, state, any_extent(tracer));
     return false;
 }
 
@@ -226,8 +224,8 @@ static int disarm(hp_tracer *tracer, PyCodeObject *code) {
     if (state == NULL)
         return hp_tracer_no_memory();
     /* Beneath other targets it is unknown again: the next call looks for it, and its counts are lower bounds. */
-    state->flags = (state->flags & ~(uint32_t)HP_CODE_ARMED) | HP_CODE_LET_GO;
-    state->let_go_at = hp_discovery_let_go(&tracer->discovery, any_extent(tracer));
+    state->flags &= ~(uint32_t)HP_CODE_ARMED;
+    hp_tracer_let_go(tracer, state, any_extent(tracer));
     tracer->discovery.found++;
     PyObject *none = PyLong_FromLong(0);
     int status = none != NULL ? set_local(m, code, none) : -1;

@@ -243,11 +243,11 @@ static int set_for_good(hp_tracer *tracer, bool on) {
     if (s->for_good == on)
         return 0;
     s->for_good = on;
-    if (!on)
-        unset_threading(s);
-    else if (set_threading(s) < 0)
+    if (on && set_threading(s) < 0)
         return -1;
     set_all(tracer, on);
+    if (!on)
+        unset_threading(s); /* last: what it calls is none of the program's calls */
     return 0;
 }
 

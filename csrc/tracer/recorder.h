@@ -250,6 +250,8 @@ hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function);
 uintptr_t hp_c_function_address(PyObject *function);
 /* A function without events of its own was met beneath a target: gives it some. */
 void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame);
+/* A function is no longer reported to discovery: from now on, until a window has it reported anew, targets may call it unseen. */
+void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent);
 void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
 /* Drops all that was recorded; targets stay. -1 with MemoryError. */
 int hp_tracer_start_anew(hp_tracer *tracer);

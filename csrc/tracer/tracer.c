@@ -57,12 +57,24 @@ hp_code_state *hp_tracer_state(hp_tracer *tracer, PyCodeObject *code, hp_python_
     return state;
 }
 
+/* What was let go before and has been missed since stays late, however often it is let go again. */
+static void note_missed(const hp_tracer *tracer, hp_code_state *state) {
+    if ((state->flags & HP_CODE_LET_GO) && hp_discovery_missed(&tracer->discovery, state->let_go_at))
+        state->flags |= HP_CODE_LATE;
+}
+
+void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent) {
+    note_missed(tracer, state);
+    state->flags |= HP_CODE_LET_GO;
+    state->let_go_at = hp_discovery_let_go(&tracer->discovery, in_extent);
+}
+
 void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_tracer_state(tracer, code, frame);
     if (state == NULL || (state->flags & HP_CODE_ARMED))
         return;
-    if ((state->flags & HP_CODE_LET_GO) && hp_discovery_missed(&tracer->discovery, state->let_go_at))
-        state->flags |= HP_CODE_LATE;
+    note_missed(tracer, state);
+    state->flags &= ~(uint32_t)HP_CODE_LET_GO;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     if (tracer->hook->arm(tracer, code) < 0)
@@ -107,6 +119,7 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     if (state == NULL)
         return hp_tracer_no_memory();
     tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
+    state->flags &= ~(uint32_t)HP_CODE_LET_GO;
     if (whole && !(state->flags & HP_CODE_TARGET))
         state->flags |= HP_CODE_WHOLE;
     else if (rate < 1.0)

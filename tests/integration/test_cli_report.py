@@ -216,3 +216,6 @@ def test_what_is_read_back_from_pstats(run_cli: RunCli, sample_profile: Path, tm
         done = run_cli("report", "x.pstats", option, status=2)
         assert done.stderr.startswith("hybridprof: 'x.pstats' holds no calling contexts")
     assert hybridprof.load(tmp_path / "x.pstats").functions
+    for output in ([], ["-o", "x.collapsed"]):
+        done = run_cli("export", "x.pstats", "-f", "collapsed", *output, status=2)
+        assert done.stderr.startswith("hybridprof: ") and "collapsed stacks need whole stacks" in done.stderr

@@ -9,6 +9,7 @@ import random
 import statistics
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from oracle.targets import HOOKS, branch, calls, edges, leaf, measured, no_session_left, target_of
@@ -134,6 +135,26 @@ def test_functions_shared_with_a_busy_thread_are_found() -> None:
         thread.join()
     assert 50 <= calls()["leaf"] <= 100
     assert _core.status()["tracing"]["truncated"] == 0
+
+
+def test_a_miss_is_not_forgotten_when_the_function_is_let_go_again() -> None:
+    def other() -> None:
+        pass
+
+    def passing(*functions: Callable[[], object]) -> None:
+        for function in functions:
+            function()
+
+    _core.start(rate=0)
+    target = target_of(passing)
+    target()
+    target()
+    leaf()  # met outside, and let go
+    target(leaf)  # the third call: no window is open
+    target(other)  # the fourth: there is one, and it finds something
+    leaf()  # let go again
+    target(leaf)  # so there is one again
+    assert calls()["leaf"] == 2 or measured()["leaf"] == "mixed"
 
 
 def test_a_function_met_late_is_a_lower_bound() -> None:

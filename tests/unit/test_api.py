@@ -186,3 +186,9 @@ def test_calibration_is_no_part_of_the_program() -> None:
             pass
         names |= {(row.name, row.file) for row in profiler.profile.functions}
     assert not [name for name, file in names if file.startswith("<hybridprof")]
+
+
+def test_switching_everything_off_is_no_part_of_the_program() -> None:
+    with hybridprof.Profiler(rate=0, deep=["*"], hook="setprofile") as profiler:
+        sum(value for value in (1, 2))
+    assert not [row.name for row in profiler.profile.functions if row.module == "threading"]

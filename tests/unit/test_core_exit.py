@@ -115,3 +115,30 @@ print(len(got), all(got))
 """
     )
     assert done.stdout == "50 True\n"
+
+
+@pytest.mark.parametrize("hook", ["auto", "setprofile"])
+def test_naming_a_c_function_runs_nothing_of_the_program(run_python: RunPython, hook: str) -> None:
+    """A descriptor's repr() that ends the session would take the tracer away in the middle of its work."""
+    done = run_python(
+        f"""
+from hybridprof import _core
+class Told:
+    def __repr__(self):
+        _core.stop()
+        raise KeyboardInterrupt
+class List(list):
+    append = Told()
+def target():
+    items = List()
+    append = super(List, items).append
+    append(1)
+    list.append(items, 2)
+    return items
+_core.add_target(target.__code__)
+_core.start(rate=0, c_calls=True, hook="{hook}")
+print((_core.deep_function(target) if _core.needs_wrapper(target.__code__) else target)(), _core.running())
+print([row[5] for row in _core.snapshot().functions() if "append" in row[0]])
+"""
+    )
+    assert (done.stdout, done.stderr) == ("[1, 2] True\n[2]\n", "")

@@ -63,6 +63,26 @@ print(kept() - before > 20)
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
+def test_hooks_in_python_that_are_traced_return(run_python: RunPython) -> None:
+    done = run_python(
+        PRELUDE
+        + """
+calls = []
+def after(): calls.append(1)
+os.register_at_fork(after_in_parent=after)
+_core.start(rate=100, hook="setprofile")
+_core.trace_everything(True)
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    wait(pid)
+_core.trace_everything(False)
+print(len(calls))
+"""
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
 def test_the_child_does_not_run_and_can_start_anew(run_python: RunPython) -> None:
     done = run_python(
         PRELUDE

@@ -85,6 +85,26 @@ def test_a_target_is_counted_exactly() -> None:
     assert (found["callee"][9], found["callee"][10]) == (0, 0)
 
 
+def sorting() -> None:
+    for _ in range(10):
+        sorted(range(3000), key=slow_key)
+
+
+def slow_key(value: int) -> int:
+    return sum(range(value % 64))
+
+
+def test_what_the_sampler_sees_beneath_a_target_makes_nothing_inexact() -> None:
+    """A C function stands between them in the exact tree, and in no sampled stack."""
+    function = as_target(sorting)
+    _core.start(rate=5000, c_calls=True)
+    function()
+    _core.stop()
+    found = rows()
+    assert found["slow_key"][5] == 30_000
+    assert (found["sorting"][11], found["slow_key"][11]) == ("exact", "exact")
+
+
 def test_a_target_given_while_a_session_runs_counts_from_then_on() -> None:
     _core.start()
     caller(5)
