@@ -66,7 +66,9 @@ static bool codes_equal(const hp_stack *a, const hp_stack *b) {
 /* A stack in scratch[0] is verified: does it say anything new? */
 static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches) {
     const hp_stack *fresh = &s->scratch[0];
-    bool known = w->last_valid && w->last_epoch == epoch;
+    /* Looked at again behind the walk (hp_gil_read's fences are in between): code that died since may have left its address to what was
+     * just read, and then the same numbers are another stack. */
+    bool known = w->last_valid && w->last_epoch == epoch && hp_code_table_epoch(s->code) == epoch;
     w->last_switches = switches;
     w->traced_word = atomic_load_explicit(&w->thread->traced_clock, memory_order_acquire);
     if (known && hp_stack_equal(fresh, &w->last, false)) {
