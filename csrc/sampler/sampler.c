@@ -13,9 +13,11 @@
 
 enum { NODE_LIMIT = 1000000, FIRST_DEPTH = 512, FIRST_STATES = 64, THREAD_STACK = 256 * 1024 };
 
-/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Written with the GIL held.
- */
-static hp_sampler *_Atomic forked;
+/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Guarded by: `forks`, which
+ * a fork holds from its first handler to its last: C code forks without the GIL, and the sampler that is let go must be the one that was
+ * held. Lock order: forks > a sampler's mutex. */
+static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;
+static hp_sampler *forked;
 static bool fork_watched; /* guarded by: GIL */
 
 /* --- sleeping --- */
@@ -190,19 +192,19 @@ static hp_status data_init(hp_sampler *s) {
 }
 
 static void fork_prepare(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        pthread_mutex_lock(&s->mutex); /* between two ticks it holds no lock of the runtime, of memory or of the code table */
+    pthread_mutex_lock(&forks);
+    if (forked != NULL)
+        pthread_mutex_lock(&forked->mutex); /* between two ticks it holds no lock of the runtime, of memory or of the code table */
 }
 static void fork_parent(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        pthread_mutex_unlock(&s->mutex);
+    if (forked != NULL)
+        pthread_mutex_unlock(&forked->mutex);
+    pthread_mutex_unlock(&forks);
 }
 static void fork_child(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        hp_sampler_after_fork_child(s);
+    pthread_mutex_init(&forks, NULL);
+    if (forked != NULL)
+        hp_sampler_after_fork_child(forked);
 }
 
 static hp_status watch_process(hp_code_table *code, hp_error *error) {
@@ -252,8 +254,10 @@ done:
 void hp_sampler_free(hp_sampler *sampler) {
     if (sampler == NULL)
         return;
-    hp_sampler *expected = sampler;
-    atomic_compare_exchange_strong_explicit(&forked, &expected, NULL, memory_order_acq_rel, memory_order_relaxed);
+    pthread_mutex_lock(&forks);
+    if (forked == sampler)
+        forked = NULL;
+    pthread_mutex_unlock(&forks);
     data_fini(sampler);
     free(sampler->scratch[0].frames);
     free(sampler->scratch[1].frames);
@@ -298,10 +302,14 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     if (sampler->started && atomic_load_explicit(&sampler->alive, memory_order_relaxed))
         return HP_OK;
     hp_sampler_stop(sampler);
+    pthread_mutex_lock(&forks);
+    forked = sampler;
+    pthread_mutex_unlock(&forks);
+    pthread_mutex_lock(&sampler->mutex); /* for a fork by C code, which the GIL does not keep away */
     meet_threads(sampler);
+    pthread_mutex_unlock(&sampler->mutex);
     atomic_store_explicit(&sampler->wanted, 1, memory_order_release);
     atomic_store_explicit(&sampler->alive, true, memory_order_relaxed);
-    atomic_store_explicit(&forked, sampler, memory_order_release);
     int failed = create_thread(sampler);
     sampler->started = failed == 0;
     atomic_store_explicit(&sampler->alive, failed == 0, memory_order_relaxed);
