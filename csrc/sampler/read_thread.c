@@ -146,6 +146,8 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
         return read_released(sampler, watched, state, &gil, epoch);
     if (watched->last_valid && watched->last_switches == gil.switches && watched->last_epoch == epoch) {
         watched->progress = HP_READ_SAME; /* nobody took the GIL since, so it did not run */
+        /* But whoever runs may have ended its extent: a target that is removed. */
+        watched->traced_word = atomic_load_explicit(&watched->thread->traced_clock, memory_order_acquire);
         return HP_READ_DONE;
     }
     return read_still(sampler, watched, state, &gil, epoch);
