@@ -271,18 +271,19 @@ void hp_sampler_free(hp_sampler *sampler) {
 
 /* Threads that live now are measured from now on; time in which the sampler did not run belongs to nobody. */
 static void meet_threads(hp_sampler *s) {
-    int64_t now = hp_now_ns();
     bool inside;
     s->main_bounds = hp_main_stack_bounds();
+    int64_t now = hp_now_ns();
+    uint64_t ticks = hp_ticks();
     for (uint32_t i = 0; i < s->watched_count; i++) {
         hp_watched *w = s->watched[i];
         w->t_prev = now;
         w->cpu_prev = hp_other_thread_cpu_ns(w->native_id);
-        w->traced_prev = hp_thread_traced_ticks(w->thread, hp_ticks(), &inside);
+        w->traced_prev = hp_thread_traced_ticks(w->thread, ticks, &inside);
         w->last_valid = false;
         w->pthread = 0; /* its C stack is looked up again */
     }
-    hp_sampler_meet(s, now);
+    hp_sampler_meet(s, now, ticks);
 }
 
 static int create_thread(hp_sampler *s) {
