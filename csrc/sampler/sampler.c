@@ -119,7 +119,6 @@ static void *loop(void *argument) {
     ask_for_short_slices();
     prctl(PR_SET_TIMERSLACK, 1ul); /* else the kernel groups our moments with the program's own timers */
     atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
-    hp_follow_init(&s->follow, s->options.method != HP_METHOD_REMOTE);
     int64_t due = hp_now_ns() + next_interval(s, &p);
     while (wanted(s)) {
         sleep_until(s, due);
@@ -307,6 +306,8 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     forked = sampler;
     pthread_mutex_unlock(&forks);
     pthread_mutex_lock(&sampler->mutex); /* for a fork by C code, which the GIL does not keep away */
+    /* Here and not by the thread, which inherits our affinity: a snapshot may ask for the method before it has run. */
+    hp_follow_init(&sampler->follow, sampler->options.method != HP_METHOD_REMOTE);
     meet_threads(sampler);
     pthread_mutex_unlock(&sampler->mutex);
     atomic_store_explicit(&sampler->wanted, 1, memory_order_release);
