@@ -124,7 +124,8 @@ struct hp_sampler {
 
 /* --- watched.c --- */
 hp_watched *hp_watched_find(hp_sampler *sampler, uint64_t interpreter_id, uint64_t id);
-/* `now` and `ticks` are one moment: an extent open since before it must not be on both sides of the books. Allocates: no lock but the mutex may be held. NULL when memory is short or there are too many. */
+/* `now` and `ticks` are one moment: an extent open since before it must not be on both sides of the books. Allocates: no lock but the mutex
+ * may be held. NULL when memory is short or there are too many. */
 hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now, uint64_t ticks);
 /* Head lock held: the thread exists. Finds its C stack. */
 void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
