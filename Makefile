@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Each command sets up what it needs (scripts/setup) and is quick when repeated. The work itself is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fuzz sanitize matrix soak format clean
+.PHONY: help demo test bench lint fuzz model sanitize matrix soak format clean
 
 PY ?=
 PYTHONS ?=
@@ -16,6 +16,7 @@ help:
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."
 	@echo "make fuzz        libFuzzer on the readers                         SECONDS=30 for each target"
+	@echo "make model       the handshakes between threads, every interleaving"
 	@echo "make lint        formatters, linters, type checkers, -Werror"
 	@echo "make format      rewrite the sources in the house style"
 	@echo "make clean       remove everything that these commands have made"
@@ -34,6 +35,8 @@ sanitize:
 	@scripts/sanitize $(if $(PY),--python "$(PY)")
 fuzz:
 	@scripts/fuzz $(SECONDS)
+model:
+	@scripts/model
 lint:
 	@scripts/lint
 format:

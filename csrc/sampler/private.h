@@ -140,8 +140,9 @@ struct hp_sampler {
 
 /* --- watched.c --- */
 hp_watched *hp_watched_find(hp_sampler *sampler, uint64_t interpreter_id, uint64_t id);
-/* Allocates: no lock but the mutex may be held. NULL when memory is short or there are too many. */
-hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now);
+/* `now` and `ticks` are one moment: an extent open since before it must not be on both sides of the books. Allocates: no lock but the mutex
+ * may be held. NULL when memory is short or there are too many. */
+hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now, uint64_t ticks);
 /* Head lock held: the thread exists. Finds its C stack. */
 void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
 bool hp_watched_grow(hp_watched *watched, uint32_t depth);
@@ -153,7 +154,7 @@ hp_bounds hp_main_stack_bounds(void);
 /* --- tick.c --- */
 void hp_sampler_tick(hp_sampler *sampler, int64_t now);
 /* Adds the threads that exist now, without sampling them. */
-void hp_sampler_meet(hp_sampler *sampler, int64_t now);
+void hp_sampler_meet(hp_sampler *sampler, int64_t now, uint64_t ticks);
 
 /* --- read_thread.c: head lock held --- */
 typedef enum hp_read {

@@ -66,7 +66,9 @@ static bool codes_equal(const hp_stack *a, const hp_stack *b) {
 /* A stack in scratch[0] is verified: does it say anything new? */
 static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches) {
     const hp_stack *fresh = &s->scratch[0];
-    bool known = w->last_valid && w->last_epoch == epoch;
+    /* Looked at again behind the walk (hp_gil_read's fences are in between): code that died since may have left its address to what was
+     * just read, and then the same numbers are another stack. */
+    bool known = w->last_valid && w->last_epoch == epoch && hp_code_table_epoch(s->code) == epoch;
     w->last_switches = switches;
     w->traced_word = atomic_load_explicit(&w->thread->traced_clock, memory_order_acquire);
     if (known && hp_stack_equal(fresh, &w->last, false)) {
@@ -163,6 +165,8 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
         return read_released(sampler, watched, state, &gil, epoch);
     if (watched->last_valid && watched->last_switches == gil.switches && watched->last_epoch == epoch) {
         watched->progress = HP_READ_SAME; /* nobody took the GIL since, so it did not run */
+        /* But whoever runs may have ended its extent: a target that is removed. */
+        watched->traced_word = atomic_load_explicit(&watched->thread->traced_clock, memory_order_acquire);
         return HP_READ_DONE;
     }
     return read_still(sampler, watched, state, &gil, epoch);

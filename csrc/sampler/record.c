@@ -24,13 +24,13 @@ static bool reserve_units(hp_sampler *s, uint32_t slot) {
 }
 
 /* Is there a code object, long enough for the instruction? Looked at once for each slot, while the epoch proves that nothing died. */
-static bool frame_possible(hp_sampler *s, const hp_frame *frame, uint32_t slot) {
+static bool frame_possible(hp_sampler *s, uint64_t epoch, const hp_frame *frame, uint32_t slot) {
     if (slot == 0 || !reserve_units(s, slot))
         return true; /* `<overflow>`, or no memory to remember the answer */
     if (s->units_of_slot[slot] == 0)
         s->units_of_slot[slot] = hp_code_units_at(frame->code);
     if (s->units_of_slot[slot] == 0) {
-        (void)hp_code_table_died(s->code, frame->code); /* nobody may describe what is no code object */
+        hp_code_table_refuse(s->code, epoch, frame->code); /* nobody may describe what is no code object */
         return false;
     }
     return hp_frame_unit_index(frame) < s->units_of_slot[slot];
@@ -38,7 +38,7 @@ static bool frame_possible(hp_sampler *s, const hp_frame *frame, uint32_t slot) 
 
 static bool stack_possible(hp_sampler *s, const hp_watched *w) {
     for (uint32_t i = 0; i < w->last.count; i++)
-        if (!frame_possible(s, &w->last.frames[i], s->slots[i]))
+        if (!frame_possible(s, w->last_epoch, &w->last.frames[i], s->slots[i]))
             return false;
     return hp_code_table_epoch(s->code) == w->last_epoch;
 }

@@ -70,14 +70,14 @@ static uint32_t match(hp_sampler *s) {
 }
 
 /* No locks. Threads that do not fit stay unknown: until the next tick, or for ever where there are too many. */
-static void add_unknown(hp_sampler *s, int64_t now) {
+static void add_unknown(hp_sampler *s, int64_t now, uint64_t ticks) {
     for (uint32_t i = 0; i < s->state_count && !s->watched_full; i++)
         if (s->present[i] == NULL)
-            s->watched_full = hp_watched_add(s, &s->states[i], now) == NULL;
+            s->watched_full = hp_watched_add(s, &s->states[i], now, ticks) == NULL;
 }
 
 /* Lists and matches until nobody is new; the head lock is held afterwards. False: nothing can be done at this tick. */
-static bool begin_round(hp_sampler *s, int64_t now) {
+static bool begin_round(hp_sampler *s, int64_t now, uint64_t ticks) {
     for (int tries = 0; tries < 8; tries++) {
         if (!head_lock())
             return false;
@@ -90,7 +90,7 @@ static bool begin_round(hp_sampler *s, int64_t now) {
         hp_states_unlock();
         if (!all && !reserve_states(s, count))
             return false;
-        add_unknown(s, now);
+        add_unknown(s, now, ticks);
     }
     return false;
 }
@@ -227,7 +227,7 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     sampler->watched_full = sampler->watched_count >= HP_WATCHED_LIMIT; /* memory may be there again */
     for (int round = 0; round < ROUNDS; round++) {
         /* Nobody is sampled; the time of this tick goes to the stacks of the next one. */
-        if (!begin_round(sampler, now)) {
+        if (!begin_round(sampler, now, ticks)) {
             sampler->counts.missed++;
             break;
         }
@@ -245,8 +245,8 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     sweep(sampler);
 }
 
-void hp_sampler_meet(hp_sampler *sampler, int64_t now) {
+void hp_sampler_meet(hp_sampler *sampler, int64_t now, uint64_t ticks) {
     sampler->tick++;
-    if (begin_round(sampler, now))
+    if (begin_round(sampler, now, ticks))
         hp_states_unlock();
 }
