@@ -83,3 +83,26 @@ def test_threads_that_came_and_went_are_measured_by_their_own_life() -> None:
     for worker_row in workers:
         assert 0.2e9 <= worker_row.measured_ns <= lasted
         assert abs(worker_row.residual_ns) <= 0.05 * worker_row.measured_ns
+
+
+def test_a_target_removed_beneath_a_thread_that_stands_still_gives_its_time_to_samples() -> None:
+    gate = threading.Lock()
+    gate.acquire()
+
+    def waits() -> None:
+        gate.acquire()
+
+    _core.add_target(waits.__code__, 1.0)
+    with hybridprof.Profiler(rate=500) as profiler:
+        thread = threading.Thread(target=hybridprof.deep(waits) if _core.needs_wrapper(waits.__code__) else waits, name="waiter")
+        thread.start()
+        rounds(0.2)
+        _core.remove_target(waits.__code__)
+        rounds(0.6)
+    gate.release()
+    thread.join()
+    profile = profiler.profile
+    assert profile is not None
+    (waiter,) = [thread for thread in profile.threads if thread.name == "waiter"]
+    assert waiter.sampled_ns >= 0.5e9
+    assert abs(waiter.residual_ns) <= 0.05 * waiter.measured_ns

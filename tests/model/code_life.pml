@@ -5,7 +5,7 @@
  * them, one sampler, one snapshot that describes slots from an interpreter with another GIL. Lives are numbered; `really` is what no C
  * code knows: the life that was on the stack at the moment of the walk. A walk is one moment here: that is what the verified copies of
  * read_thread.c are for. */
-#include "locks.h"
+#include "locks.inc"
 
 #define LIVES 2
 #define STEPS 8

@@ -4,7 +4,7 @@
  * A session starts, takes samples and is freed, by a thread with the GIL; threads are born and die; a profile is assembled without the GIL;
  * somebody forks, with the GIL (then, from 3.13 on, with the head lock too) or from C without it. The child is one thread: what it meets is
  * looked at in one step. */
-#include "locks.h"
+#include "locks.inc"
 
 #define TICKS 2
 #define ROUNDS 1

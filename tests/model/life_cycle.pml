@@ -4,7 +4,7 @@
  * The main thread starts a session and ends the interpreter; another thread stops and starts; a third one forks through os.fork(), around
  * which the sampler ends and is started again. Stopping and starting may give the GIL up in their midst. A sleep may have no end but the
  * futex: intervals are as long as anybody likes. */
-#include "locks.h"
+#include "locks.inc"
 
 #define MAIN 1
 #define OTHER 2

@@ -4,7 +4,7 @@
  * Two chunks at two addresses. A thread with a GIL allocates and frees them, sometimes under the head lock (the deletion of a thread
  * state); a second one, whose interpreter has a GIL of its own, frees too; hp_memory_watch registers what exists; a snapshot collects.
  * A walk may be led to any address at any time, because the chain it follows changes beneath it. */
-#include "locks.h"
+#include "locks.inc"
 
 #define CHUNKS 2
 #define WALKS 3
