@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Each command sets up what it needs (scripts/setup) and is quick when repeated. The work itself is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fuzz sanitize matrix format clean
+.PHONY: help demo test bench lint fuzz model sanitize matrix soak format clean
 
 PY ?=
 PYTHONS ?=
@@ -12,9 +12,11 @@ help:
 	@echo "make demo        profile a real program; the results land in demo-output/"
 	@echo "make test        C tests, unit, integration and client tests      PY=3.13 or PY=/path/to/python"
 	@echo "make matrix      the tests on many interpreters                   PYTHONS=\"/a/python3.12 /b/python3.14\""
+	@echo "make soak        what is hard on the sampler, for longer          SECONDS=30 for each hazard, PYTHONS=..."
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."
 	@echo "make fuzz        libFuzzer on the readers                         SECONDS=30 for each target"
+	@echo "make model       the handshakes between threads, every interleaving"
 	@echo "make lint        formatters, linters, type checkers, -Werror"
 	@echo "make format      rewrite the sources in the house style"
 	@echo "make clean       remove everything that these commands have made"
@@ -25,12 +27,16 @@ test:
 	@scripts/test $(if $(PY),--python "$(PY)")
 matrix:
 	@scripts/matrix $(PYTHONS)
+soak:
+	@scripts/soak $(SECONDS) $(PYTHONS)
 bench:
 	@scripts/bench $(if $(PY),--python "$(PY)") $(if $(QUICK),--quick)
 sanitize:
 	@scripts/sanitize $(if $(PY),--python "$(PY)")
 fuzz:
 	@scripts/fuzz $(SECONDS)
+model:
+	@scripts/model
 lint:
 	@scripts/lint
 format:

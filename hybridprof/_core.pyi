@@ -1,6 +1,6 @@
 """The measuring core. One session per process; every function is safe from any thread. Times are ns, rates Hz."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any, Final, Literal, final
 
@@ -24,8 +24,11 @@ class Profile:
         """(parent, function, calls, self_ns, total_ns, samples, measured), parents first; parent -1 and function -1 for the root. Empty where the file held no tree."""
     def threads(self) -> list[dict[str, Any]]:
         """name, native_id, root (node or None), samples, traced_samples, measured_ns, sampled_ns, exact_ns, overhead_ns, unresolved_ns, residual_ns."""
-    def lines(self) -> list[tuple[int, int, int, int]]:
-        """(node, line, samples, sampled_ns)."""
+    def lines(self) -> list[tuple[int, int, int, int, str]]:
+        """(node, line, samples, sampled_ns, state); line 0 where it is not known. Several places of one line are one item, several states are not."""
+
+    def select(self, states: Sequence[str], /) -> Profile:
+        """The samples in these states as a Profile. Raises ValueError for an unknown name."""
     def write(self, path: str, format: str | None = None) -> None:
         """Atomically, without the GIL. FormatError for a format that is unknown or not told by the name, OSError for what the system refused."""
     def encode(self, format: str) -> bytes: ...
@@ -61,7 +64,7 @@ def snapshot() -> Profile:
     """What was measured so far in the running or last session. RuntimeError if there never was one."""
 
 def status() -> dict[str, Any]:
-    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed), sampler_cpu_ns, tracing
+    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), sampler_cpu_ns, tracing
     (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
 
 def add_target(code: CodeType, rate: float = 1.0) -> None:

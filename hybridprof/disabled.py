@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .profile import Profile
@@ -28,7 +29,10 @@ class EmptyProfile:
             "duration_ns": 0,
             "clock": "wall",
             "rate_hz": 0.0,
-            "samples": dict.fromkeys(("kept", "retried", "unresolved", "missed"), 0),
+            "samples": {
+                **dict.fromkeys(("kept", "retried", "unresolved", "missed", "remote"), 0),
+                "unresolved_by": dict.fromkeys(("moved", "interrupted", "changed", "switched", "halfway", "code"), 0),
+            },
             "sampler_cpu_ns": 0,
             "tracing": dict.fromkeys(("targets", "calls", "events", "overhead_ns", "truncated"), 0),
             "threads": [],
@@ -40,6 +44,9 @@ class EmptyProfile:
         return []
 
     functions = edges = nodes = threads = lines = _nothing
+
+    def select(self, states: Sequence[str], /) -> Any:
+        return self
 
     def write(self, path: str, format: str | None = None) -> None:
         pass

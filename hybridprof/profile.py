@@ -14,9 +14,27 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
     import pstats
+    from collections.abc import Iterable, Sequence
 
 Measured = Literal["exact", "sampled", "mixed"]
 Kind = Literal["python", "c", "block", "synthetic", "thread"]
+State = Literal["unknown", "python", "c", "gc", "native", "gil", "lock", "sleep", "io"]
+
+# What a thread was doing when it was sampled. Running: Python code; C code that Python code called, holding the GIL; garbage collection; code
+# that runs without the GIL. Waiting: for the GIL, for another lock, for a time to pass, in another system call; or the system did not say.
+RUNNING: tuple[State, ...] = ("python", "c", "gc", "native")
+WAITING: tuple[State, ...] = ("gil", "lock", "sleep", "io", "unknown")
+
+
+def state_names(states: Iterable[str]) -> list[str]:
+    """With "running" and "waiting" written out. Raises ValueError for what is no state."""
+    names: list[str] = []
+    for state in states:
+        names += {"running": RUNNING, "waiting": WAITING}.get(state, (state,))
+    for name in names:
+        if name not in (*RUNNING, *WAITING):
+            raise ValueError(f"there is no state {name!r}; use one of running, waiting, {', '.join((*RUNNING, *WAITING))}")
+    return names
 
 
 class CoreProfile(Protocol):
@@ -27,7 +45,8 @@ class CoreProfile(Protocol):
     def edges(self) -> list[tuple[int, int, int | None, int | None, int, int, str]]: ...
     def nodes(self) -> list[tuple[int, int, int | None, int, int, int, str]]: ...
     def threads(self) -> list[dict[str, Any]]: ...
-    def lines(self) -> list[tuple[int, int, int, int]]: ...
+    def lines(self) -> list[tuple[int, int, int, int, str]]: ...
+    def select(self, states: Sequence[str], /) -> CoreProfile: ...
     def write(self, path: str, format: str | None = None) -> None: ...
     def encode(self, format: str) -> bytes: ...
 
@@ -81,6 +100,17 @@ class Node:
     measured: Measured
     parent: Node | None = field(repr=False)
     children: list[Node] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Sampled self time (ns) of one calling context on one line (0: not known) in one state of the thread."""
+
+    node: Node
+    line: int
+    state: State
+    samples: int
+    self_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +205,27 @@ class Profile:
             )
             for thread in self._core.threads()
         ]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Sampled self time by line and state."""
+        nodes = self._nodes
+        return [Line(nodes[node], line, cast(State, state), samples, ns) for node, line, samples, ns, state in self._core.lines()]
+
+    @cached_property
+    def states(self) -> dict[State, int]:
+        """Sampled time (ns) by state, the largest first."""
+        sums: dict[State, int] = {}
+        for _node, _line, _samples, ns, state in self._core.lines():
+            sums[cast(State, state)] = sums.get(cast(State, state), 0) + ns
+        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+    def select(self, *states: str) -> Profile:
+        """The samples in these states, as a profile of its own. Exact times and counts have no state and are left out.
+
+        states: names of `states`, "running" or "waiting". Raises ValueError for another name.
+        """
+        return Profile(self._core.select(state_names(states)))
 
     @property
     def residual_ns(self) -> int:

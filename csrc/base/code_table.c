@@ -305,8 +305,8 @@ uint32_t hp_code_table_count(hp_code_table *table) {
     return atomic_load_explicit(&table->count, memory_order_acquire);
 }
 
-uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address) {
-    pthread_mutex_lock(&table->mutex);
+/* Under the mutex. */
+static uint32_t address_forget(hp_code_table *table, uintptr_t address) {
     /* Raised even if nobody saw the address: a walk may hold it that has not asked for its slot yet.
      * release: who sees the new epoch sees that the address is on its way out. */
     atomic_fetch_add_explicit(&table->epoch, 1, memory_order_release);
@@ -317,8 +317,21 @@ uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address) {
         hp_order_stores();
         entry->key_kind = KEY_DEAD;
     }
+    return slot;
+}
+
+uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address) {
+    pthread_mutex_lock(&table->mutex);
+    uint32_t slot = address_forget(table, address);
     pthread_mutex_unlock(&table->mutex);
     return slot;
+}
+
+void hp_code_table_refuse(hp_code_table *table, uint64_t epoch, uintptr_t address) {
+    pthread_mutex_lock(&table->mutex);
+    if (atomic_load_explicit(&table->epoch, memory_order_relaxed) == epoch)
+        (void)address_forget(table, address);
+    pthread_mutex_unlock(&table->mutex);
 }
 
 void hp_code_table_after_fork(hp_code_table *table) {

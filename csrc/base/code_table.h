@@ -77,6 +77,10 @@ uint32_t hp_code_table_count(hp_code_table *table);
  * if nobody ever saw it, so that the caller describes the slot while it still can. */
 uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address);
 
+/* What lies at an address that a walk found is no code object: forgotten as if it had died, unless something did die since `epoch`; then
+ * another object, with a slot of its own, may live there by now. */
+void hp_code_table_refuse(hp_code_table *table, uint64_t epoch, uintptr_t address);
+
 /* In a forked child only, where the mutex may have been held by a thread that does not exist any more: at any point of any function
  * above. All that was given before the fork is there; a slot being given as the fork came may have been given in vain. */
 void hp_code_table_after_fork(hp_code_table *table);

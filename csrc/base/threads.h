@@ -25,7 +25,8 @@ typedef struct hp_thread {
     /* Time beneath targets so far, in ticks, as one word so that the sampler reads flag and time together:
      *   bit 0 clear: not beneath a target; the word is the time spent there so far;
      *   bit 0 set:   beneath one;          word + now is the time spent there so far (modulo 2^64).
-     * Written only by the thread itself (release), read by the sampler (acquire). Bit 0 costs one tick of precision. */
+     * Written with the GIL held (release), by the thread itself or by who ends its extent from outside; read by the sampler (acquire).
+     * Bit 0 costs each extent at most one tick, as often one too many as one too few. */
     _Atomic uint64_t traced_clock;
 
     void *recorder; /* the tracer's, guarded by: GIL */
@@ -37,7 +38,7 @@ static inline void hp_thread_enter_traced(hp_thread *thread, uint64_t now) {
 }
 static inline void hp_thread_leave_traced(hp_thread *thread, uint64_t now) {
     uint64_t word = atomic_load_explicit(&thread->traced_clock, memory_order_relaxed);
-    atomic_store_explicit(&thread->traced_clock, ((word & ~(uint64_t)1) + now) & ~(uint64_t)1, memory_order_release);
+    atomic_store_explicit(&thread->traced_clock, ((word & ~(uint64_t)1) + now + 1) & ~(uint64_t)1, memory_order_release);
 }
 /* Ticks beneath targets until `now`; `*inside` says whether the thread is beneath one. Any thread. */
 static inline uint64_t hp_thread_traced_ticks(const hp_thread *thread, uint64_t now, bool *inside) {

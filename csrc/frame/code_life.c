@@ -99,8 +99,11 @@ static void life_lock(void) {
 static void life_unlock(void) {
     pthread_mutex_unlock(&life);
 }
+/* The table as well: a thread without the GIL may have been reading it, and code dies in the child before anybody asks us anything. */
 static void life_renew(void) {
     pthread_mutex_init(&life, NULL);
+    if (receiver != NULL)
+        hp_code_table_after_fork(receiver);
 }
 
 hp_status hp_code_life_watch(hp_code_table *table, hp_error *error) {

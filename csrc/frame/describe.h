@@ -29,6 +29,7 @@
     .state_chunk = offsetof(PyThreadState, datastack_chunk), .chunk_previous = offsetof(_PyStackChunk, previous),                          \
     .chunk_size = offsetof(_PyStackChunk, size), .interpreter_next = offsetof(PyInterpreterState, next),                                   \
     .interpreter_id = offsetof(PyInterpreterState, id), .interpreter_threads = offsetof(PyInterpreterState, threads.head),                 \
+    .interpreter_collecting = offsetof(PyInterpreterState, gc.collecting), .gil_size = sizeof(struct _gil_runtime_state),                  \
     .gil_last_holder = offsetof(struct _gil_runtime_state, last_holder), .gil_locked = offsetof(struct _gil_runtime_state, locked),        \
     .gil_switches = offsetof(struct _gil_runtime_state, switch_number), .first_interpreter = (uintptr_t)&_PyRuntime.interpreters.head,     \
     .finalizing = (uintptr_t)&_PyRuntime._finalizing

@@ -40,11 +40,11 @@ typedef struct hp_description {
     size_t state_chunk;
     size_t chunk_previous, chunk_size;
     /* PyInterpreterState */
-    size_t interpreter_next, interpreter_id, interpreter_threads;
+    size_t interpreter_next, interpreter_id, interpreter_threads, interpreter_collecting;
     uintptr_t gil;          /* of the process, or 0: */
     size_t interpreter_gil; /* of the pointer to it */
     /* struct _gil_runtime_state */
-    size_t gil_last_holder, gil_locked, gil_switches;
+    size_t gil_last_holder, gil_locked, gil_switches, gil_size;
     /* _PyRuntime */
     uintptr_t first_interpreter; /* address of the pointer */
     uintptr_t finalizing;        /* address of the pointer */

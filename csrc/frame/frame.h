@@ -24,6 +24,7 @@ const char *hp_frame_unsupported(void);
 /* One PyThreadState. Valid while the head lock is held; afterwards only the ids mean something. */
 typedef struct hp_state {
     uintptr_t address;
+    uintptr_t interpreter;
     uintptr_t gil; /* the GIL that this state's interpreter uses */
     uint64_t interpreter_id;
     uint64_t id; /* PyThreadState.id, never reused */
@@ -50,6 +51,10 @@ typedef struct hp_gil {
 } hp_gil;
 /* Head lock held. Three relaxed loads between acquire fences: ordered against reads of the stack before and after it. */
 hp_gil hp_gil_read(uintptr_t gil);
+/* Whether an address lies inside a GIL: who waits there waits for it. The number alone is used. */
+bool hp_gil_holds(uintptr_t gil, uintptr_t address);
+/* Head lock held. The interpreter is collecting garbage. */
+bool hp_is_collecting(uintptr_t interpreter);
 
 /* --- memory -------------------------------------------------------------------------------------------------------------- */
 
@@ -116,6 +121,8 @@ uint32_t hp_frame_unit_index(const hp_frame *frame);
  * afterwards). */
 #define HP_CODE_TRAMPOLINE UINT32_MAX
 uint32_t hp_code_units_at(uintptr_t code);
+/* Whether the instruction there is a call, by a copy that cannot fault; true only if no code object died since. */
+bool hp_instruction_is_call(uintptr_t instruction);
 
 /* --- lifetime of code objects -------------------------------------------------------------------------------------------- */
 

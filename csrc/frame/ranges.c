@@ -6,6 +6,8 @@
 #include "frame/ranges.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +18,21 @@ static hp_range *list;
 static size_t count, capacity;
 static uint64_t added, removed;
 
+/* Allocations and frees of the program that want the gate. A mutex may be taken again before whoever it woke has run, so a walk looks here
+ * first: nobody waits for more than one walk. Relaxed: a hint, the gate itself orders everything. */
+static atomic_uint waiting;
+
 void hp_memory_lock(void) {
+    enum { YIELDS = 64 }; /* one that does not get a CPU for so long must not hold up the sampler, and the head lock with it */
+    for (int i = 0; i < YIELDS && atomic_load_explicit(&waiting, memory_order_relaxed) > 0; i++)
+        sched_yield();
     pthread_mutex_lock(&gate);
+}
+
+static void program_lock(void) {
+    atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
+    pthread_mutex_lock(&gate);
+    atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
 }
 void hp_memory_unlock(void) {
     pthread_mutex_unlock(&gate);
@@ -26,6 +41,7 @@ void hp_memory_unlock(void) {
 void hp_memory_after_fork(void) {
     /* The owner, if there was one, does not exist here; the list is whole because fork waits for the gate (see memory.c). */
     pthread_mutex_init(&gate, NULL);
+    atomic_store_explicit(&waiting, 0, memory_order_relaxed); /* nor those who waited */
 }
 
 /* Index of the first range that ends above `address`. */
@@ -65,7 +81,7 @@ bool hp_range_add_locked(uintptr_t low, size_t size) {
 bool hp_range_reserve(size_t more) {
     bool enough = false;
     while (!enough) {
-        hp_memory_lock();
+        program_lock();
         size_t want = count + more;
         enough = want <= capacity;
         hp_memory_unlock();
@@ -75,7 +91,7 @@ bool hp_range_reserve(size_t more) {
         hp_range *larger = malloc(want * sizeof *larger), *old = NULL;
         if (larger == NULL)
             return false;
-        hp_memory_lock();
+        program_lock();
         if (want > capacity) {
             if (count > 0)
                 memcpy(larger, list, count * sizeof *list);
@@ -94,7 +110,7 @@ bool hp_range_reserve(size_t more) {
 void hp_range_add(uintptr_t low, size_t size) {
     bool full;
     do {
-        hp_memory_lock();
+        program_lock();
         full = !hp_range_add_locked(low, size) && count == capacity;
         hp_memory_unlock();
         /* Without memory the range stays unknown: reads there go through the kernel. */
@@ -102,7 +118,7 @@ void hp_range_add(uintptr_t low, size_t size) {
 }
 
 void hp_range_remove(uintptr_t low) {
-    hp_memory_lock();
+    program_lock();
     size_t at = position(low);
     if (at < count && list[at].low == low) {
         count--;

@@ -13,9 +13,10 @@ bool hp_runtime_finalizing(void) {
     return hp_load_word(hp_description_here.finalizing) != 0;
 }
 
-static void state_fill(hp_state *out, uintptr_t state, uintptr_t gil, uint64_t interpreter_id) {
+static void state_fill(hp_state *out, uintptr_t state, uintptr_t interpreter, uintptr_t gil, uint64_t interpreter_id) {
     const hp_description *d = &hp_description_here;
     out->address = state;
+    out->interpreter = interpreter;
     out->gil = gil;
     out->interpreter_id = interpreter_id;
     out->id = hp_load_word(state + d->state_id);
@@ -43,7 +44,7 @@ uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
         uintptr_t state = gil == 0 ? 0 : hp_load_word(interpreter + d->interpreter_threads);
         for (; state != 0; state = hp_load_word(state + d->state_next)) {
             if (count < capacity)
-                state_fill(&states[count], state, gil, id);
+                state_fill(&states[count], state, interpreter, gil, id);
             count++;
         }
     }
@@ -60,4 +61,12 @@ hp_gil hp_gil_read(uintptr_t gil) {
     now.locked = hp_load_int(gil + d->gil_locked) > 0;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return now;
+}
+
+bool hp_gil_holds(uintptr_t gil, uintptr_t address) {
+    return address >= gil && address - gil < hp_description_here.gil_size;
+}
+
+bool hp_is_collecting(uintptr_t interpreter) {
+    return hp_load_int(interpreter + hp_description_here.interpreter_collecting) != 0;
 }

@@ -22,16 +22,25 @@ static void move_threads_past_slots(hp_tree *tree, uint32_t slot_count) {
             tree->nodes[i].function += slot_count;
 }
 
+static bool is_own_root(const hp_gathered *gathered, const hp_node *node) {
+    return node->parent == 0 && node->function < gathered->thread_count && gathered->threads[node->function].is_own;
+}
+
 /* A thread of ours only waits. Its time goes, and what the interpreter made it run by the way (a finalizer) is put under another thread. */
 static void drop_own_time(hp_gathered *gathered) {
-    hp_tree *tree = &gathered->sampled.tree;
-    for (uint32_t i = 1; i < tree->count; i++) {
-        hp_node *node = &tree->nodes[i];
-        if (node->parent != 0 || node->function >= gathered->thread_count || !gathered->threads[node->function].is_own)
+    hp_sampled *sampled = &gathered->sampled;
+    uint32_t kept = 0;
+    for (uint32_t i = 1; i < sampled->tree.count; i++) {
+        hp_node *node = &sampled->tree.nodes[i];
+        if (!is_own_root(gathered, node))
             continue;
-        gathered->sampled.counts.kept -= node->samples;
+        sampled->counts.kept -= node->samples;
         node->samples = node->sampled = 0;
     }
+    for (uint32_t i = 0; i < sampled->line_count; i++)
+        if (!is_own_root(gathered, &sampled->tree.nodes[sampled->lines[i].node]))
+            sampled->lines[kept++] = sampled->lines[i];
+    sampled->line_count = kept;
 }
 
 /* The tracer's calibration runs throw-away code, which the sampler may meet. */

@@ -43,6 +43,8 @@ static void fill_counts(const hp_gathered *gathered, hp_profile *profile) {
     meta->samples_retried = sampled->retried;
     meta->samples_unresolved = sampled->unresolved;
     meta->ticks_missed = sampled->missed;
+    meta->samples_remote = sampled->remote;
+    memcpy(meta->unresolved_by, sampled->unresolved_by, sizeof meta->unresolved_by);
     meta->sampler_cpu_ns = sampled->cpu_ns;
     meta->tracing_targets = traced->targets;
     meta->tracing_calls = traced->calls;

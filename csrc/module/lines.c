@@ -10,6 +10,7 @@
 typedef struct place {
     uint32_t slot, unit; /* what the sampler saw */
     uint32_t node, line; /* what it means in the profile */
+    hp_thread_state state;
     uint64_t samples, sampled;
 } place;
 
@@ -24,7 +25,9 @@ static int compare_lines(const void *left, const void *right) {
     const place *a = left, *b = right;
     if (a->node != b->node)
         return a->node < b->node ? -1 : 1;
-    return a->line < b->line ? -1 : a->line > b->line;
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    return a->state < b->state ? -1 : a->state > b->state;
 }
 
 static void decode(hp_code_table *code, const uint32_t *map, place *places, uint32_t count) {
@@ -36,7 +39,8 @@ static void decode(hp_code_table *code, const uint32_t *map, place *places, uint
             bool known = map[places[i].slot] != HP_MAP_HIDE && hp_code_table_info(code, places[i].slot, &info);
             hp_line_reader_init(&reader, known ? info.line_table : NULL, known ? info.line_table_size : 0, info.first_line);
         }
-        places[i].line = hp_line_reader_line(&reader, places[i].unit);
+        uint32_t line = hp_line_reader_line(&reader, places[i].unit);
+        places[i].line = line < HP_LINE_LIMIT ? line : 0;
     }
 }
 
@@ -48,7 +52,7 @@ static hp_status add_sums(const place *places, uint32_t count, hp_profile *profi
             sum.samples += places[i].samples;
             sum.sampled += places[i].sampled;
         }
-        status = hp_profile_add_line(profile, sum.node, sum.line, sum.samples, sum.sampled);
+        status = hp_profile_add_line(profile, &(hp_line){sum.node, sum.line, sum.state, sum.samples, sum.sampled});
     }
     return status;
 }
@@ -64,6 +68,7 @@ hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, co
         const hp_sampled_line *from = &sampled->lines[i];
         places[i] = (place){.slot = sampled->tree.nodes[from->node].function,
                             .unit = from->unit,
+                            .state = (hp_thread_state)from->state,
                             .node = node_map[from->node],
                             .samples = from->samples,
                             .sampled = from->sampled};

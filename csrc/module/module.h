@@ -69,6 +69,8 @@ char *hp_text_from_path(PyObject *path);
 void hp_names_describe(hp_module_state *state);
 void hp_names_threads(hp_module_state *state, hp_session *session);
 
+/* profile_meta.c: {cause: samples} of those unresolved. New reference. */
+PyObject *hp_causes_dict(const uint64_t counts[HP_CAUSES]);
 /* profile_type.c: takes the profile over, in failure too. */
 PyObject *hp_profile_wrap(hp_module_state *state, hp_profile *profile);
 extern PyType_Spec hp_profile_type_spec;

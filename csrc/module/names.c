@@ -77,13 +77,14 @@ static bool name_module(hp_module_state *state, uint32_t slot, PyObject **map) {
     return status == HP_OK;
 }
 
-/* With the GIL held an address that the table still knows is a living object. The tracer may have told the module alone. */
+/* Read by a copy first: another interpreter's object, under another GIL, may die at any moment until hp_code_describe keeps it alive. The
+ * tracer may have told the module alone. */
 static bool describe_slot(hp_module_state *state, uint32_t slot) {
     hp_code_info info;
     if (hp_code_table_info(state->code, slot, &info) && info.qualname)
         return true;
     PyObject *object = (PyObject *)hp_code_table_address(state->code, slot);
-    if (!object || !PyCode_Check(object))
+    if (!object || hp_code_units_at((uintptr_t)object) == 0)
         return true;
     return hp_code_describe(state->code, slot, object) == HP_OK;
 }

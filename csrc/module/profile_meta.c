@@ -92,10 +92,23 @@ static PyObject *time_text(int64_t ns) {
     return PyUnicode_FromFormat("%s.%06dZ", text, (int)(ns % 1000000000 / 1000));
 }
 
+PyObject *hp_causes_dict(const uint64_t counts[HP_CAUSES]) {
+    static const char *const names[HP_CAUSES] = HP_CAUSE_NAMES;
+    PyObject *dict = PyDict_New();
+    for (int i = 0; dict && i < HP_CAUSES; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(counts[i]);
+        if (!count || PyDict_SetItemString(dict, names[i], count) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(count);
+    }
+    return dict;
+}
+
 static PyObject *samples_dict(const hp_meta *meta) {
-    return Py_BuildValue("{sK sK sK sK}", "kept", (unsigned long long)meta->samples_kept, "retried",
+    return Py_BuildValue("{sK sK sK sK sK sN}", "kept", (unsigned long long)meta->samples_kept, "retried",
                          (unsigned long long)meta->samples_retried, "unresolved", (unsigned long long)meta->samples_unresolved, "missed",
-                         (unsigned long long)meta->ticks_missed);
+                         (unsigned long long)meta->ticks_missed, "remote", (unsigned long long)meta->samples_remote, "unresolved_by",
+                         hp_causes_dict(meta->unresolved_by));
 }
 
 static PyObject *tracing_dict(const hp_meta *meta) {

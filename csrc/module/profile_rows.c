@@ -143,12 +143,13 @@ PyObject *hp_profile_nodes(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
 }
 
 PyObject *hp_profile_lines(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
+    static const char *const states[HP_STATES] = HP_STATE_NAMES;
     const hp_profile *profile = self->profile;
     PyObject *list = PyList_New(profile->line_count);
     for (uint32_t i = 0; list && i < profile->line_count; i++) {
         const hp_line *line = &profile->lines[i];
-        PyObject *item =
-            Py_BuildValue("(IIKK)", line->node, line->line, (unsigned long long)line->samples, (unsigned long long)line->sampled);
+        PyObject *item = Py_BuildValue("(IIKKs)", line->node, line->line, (unsigned long long)line->samples,
+                                       (unsigned long long)line->sampled, states[line->state]);
         if (!put(&list, i, item))
             break;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "formats/format.h"
+#include "tree/select.h"
 
 PyObject *hp_profile_wrap(hp_module_state *state, hp_profile *profile) {
     hp_profile_object *self = PyObject_New(hp_profile_object, state->profile_type);
@@ -138,6 +139,32 @@ static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *k
     return result;
 }
 
+static int state_named(PyObject *name) {
+    static const char *const names[HP_STATES] = HP_STATE_NAMES;
+    for (int i = 0; PyUnicode_Check(name) && i < HP_STATES; i++)
+        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0)
+            return i;
+    PyErr_Format(PyExc_ValueError, "there is no state %R", name);
+    return -1;
+}
+
+static PyObject *profile_select(PyObject *self, PyObject *names) {
+    PyObject *list = PySequence_Fast(names, "states is a sequence of names");
+    uint32_t states = 0;
+    int one = 0;
+    for (Py_ssize_t i = 0; list && one >= 0 && i < PySequence_Fast_GET_SIZE(list); i++) {
+        one = state_named(PySequence_Fast_GET_ITEM(list, i));
+        states |= one >= 0 ? 1u << (unsigned)one : 0;
+    }
+    Py_XDECREF(list);
+    if (!list || one < 0)
+        return NULL;
+    hp_profile *selected = NULL;
+    hp_status status;
+    Py_BEGIN_ALLOW_THREADS status = hp_profile_select(((hp_profile_object *)self)->profile, states, &selected);
+    Py_END_ALLOW_THREADS return status == HP_OK ? hp_profile_wrap(state_of(self), selected) : hp_raise_status(state_of(self), status);
+}
+
 PyObject *hp_core_load(PyObject *module, PyObject *path_argument) {
     char *path = hp_text_from_path(path_argument);
     if (!path)
@@ -201,7 +228,9 @@ static PyMethodDef profile_methods[] = {
     {"nodes", (PyCFunction)hp_profile_nodes, METH_NOARGS,
      "nodes($self, /)\n--\n\n(parent, function, calls, self_ns, total_ns, samples, measured), parents first."},
     {"threads", (PyCFunction)hp_profile_threads, METH_NOARGS, "threads($self, /)\n--\n\nA dict for each thread; times in ns."},
-    {"lines", (PyCFunction)hp_profile_lines, METH_NOARGS, "lines($self, /)\n--\n\n(node, line, samples, sampled_ns)."},
+    {"lines", (PyCFunction)hp_profile_lines, METH_NOARGS, "lines($self, /)\n--\n\n(node, line, samples, sampled_ns, state)."},
+    {"select", profile_select, METH_O,
+     "select($self, states, /)\n--\n\nThe samples in these states (a sequence of names), as a Profile. ValueError for an unknown name."},
     {"write", (PyCFunction)(void (*)(void))profile_write, METH_VARARGS | METH_KEYWORDS,
      "write($self, /, path, format=None)\n--\n\nWrites the profile atomically, without the GIL. FormatError or OSError."},
     {"encode", (PyCFunction)(void (*)(void))profile_encode, METH_VARARGS | METH_KEYWORDS,

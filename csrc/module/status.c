@@ -18,8 +18,9 @@ static PyObject *tracing_dict(const tracing *now) {
 }
 
 static PyObject *samples_dict(const hp_sampler_counts *counts) {
-    return Py_BuildValue("{sK sK sK sK}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried,
-                         "unresolved", (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed);
+    return Py_BuildValue("{sK sK sK sK sK sN}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried,
+                         "unresolved", (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed, "remote",
+                         (unsigned long long)counts->remote, "unresolved_by", hp_causes_dict(counts->unresolved_by));
 }
 
 static double overhead_ticks(const hp_tree *tree) {

@@ -69,30 +69,41 @@ void hp_follow_init(hp_follow *follow, bool wanted) {
         follow->mask_size = (size_t)size;
 }
 
+bool hp_follow_is_there(const hp_follow *follow) {
+    return follow->pinned >= 0 && sched_getcpu() == follow->pinned;
+}
+
+static bool failed(hp_follow *follow, const char *reason, bool for_good) {
+    follow->reason = reason;
+    if (++follow->failures < HP_FOLLOW_FAILURES && !for_good)
+        return false;
+    follow->possible = false;
+    hp_follow_release(follow);
+    return false;
+}
+
 bool hp_follow_go(hp_follow *follow, int cpu) {
     unsigned long mask[HP_CPU_WORDS] = {0};
-    if (cpu == follow->pinned)
+    if (cpu < 0 || cpu >= HP_CPU_LIMIT)
+        return failed(follow, "the CPU of a running thread cannot be found out", false);
+    if (cpu == follow->pinned && hp_follow_is_there(follow))
         return true;
-    if (cpu < 0 || cpu >= HP_CPU_LIMIT) {
-        follow->possible = false;
-        follow->reason = "the CPU of a running thread cannot be found out";
-        return false;
-    }
     mask[(unsigned)cpu / (8 * sizeof *mask)] |= 1ul << ((unsigned)cpu % (8 * sizeof *mask));
-    if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0) {
-        follow->possible = false;
-        follow->reason = errno == EINVAL ? "a thread runs on a CPU that the sampler may not use"
-                                         : "the system refuses to move the sampler to another CPU";
-        hp_follow_release(follow);
-        return false;
-    }
+    if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0)
+        return errno == EINVAL ? failed(follow, "a thread runs on a CPU that the sampler may not use", false)
+                               : failed(follow, "the system refuses to move the sampler to another CPU", true);
     follow->pinned = cpu;
+    follow->failures = 0;
+    follow->reason = "";
     follow->moves++;
     return true;
 }
 
 void hp_follow_release(hp_follow *follow) {
-    if (follow->pinned >= 0)
-        (void)syscall(SYS_sched_setaffinity, 0, follow->mask_size, follow->original);
+    unsigned long every[HP_CPU_WORDS];
+    memset(every, 0xff, sizeof every);
+    /* The kernel cuts a mask to the cpuset; the original one may have nothing left in common with a cpuset that was changed since. */
+    if (follow->pinned >= 0 && syscall(SYS_sched_setaffinity, 0, follow->mask_size, follow->original) != 0)
+        (void)syscall(SYS_sched_setaffinity, 0, sizeof every, every);
     follow->pinned = -1;
 }

@@ -7,14 +7,18 @@
 
 enum { FIRST = 1024, LIMIT = 2097152 };
 
-static uint32_t home(uint32_t node, uint32_t unit, uint32_t mask) {
-    uint64_t key = (uint64_t)node << 32 | unit;
+static uint32_t home(const hp_sampled_line *line, uint32_t mask) {
+    uint64_t key = (uint64_t)line->node << 32 | (uint32_t)line->unit << 4 | line->state;
     return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) & mask;
 }
 
-static hp_sampled_line *find(hp_sampled_line *entries, uint32_t mask, uint32_t node, uint32_t unit) {
-    uint32_t at = home(node, unit, mask);
-    while (entries[at].samples != 0 && (entries[at].node != node || entries[at].unit != unit))
+static bool is_same(const hp_sampled_line *a, const hp_sampled_line *b) {
+    return a->node == b->node && a->unit == b->unit && a->state == b->state;
+}
+
+static hp_sampled_line *find(hp_sampled_line *entries, uint32_t mask, const hp_sampled_line *line) {
+    uint32_t at = home(line, mask);
+    while (entries[at].samples != 0 && !is_same(&entries[at], line))
         at = (at + 1) & mask;
     return &entries[at];
 }
@@ -26,7 +30,7 @@ static void grow(hp_line_table *table) {
         return;
     for (uint32_t i = 0; table->mask != 0 && i <= table->mask; i++)
         if (table->entries[i].samples != 0)
-            *find(larger, size - 1, table->entries[i].node, table->entries[i].unit) = table->entries[i];
+            *find(larger, size - 1, &table->entries[i]) = table->entries[i];
     free(table->entries);
     table->entries = larger;
     table->mask = size - 1;
@@ -37,19 +41,19 @@ void hp_line_table_fini(hp_line_table *table) {
     *table = (hp_line_table){0};
 }
 
-void hp_line_table_add(hp_line_table *table, uint32_t node, uint32_t unit, uint64_t samples, uint64_t ns) {
+void hp_line_table_add(hp_line_table *table, const hp_sampled_line *more) {
     if (table->count >= table->mask / 2)
         grow(table);
-    if (table->mask == 0 || samples == 0)
+    if (table->mask == 0 || more->samples == 0)
         return;
-    hp_sampled_line *line = find(table->entries, table->mask, node, unit);
+    hp_sampled_line *line = find(table->entries, table->mask, more);
     if (line->samples == 0) {
         if (table->count >= table->mask / 2)
             return;
-        line->node = node;
-        line->unit = unit;
+        *line = *more;
         table->count++;
+        return;
     }
-    line->samples += samples;
-    line->sampled += ns;
+    line->samples += more->samples;
+    line->sampled += more->sampled;
 }

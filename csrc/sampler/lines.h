@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Samples by (node, instruction unit): open addressing, load at most 1/2, bounded. Past the bound, or without memory, a sample is counted
- * in the node alone. */
+/* Samples by (node, instruction unit, state of the thread): open addressing, load at most 1/2, bounded. Past the bound, or without memory,
+ * a sample is counted in the node alone. */
 #ifndef HP_SAMPLER_LINES_H
 #define HP_SAMPLER_LINES_H
 
@@ -15,6 +15,6 @@ typedef struct hp_line_table {
 } hp_line_table;
 
 void hp_line_table_fini(hp_line_table *table);
-void hp_line_table_add(hp_line_table *table, uint32_t node, uint32_t unit, uint64_t samples, uint64_t ns);
+void hp_line_table_add(hp_line_table *table, const struct hp_sampled_line *more);
 
 #endif

@@ -18,6 +18,7 @@
 enum {
     HP_STACK_LIMIT = 131072, /* frames kept of one stack; what is deeper loses its inner part */
     HP_WATCHED_LIMIT = 65536,
+    HP_CALL_CACHE = 512,
 };
 
 typedef enum hp_progress {
@@ -43,6 +44,13 @@ typedef struct hp_watched {
     int64_t pending_ns;
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
     bool running;         /* held the GIL when it was read */
+    bool remote;          /* it was read from another CPU while it ran */
+    bool collecting;      /* its interpreter was collecting garbage when it was read */
+
+    hp_thread_state state;
+    int64_t state_cpu; /* its CPU clock before the system was last asked for `state`, while it stood still; -1: unknown */
+    int syscall_file;  /* /proc/self/task/TID/syscall in the sampler thread's own table of files; -1: not open */
+    bool no_syscall;   /* the system does not tell */
 
     /* The last verified stack. `last_switches`: of its GIL when it was read. */
     hp_stack last;
@@ -51,6 +59,7 @@ typedef struct hp_watched {
     bool same_codes;         /* only instructions differ from the stack before: the same leaf */
     uint32_t leaf;           /* its node; HP_NO_NODE: none yet */
     uint32_t leaf_unit, top; /* top: index of the frame that the leaf stands for */
+    hp_thread_state leaf_state;
 
     /* Samples at `leaf` not yet added to tree, lines and estimates: a thread that stands still costs nothing but this. */
     uint64_t repeats, repeat_ns;
@@ -61,6 +70,7 @@ typedef struct hp_watched {
     uint64_t tick; /* the last one in which it existed */
     hp_progress progress;
     uint32_t attempts;
+    hp_cause cause; /* what made the last attempt fail */
 } hp_watched;
 
 /* Per (thread, slot): see hp_estimate. A stamp is the sequence number of the last sample that counted. */
@@ -103,7 +113,7 @@ struct hp_sampler {
     uint32_t watched_count, watched_capacity;
     uint32_t *watched_index; /* open addressing over (interpreter, id); power of two */
     uint32_t watched_mask;
-    bool watched_full; /* memory or the limit was reached: who is new is not sampled */
+    bool watched_full; /* this tick. Memory or the limit was reached: who is new is not sampled */
 
     hp_stack scratch[2];
     uintptr_t *addresses; /* as many as scratch's capacity */
@@ -118,14 +128,21 @@ struct hp_sampler {
     uint32_t tally_of_node_capacity;
     uint32_t *tally_index;
     uint32_t tally_mask;
+    bool own_files; /* this thread has a table of files of its own */
+    struct hp_call_cache {
+        uintptr_t instruction;
+        uint64_t epoch;
+        bool is_call;
+    } calls[HP_CALL_CACHE];  /* by a hash of the instruction's address */
     uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until looked at, or HP_CODE_TRAMPOLINE */
     uint32_t units_capacity;
 };
 
 /* --- watched.c --- */
 hp_watched *hp_watched_find(hp_sampler *sampler, uint64_t interpreter_id, uint64_t id);
-/* Allocates: no lock but the mutex may be held. NULL when memory is short or there are too many. */
-hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now);
+/* `now` and `ticks` are one moment: an extent open since before it must not be on both sides of the books. Allocates: no lock but the mutex
+ * may be held. NULL when memory is short or there are too many. */
+hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now, uint64_t ticks);
 /* Head lock held: the thread exists. Finds its C stack. */
 void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
 bool hp_watched_grow(hp_watched *watched, uint32_t depth);
@@ -137,13 +154,13 @@ hp_bounds hp_main_stack_bounds(void);
 /* --- tick.c --- */
 void hp_sampler_tick(hp_sampler *sampler, int64_t now);
 /* Adds the threads that exist now, without sampling them. */
-void hp_sampler_meet(hp_sampler *sampler, int64_t now);
+void hp_sampler_meet(hp_sampler *sampler, int64_t now, uint64_t ticks);
 
 /* --- read_thread.c: head lock held --- */
 typedef enum hp_read {
     HP_READ_DONE,  /* `progress` says how */
     HP_READ_MOVE,  /* go to *cpu, then again */
-    HP_READ_RETRY, /* the world moved */
+    HP_READ_RETRY, /* the world moved: `cause` says how */
 } hp_read;
 hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state *state, int *cpu);
 /* No more attempts: what is stable of the stack. */
@@ -153,13 +170,21 @@ void hp_thread_read_part(hp_sampler *sampler, hp_watched *watched, const hp_stat
 /* Slots for the stack just read. False: a code object died meanwhile, read it again. */
 bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched);
 /* Gives the thread's time to its stack. */
-void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks);
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks);
 /* Adds what `repeats` holds back. */
 void hp_record_flush(hp_sampler *sampler, hp_watched *watched);
 
 /* --- tally.c --- */
 void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf, uint64_t count);
 void hp_tally_clear(hp_sampler *sampler);
+
+/* --- thread_state.c: no lock but the mutex held, on the sampler's own thread --- */
+/* Gives this thread a table of files of its own, so that what it opens is never seen by the program. */
+void hp_thread_states_begin(hp_sampler *sampler);
+/* What the thread was doing when its stack was read: sets `state`. `known` is the state as it was listed at this tick. */
+void hp_thread_state_find(hp_sampler *sampler, hp_watched *watched, const hp_state *known);
+/* Closes what is open for a thread that is gone. */
+void hp_thread_state_forget(hp_watched *watched);
 
 /* --- cpu_clock.c --- */
 /* CPU time of another thread, ns; -1 where it is gone. A system call. */

@@ -66,7 +66,9 @@ static bool codes_equal(const hp_stack *a, const hp_stack *b) {
 /* A stack in scratch[0] is verified: does it say anything new? */
 static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches) {
     const hp_stack *fresh = &s->scratch[0];
-    bool known = w->last_valid && w->last_epoch == epoch;
+    /* Looked at again behind the walk (hp_gil_read's fences are in between): code that died since may have left its address to what was
+     * just read, and then the same numbers are another stack. */
+    bool known = w->last_valid && w->last_epoch == epoch && hp_code_table_epoch(s->code) == epoch;
     w->last_switches = switches;
     w->traced_word = atomic_load_explicit(&w->thread->traced_clock, memory_order_acquire);
     if (known && hp_stack_equal(fresh, &w->last, false)) {
@@ -88,13 +90,20 @@ static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches
     w->progress = HP_READ_FRESH;
 }
 
+static hp_read again(hp_watched *w, hp_cause cause) {
+    w->cause = cause;
+    return HP_READ_RETRY;
+}
+
 static hp_read read_still(hp_sampler *s, hp_watched *w, const hp_state *state, const hp_gil *before, uint64_t epoch) {
     hp_memory_lock();
     bool good = copy_once(s, &s->scratch[0], state, w);
     hp_memory_unlock();
     hp_gil after = hp_gil_read(state->gil);
-    if (!good || after.switches != before->switches || after.last_holder == state->address)
-        return HP_READ_RETRY;
+    if (after.switches != before->switches || after.last_holder == state->address)
+        return again(w, HP_CAUSE_SWITCHED);
+    if (!good)
+        return again(w, HP_CAUSE_INTERRUPTED);
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
@@ -102,8 +111,10 @@ static hp_read read_still(hp_sampler *s, hp_watched *w, const hp_state *state, c
 static hp_read read_released(hp_sampler *s, hp_watched *w, const hp_state *state, const hp_gil *before, uint64_t epoch) {
     bool good = copies_equal(s, state, w, false);
     hp_gil after = hp_gil_read(state->gil);
-    if (!good || after.locked || after.switches != before->switches)
-        return HP_READ_RETRY;
+    if (after.locked || after.switches != before->switches)
+        return again(w, HP_CAUSE_SWITCHED);
+    if (!good)
+        return again(w, HP_CAUSE_INTERRUPTED);
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
@@ -112,20 +123,28 @@ static hp_read read_stopped(hp_sampler *s, hp_watched *w, const hp_state *state,
     uint64_t begin = hp_ticks();
     bool good = copies_equal(s, state, w, false);
     hp_gil after = hp_gil_read(state->gil);
-    bool stayed = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id) == s->follow.pinned;
+    bool stayed = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id) == s->follow.pinned && hp_follow_is_there(&s->follow);
     double took = (double)(hp_ticks() - begin) * s->ns_per_tick;
-    if (!good || !stayed || after.last_holder != state->address || took > PREEMPTED_NS + 3000.0 * s->scratch[0].count)
-        return HP_READ_RETRY;
+    if (!stayed)
+        return again(w, HP_CAUSE_MOVED);
+    if (after.last_holder != state->address)
+        return again(w, HP_CAUSE_SWITCHED);
+    if (!good || took > PREEMPTED_NS + 3000.0 * s->scratch[0].count)
+        return again(w, HP_CAUSE_INTERRUPTED);
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
 
 static hp_read read_running(hp_sampler *s, hp_watched *w, const hp_state *state, uint64_t epoch, int *cpu) {
-    if (s->follow.possible && w->attempts < FOLLOW_ATTEMPTS) {
+    w->remote = !s->follow.possible || w->attempts >= FOLLOW_ATTEMPTS;
+    if (!w->remote) {
+        w->cause = HP_CAUSE_MOVED;
         *cpu = hp_follow_cpu_of(&s->follow, state->pthread, state->native_id);
-        return *cpu == s->follow.pinned && *cpu >= 0 ? read_stopped(s, w, state, epoch) : HP_READ_MOVE;
+        bool there = *cpu == s->follow.pinned && hp_follow_is_there(&s->follow);
+        return there ? read_stopped(s, w, state, epoch) : HP_READ_MOVE;
     }
     if (!read_remote(s, state, w)) {
+        w->cause = s->scratch[0].doubtful ? HP_CAUSE_HALFWAY : HP_CAUSE_CHANGED;
         hp_thread_read_part(s, w, state);
         return HP_READ_DONE;
     }
@@ -138,12 +157,16 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
     hp_gil gil = hp_gil_read(state->gil);
     bool last = gil.last_holder == state->address;
     watched->running = last && gil.locked;
+    watched->remote = false;
+    watched->collecting = watched->running && hp_is_collecting(state->interpreter);
     if (watched->running)
         return read_running(sampler, watched, state, epoch, cpu);
     if (last)
         return read_released(sampler, watched, state, &gil, epoch);
     if (watched->last_valid && watched->last_switches == gil.switches && watched->last_epoch == epoch) {
         watched->progress = HP_READ_SAME; /* nobody took the GIL since, so it did not run */
+        /* But whoever runs may have ended its extent: a target that is removed. */
+        watched->traced_word = atomic_load_explicit(&watched->thread->traced_clock, memory_order_acquire);
         return HP_READ_DONE;
     }
     return read_still(sampler, watched, state, &gil, epoch);

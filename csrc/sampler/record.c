@@ -8,6 +8,8 @@
 
 #include "sampler/private.h"
 
+enum { NO_UNIT = 0xfffffff }; /* no table has a line for it */
+
 static bool reserve_units(hp_sampler *s, uint32_t slot) {
     if (slot < s->units_capacity)
         return true;
@@ -22,13 +24,13 @@ static bool reserve_units(hp_sampler *s, uint32_t slot) {
 }
 
 /* Is there a code object, long enough for the instruction? Looked at once for each slot, while the epoch proves that nothing died. */
-static bool frame_possible(hp_sampler *s, const hp_frame *frame, uint32_t slot) {
+static bool frame_possible(hp_sampler *s, uint64_t epoch, const hp_frame *frame, uint32_t slot) {
     if (slot == 0 || !reserve_units(s, slot))
         return true; /* `<overflow>`, or no memory to remember the answer */
     if (s->units_of_slot[slot] == 0)
         s->units_of_slot[slot] = hp_code_units_at(frame->code);
     if (s->units_of_slot[slot] == 0) {
-        (void)hp_code_table_died(s->code, frame->code); /* nobody may describe what is no code object */
+        hp_code_table_refuse(s->code, epoch, frame->code); /* nobody may describe what is no code object */
         return false;
     }
     return hp_frame_unit_index(frame) < s->units_of_slot[slot];
@@ -36,7 +38,7 @@ static bool frame_possible(hp_sampler *s, const hp_frame *frame, uint32_t slot) 
 
 static bool stack_possible(hp_sampler *s, const hp_watched *w) {
     for (uint32_t i = 0; i < w->last.count; i++)
-        if (!frame_possible(s, &w->last.frames[i], s->slots[i]))
+        if (!frame_possible(s, w->last_epoch, &w->last.frames[i], s->slots[i]))
             return false;
     return hp_code_table_epoch(s->code) == w->last_epoch;
 }
@@ -52,15 +54,24 @@ static bool is_trampoline(const hp_sampler *s, uint32_t slot) {
     return slot < s->units_capacity && s->units_of_slot[slot] == HP_CODE_TRAMPOLINE;
 }
 
+/* Where memory was too short for a new thread's node its samples went below another root: those that wait still belong there. */
+static uint32_t root_set(hp_sampler *s, hp_watched *w) {
+    uint32_t root = hp_tree_child(&s->tree, 0, w->thread->index);
+    if (root != w->totals.root)
+        hp_record_flush(s, w);
+    w->totals.root = root;
+    return root;
+}
+
 static uint32_t leaf_of_path(hp_sampler *s, hp_watched *w) {
-    uint32_t node = hp_tree_child(&s->tree, 0, w->thread->index);
-    w->totals.root = node;
+    uint32_t node = root_set(s, w);
     for (uint32_t i = w->last.count; i-- > 0;)
         if (!is_trampoline(s, s->slots[i]))
             node = hp_tree_child(&s->tree, node, s->slots[i]);
     return w->progress == HP_READ_PART ? hp_tree_child(&s->tree, node, s->unresolved_slot) : node;
 }
 
+/* What was gathered for the leaf stays with it. */
 static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
     uint32_t unit = w->progress == HP_READ_FRESH && w->last.count > w->top ? hp_frame_unit_index(&w->last.frames[w->top]) : 0;
     if (leaf == w->leaf && unit == w->leaf_unit)
@@ -68,6 +79,14 @@ static void leaf_set(hp_sampler *s, hp_watched *w, uint32_t leaf) {
     hp_record_flush(s, w);
     w->leaf = leaf;
     w->leaf_unit = unit;
+}
+
+static void state_set(hp_sampler *s, hp_watched *w, const hp_state *known) {
+    hp_thread_state_find(s, w, known);
+    if (w->state == w->leaf_state)
+        return;
+    hp_record_flush(s, w);
+    w->leaf_state = w->state;
 }
 
 bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched) {
@@ -95,8 +114,9 @@ void hp_record_flush(hp_sampler *sampler, hp_watched *watched) {
     hp_node *node = &sampler->tree.nodes[watched->leaf];
     node->samples += count;
     node->sampled += ns;
-    if (watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot)
-        hp_line_table_add(&sampler->lines, watched->leaf, watched->leaf_unit, count, ns);
+    bool has_unit = watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot;
+    hp_sampled_line line = {watched->leaf, has_unit ? watched->leaf_unit & 0xfffffffu : NO_UNIT, watched->leaf_state, count, ns};
+    hp_line_table_add(&sampler->lines, &line);
     hp_tally_path(sampler, watched, watched->leaf, count);
     watched->repeats = watched->repeat_ns = 0;
 }
@@ -132,15 +152,19 @@ static bool earn_cpu(hp_watched *w, uint64_t tick) {
     return earned > 0 && (w->running || hp_other_thread_cpu_ns(w->native_id) > cpu);
 }
 
-void hp_record_sample(hp_sampler *sampler, hp_watched *watched, int64_t now, uint64_t ticks) {
+void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks) {
     bool cpu = sampler->options.clock == HP_CLOCK_CPU;
     bool give = cpu ? earn_cpu(watched, sampler->tick) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
     atomic_store_explicit(&watched->thread->last_seen_ns, now, memory_order_relaxed); /* a number on its own */
-    sampler->counts.kept += give || !cpu;
-    sampler->counts.unresolved += (give || !cpu) && watched->progress == HP_READ_PART;
+    bool kept = give || !cpu, part = watched->progress == HP_READ_PART;
+    sampler->counts.kept += kept;
+    sampler->counts.remote += kept && watched->remote;
+    sampler->counts.unresolved += kept && part;
+    sampler->counts.unresolved_by[watched->cause] += kept && part;
     if (!give)
         return;
+    state_set(sampler, watched, known);
     uint64_t weight = watched->pending_ns > 0 ? (uint64_t)watched->pending_ns : 0;
     watched->pending_ns -= (int64_t)weight;
     watched->repeats++;

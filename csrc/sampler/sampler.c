@@ -13,9 +13,11 @@
 
 enum { NODE_LIMIT = 1000000, FIRST_DEPTH = 512, FIRST_STATES = 64, THREAD_STACK = 256 * 1024 };
 
-/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Written with the GIL held.
- */
-static hp_sampler *_Atomic forked;
+/* The one that forks have to wait for. Static because pthread_atfork takes no argument; one session per process. Guarded by: `forks`, which
+ * a fork holds from its first handler to its last: C code forks without the GIL, and the sampler that is let go must be the one that was
+ * held. Lock order: forks > a sampler's mutex. */
+static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;
+static hp_sampler *forked;
 static bool fork_watched; /* guarded by: GIL */
 
 /* --- sleeping --- */
@@ -115,9 +117,9 @@ static void *loop(void *argument) {
     pace p = pace_begin(1);
     prctl(PR_SET_NAME, "hybridprof");
     ask_for_short_slices();
+    hp_thread_states_begin(s);
     prctl(PR_SET_TIMERSLACK, 1ul); /* else the kernel groups our moments with the program's own timers */
     atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
-    hp_follow_init(&s->follow, s->options.method != HP_METHOD_REMOTE);
     int64_t due = hp_now_ns() + next_interval(s, &p);
     while (wanted(s)) {
         sleep_until(s, due);
@@ -190,19 +192,19 @@ static hp_status data_init(hp_sampler *s) {
 }
 
 static void fork_prepare(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        pthread_mutex_lock(&s->mutex); /* between two ticks it holds no lock of the runtime, of memory or of the code table */
+    pthread_mutex_lock(&forks);
+    if (forked != NULL)
+        pthread_mutex_lock(&forked->mutex); /* between two ticks it holds no lock of the runtime, of memory or of the code table */
 }
 static void fork_parent(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        pthread_mutex_unlock(&s->mutex);
+    if (forked != NULL)
+        pthread_mutex_unlock(&forked->mutex);
+    pthread_mutex_unlock(&forks);
 }
 static void fork_child(void) {
-    hp_sampler *s = atomic_load_explicit(&forked, memory_order_acquire);
-    if (s != NULL)
-        hp_sampler_after_fork_child(s);
+    pthread_mutex_init(&forks, NULL);
+    if (forked != NULL)
+        hp_sampler_after_fork_child(forked);
 }
 
 static hp_status watch_process(hp_code_table *code, hp_error *error) {
@@ -252,8 +254,10 @@ done:
 void hp_sampler_free(hp_sampler *sampler) {
     if (sampler == NULL)
         return;
-    hp_sampler *expected = sampler;
-    atomic_compare_exchange_strong_explicit(&forked, &expected, NULL, memory_order_acq_rel, memory_order_relaxed);
+    pthread_mutex_lock(&forks);
+    if (forked == sampler)
+        forked = NULL;
+    pthread_mutex_unlock(&forks);
     data_fini(sampler);
     free(sampler->scratch[0].frames);
     free(sampler->scratch[1].frames);
@@ -267,18 +271,19 @@ void hp_sampler_free(hp_sampler *sampler) {
 
 /* Threads that live now are measured from now on; time in which the sampler did not run belongs to nobody. */
 static void meet_threads(hp_sampler *s) {
-    int64_t now = hp_now_ns();
     bool inside;
     s->main_bounds = hp_main_stack_bounds();
+    int64_t now = hp_now_ns();
+    uint64_t ticks = hp_ticks();
     for (uint32_t i = 0; i < s->watched_count; i++) {
         hp_watched *w = s->watched[i];
         w->t_prev = now;
         w->cpu_prev = hp_other_thread_cpu_ns(w->native_id);
-        w->traced_prev = hp_thread_traced_ticks(w->thread, hp_ticks(), &inside);
+        w->traced_prev = hp_thread_traced_ticks(w->thread, ticks, &inside);
         w->last_valid = false;
         w->pthread = 0; /* its C stack is looked up again */
     }
-    hp_sampler_meet(s, now);
+    hp_sampler_meet(s, now, ticks);
 }
 
 static int create_thread(hp_sampler *s) {
@@ -298,10 +303,16 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     if (sampler->started && atomic_load_explicit(&sampler->alive, memory_order_relaxed))
         return HP_OK;
     hp_sampler_stop(sampler);
+    pthread_mutex_lock(&forks);
+    forked = sampler;
+    pthread_mutex_unlock(&forks);
+    pthread_mutex_lock(&sampler->mutex); /* for a fork by C code, which the GIL does not keep away */
+    /* Here and not by the thread, which inherits our affinity: a snapshot may ask for the method before it has run. */
+    hp_follow_init(&sampler->follow, sampler->options.method != HP_METHOD_REMOTE);
     meet_threads(sampler);
+    pthread_mutex_unlock(&sampler->mutex);
     atomic_store_explicit(&sampler->wanted, 1, memory_order_release);
     atomic_store_explicit(&sampler->alive, true, memory_order_relaxed);
-    atomic_store_explicit(&forked, sampler, memory_order_release);
     int failed = create_thread(sampler);
     sampler->started = failed == 0;
     atomic_store_explicit(&sampler->alive, failed == 0, memory_order_relaxed);

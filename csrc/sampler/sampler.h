@@ -33,7 +33,9 @@ typedef struct hp_sampler_counts {
     uint64_t kept;       /* thread samples in the tree, those beneath targets included */
     uint64_t retried;    /* walks that had to be repeated */
     uint64_t unresolved; /* ended under `<unresolved>`: counted in kept too, never dropped */
-    uint64_t missed;     /* ticks that the sampler was too late for, by more than one mean interval */
+    uint64_t unresolved_by[HP_CAUSES];
+    uint64_t remote; /* kept, of a running thread, read from another CPU */
+    uint64_t missed; /* ticks that the sampler was too late for, by more than one mean interval */
     uint64_t ticks;
     uint64_t moves;  /* changes of CPU to follow a thread */
     uint64_t cpu_ns; /* of the sampler's own thread */
@@ -42,7 +44,8 @@ typedef struct hp_sampler_counts {
 /* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
 typedef struct hp_sampled_line {
     uint32_t node;
-    uint32_t unit; /* index of the instruction within the code object; the line is decoded later */
+    uint32_t unit : 28; /* index of the instruction within the code object; the line is decoded later */
+    uint32_t state : 4; /* hp_thread_state */
     uint64_t samples, sampled;
 } hp_sampled_line;
 typedef struct hp_sampled_thread {

@@ -15,6 +15,7 @@ enum {
     IDLE_TICKS = 64,  /* without a GIL holder: give the affinity back */
     LOCK_YIELDS = 16, /* tries for the head lock that only yield */
     LOCK_SLEEPS = 40, /* further ones, 50 us apart */
+    HP_NOBODY = -2,   /* in place of a CPU */
 };
 
 static void pause_us(long microseconds) {
@@ -68,15 +69,15 @@ static uint32_t match(hp_sampler *s) {
     return unknown;
 }
 
-/* No locks. Threads that do not fit stay unknown for ever. */
-static void add_unknown(hp_sampler *s, int64_t now) {
+/* No locks. Threads that do not fit stay unknown: until the next tick, or for ever where there are too many. */
+static void add_unknown(hp_sampler *s, int64_t now, uint64_t ticks) {
     for (uint32_t i = 0; i < s->state_count && !s->watched_full; i++)
         if (s->present[i] == NULL)
-            s->watched_full = hp_watched_add(s, &s->states[i], now) == NULL;
+            s->watched_full = hp_watched_add(s, &s->states[i], now, ticks) == NULL;
 }
 
 /* Lists and matches until nobody is new; the head lock is held afterwards. False: nothing can be done at this tick. */
-static bool begin_round(hp_sampler *s, int64_t now) {
+static bool begin_round(hp_sampler *s, int64_t now, uint64_t ticks) {
     for (int tries = 0; tries < 8; tries++) {
         if (!head_lock())
             return false;
@@ -89,13 +90,14 @@ static bool begin_round(hp_sampler *s, int64_t now) {
         hp_states_unlock();
         if (!all && !reserve_states(s, count))
             return false;
-        add_unknown(s, now);
+        add_unknown(s, now, ticks);
     }
     return false;
 }
 
 static void after_read(hp_sampler *s, hp_watched *w, const hp_state *state, hp_read result) {
-    if (result == HP_READ_DONE)
+    bool too_deep = result == HP_READ_DONE && w->progress == HP_TOO_DEEP && w->attempts >= ATTEMPTS; /* and memory is short */
+    if (result == HP_READ_DONE && !too_deep)
         return;
     s->counts.retried += result == HP_READ_RETRY;
     if (++w->attempts >= ATTEMPTS)
@@ -112,9 +114,9 @@ static void prefetch_ahead(const hp_sampler *s, uint32_t i, uint64_t switches) {
     hp_stack_prefetch(&s->present[i + NEAR]->last, s->states[i + NEAR].address);
 }
 
-/* Head lock held. Returns the CPU somebody has to be followed to, or -1. */
+/* Head lock held. Returns the CPU somebody has to be followed to, -1 if it is unknown, or HP_NOBODY. */
 static int read_all(hp_sampler *s, bool *holder) {
-    int cpu = -1;
+    int cpu = HP_NOBODY;
     uint64_t switches = s->state_count == 0 ? 0 : hp_gil_read(s->states[0].gil).switches;
     for (uint32_t i = 0; i < s->state_count; i++) {
         hp_watched *w = s->present[i];
@@ -128,7 +130,7 @@ static int read_all(hp_sampler *s, bool *holder) {
         after_read(s, w, &s->states[i], result);
         *holder |= w->running;
         if (result == HP_READ_MOVE)
-            cpu = where >= 0 ? where : HP_CPU_LIMIT;
+            cpu = where;
     }
     return cpu;
 }
@@ -152,12 +154,22 @@ static bool grow_scratch(hp_sampler *s, uint32_t capacity) {
     return true;
 }
 
-/* Twice as deep; where memory is short the next attempt cuts, and after some attempts a part has to do. */
+/* Twice as deep; where memory is short the outer part has to do, or the time would become another stack's. */
 static void make_room(hp_sampler *s, hp_watched *w) {
     uint32_t depth = w->last.capacity == 0 ? 64 : w->last.capacity * 2;
     w->progress = HP_TO_READ;
     if (depth > HP_STACK_LIMIT || (depth > s->path_capacity && !grow_scratch(s, depth)) || !hp_watched_grow(w, depth))
-        w->attempts++;
+        w->attempts = ATTEMPTS;
+}
+
+/* Code dies faster than its stack can be read: not even an outer part is sure. */
+static void give_up(hp_sampler *s, hp_watched *w) {
+    w->last.count = 0;
+    w->last_epoch = hp_code_table_epoch(s->code);
+    w->progress = HP_READ_PART;
+    w->same_codes = false;
+    if (!hp_record_resolve(s, w))
+        w->progress = HP_TO_READ;
 }
 
 /* No locks. Returns how many threads are still to be read. */
@@ -171,14 +183,16 @@ static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
             make_room(s, w);
         if (w->progress != HP_TO_READ && !hp_record_resolve(s, w)) {
             w->progress = HP_TO_READ;
-            w->attempts++;
+            w->cause = HP_CAUSE_CODE;
             s->counts.retried++;
+            if (++w->attempts >= ATTEMPTS)
+                give_up(s, w);
         }
         if (w->progress == HP_TO_READ) {
             left++;
             continue;
         }
-        hp_record_sample(s, w, now, ticks);
+        hp_record_sample(s, w, &s->states[i], now, ticks);
         w->progress = HP_RECORDED;
     }
     return left;
@@ -196,8 +210,10 @@ static void sweep(hp_sampler *s) {
     if (s->tick % EVERY != 0)
         return;
     for (uint32_t i = 0; i < s->watched_count; i++)
-        if (s->watched[i]->tick + EVERY < s->tick && s->watched[i]->last.frames != NULL)
+        if (s->watched[i]->tick + EVERY < s->tick && s->watched[i]->last.frames != NULL) {
             hp_watched_forget_stack(s->watched[i]);
+            hp_thread_state_forget(s->watched[i]);
+        }
 }
 
 void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
@@ -208,9 +224,10 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     if (ticks > sampler->begin.ticks)
         sampler->ns_per_tick = (double)(now - sampler->begin.ns) / (double)(ticks - sampler->begin.ticks);
     sampler->trust_ranges = hp_memory_watched();
+    sampler->watched_full = sampler->watched_count >= HP_WATCHED_LIMIT; /* memory may be there again */
     for (int round = 0; round < ROUNDS; round++) {
         /* Nobody is sampled; the time of this tick goes to the stacks of the next one. */
-        if (!begin_round(sampler, now)) {
+        if (!begin_round(sampler, now, ticks)) {
             sampler->counts.missed++;
             break;
         }
@@ -218,9 +235,9 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
         hp_states_unlock();
         if (record_all(sampler, now, ticks) == 0)
             break;
-        if (cpu >= 0)
-            (void)hp_follow_go(&sampler->follow, cpu);
-        else if (round > 0)
+        if (cpu != HP_NOBODY && hp_follow_go(&sampler->follow, cpu))
+            continue;
+        if (round > 0)
             pause_us(20); /* what is in the way may need our CPU to get out of it */
     }
     sampler->counts.moves = sampler->follow.moves;
@@ -228,8 +245,8 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     sweep(sampler);
 }
 
-void hp_sampler_meet(hp_sampler *sampler, int64_t now) {
+void hp_sampler_meet(hp_sampler *sampler, int64_t now, uint64_t ticks) {
     sampler->tick++;
-    if (begin_round(sampler, now))
+    if (begin_round(sampler, now, ticks))
         hp_states_unlock();
 }

@@ -55,7 +55,7 @@ static bool reserve_one(hp_sampler *s) {
     return true;
 }
 
-hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now) {
+hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t now, uint64_t ticks) {
     hp_watched *watched = reserve_one(sampler) ? calloc(1, sizeof *watched) : NULL;
     hp_thread *thread = watched == NULL ? NULL : hp_threads_get(sampler->threads, state->interpreter_id, state->id, NULL);
     if (thread == NULL || !hp_watched_grow(watched, 64)) {
@@ -69,11 +69,12 @@ hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t n
     watched->id = state->id;
     watched->native_id = state->native_id;
     watched->leaf = HP_NO_NODE;
+    watched->syscall_file = -1;
     watched->t_prev = now;
     watched->cpu_prev = hp_other_thread_cpu_ns(state->native_id);
     watched->traced_word = atomic_load_explicit(&thread->traced_clock, memory_order_acquire);
     bool inside;
-    watched->traced_prev = hp_thread_traced_ticks(thread, hp_ticks(), &inside);
+    watched->traced_prev = hp_thread_traced_ticks(thread, ticks, &inside);
     watched->totals.thread = thread->index;
     watched->totals.root = HP_NO_NODE;
     sampler->watched[sampler->watched_count] = watched;
@@ -129,6 +130,8 @@ void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state 
     pthread_attr_t attributes;
     void *low;
     size_t size;
+    if (watched->native_id != state->native_id)
+        hp_thread_state_forget(watched);
     watched->pthread = state->pthread;
     watched->native_id = state->native_id;
     watched->thread->pthread = state->pthread;

@@ -204,21 +204,21 @@ uint32_t hp_profile_add_thread(hp_profile *profile, const char *name, uint64_t n
     return number;
 }
 
-hp_status hp_profile_add_line(hp_profile *profile, uint32_t node, uint32_t line, uint64_t samples, uint64_t sampled) {
+hp_status hp_profile_add_line(hp_profile *profile, const hp_line *line) {
     struct hp_function_index *index = profile->index_;
     hp_line *lines = hp_array_grow(profile->lines, &index->line_capacity, profile->line_count + 1, sizeof *lines);
     if (lines == NULL)
         return HP_NO_MEMORY;
     profile->lines = lines;
-    uint32_t place = hp_pairs_put(&index->lines, node, line, profile->line_count);
+    uint32_t place = hp_pairs_put(&index->lines, line->node, hp_line_key(line), profile->line_count);
     if (place == HP_NO_PAIR)
         return HP_NO_MEMORY;
     if (place == profile->line_count) {
-        lines[place] = (hp_line){node, line, 0, 0};
+        lines[place] = (hp_line){.node = line->node, .line = line->line, .state = line->state};
         profile->line_count++;
     }
-    lines[place].samples += samples; // NOLINT(clang-analyzer-core.uninitialized.Assign): places below the count have been written
-    lines[place].sampled += sampled;
+    lines[place].samples += line->samples; // NOLINT(clang-analyzer-core.uninitialized.Assign): places below the count have been written
+    lines[place].sampled += line->sampled;
     return HP_OK;
 }
 

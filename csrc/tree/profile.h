@@ -11,6 +11,8 @@
 #include "base/code_table.h"
 #include "base/status.h"
 #include "tree/call_tree.h"
+#include "tree/causes.h"
+#include "tree/states.h"
 
 typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
 
@@ -25,10 +27,12 @@ typedef struct hp_function {
     uint32_t first_line;
 } hp_function;
 
-/* Sampled self time by line: `line` 0 where the line is not known. Unique by (node, line). */
+/* Sampled self time by line and by what the thread was doing: `line` 0 where the line is not known. Unique by (node, line, state). */
+enum { HP_LINE_LIMIT = 1 << 28 }; /* lines are below it */
 typedef struct hp_line {
     uint32_t node;
     uint32_t line;
+    hp_thread_state state;
     uint64_t samples;
     uint64_t sampled; /* ns */
 } hp_line;
@@ -68,6 +72,8 @@ typedef struct hp_meta {
     const char *sampler_method; /* "same-cpu", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
+    uint64_t samples_remote;           /* of those kept: of a running thread, read from another CPU */
+    uint64_t unresolved_by[HP_CAUSES]; /* sum: samples_unresolved */
     uint64_t sampler_cpu_ns;
     uint64_t tracing_targets, tracing_calls, tracing_events, tracing_gated, tracing_overhead_ns, tracing_truncated;
     const char **warnings;
@@ -126,7 +132,11 @@ uint32_t hp_profile_function(hp_profile *profile, const hp_function *function);
 /* Adds a thread and its root node (a synthetic function `<thread NAME #n>`, n from 1 in order of appearance). Returns its index, HP_NO_NODE
  * when memory is short. */
 uint32_t hp_profile_add_thread(hp_profile *profile, const char *name, uint64_t native_id);
-hp_status hp_profile_add_line(hp_profile *profile, uint32_t node, uint32_t line, uint64_t samples, uint64_t sampled);
+hp_status hp_profile_add_line(hp_profile *profile, const hp_line *line);
+/* A line's half of the key of a pair (node, line and state). */
+static inline uint32_t hp_line_key(const hp_line *line) {
+    return line->line << 4 | (uint32_t)line->state;
+}
 hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estimate);
 hp_status hp_profile_add_warning(hp_profile *profile, const char *sentence);
 

@@ -56,7 +56,9 @@ static hp_status check_lines(const hp_profile *p, hp_error *error) {
         const hp_line *line = &p->lines[i];
         if (line->node >= p->tree.count)
             status = broken(error, "a line has no such node", i);
-        else if (hp_pairs_put(&seen, line->node, line->line, i) != i)
+        else if (line->line >= HP_LINE_LIMIT || (unsigned)line->state >= HP_STATES)
+            status = broken(error, "a line or its state is out of range", i);
+        else if (hp_pairs_put(&seen, line->node, hp_line_key(line), i) != i)
             status = broken(error, "a line is told twice", i);
         else if (line->samples > left[2 * line->node] || line->sampled > left[2 * line->node + 1])
             status = broken(error, "lines hold more than their node", i);

@@ -41,12 +41,14 @@ hp_status hp_decode_lines(hp_decoder *decoder, hp_error *error) {
         return hp_decode_no_memory(error);
     record->lines = lines;
     for (uint32_t r = 0; r < decoder->rows.rows; r++) {
-        uint64_t node = hp_decode_column(decoder, r, 0), line = hp_decode_column(decoder, r, 1);
+        uint64_t node = hp_decode_column(decoder, r, 0), line = hp_decode_column(decoder, r, 1), state = hp_decode_column(decoder, r, 2);
         if (node >= record->profile->tree.count)
             return hp_decode_refuse(error, "node", node, "nodes known:", record->profile->tree.count);
-        if (line > UINT32_MAX)
-            return hp_decode_refuse(error, "line", line, "at most", UINT32_MAX);
-        lines[record->line_count++] = (hp_line){.node = (uint32_t)node, .line = (uint32_t)line};
+        if (line >= HP_LINE_LIMIT)
+            return hp_decode_refuse(error, "line", line, "at most", HP_LINE_LIMIT - 1);
+        if (state >= HP_STATES)
+            state = HP_STATE_UNKNOWN; /* a later version may know more of them */
+        lines[record->line_count++] = (hp_line){.node = (uint32_t)node, .line = (uint32_t)line, .state = (hp_thread_state)state};
     }
     return HP_OK;
 }

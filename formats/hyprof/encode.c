@@ -140,7 +140,7 @@ static void write_lines(const hp_encoder *encoder, hp_group *group) {
     hp_table keys, counts;
     hp_table_begin(&keys, group, HP_CHUNK_LINES, encoder->written_lines);
     for (uint32_t id = encoder->written_lines; id < record->line_count; id++)
-        hp_table_row(&keys, (uint64_t[]){record->lines[id].node, record->lines[id].line});
+        hp_table_row(&keys, (uint64_t[]){record->lines[id].node, record->lines[id].line, record->lines[id].state});
     hp_table_end(&keys, false);
     hp_table_begin(&counts, group, HP_CHUNK_LINE_COUNTS, 0);
     for (uint32_t id = 0; id < record->line_count; id++) {

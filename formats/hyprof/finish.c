@@ -88,15 +88,16 @@ static uint32_t mapped(const uint32_t *map, uint32_t id) {
 static hp_status finish_lines(hp_record *record, const finish_maps *maps, hp_error *error) {
     hp_profile *profile = record->profile;
     for (uint32_t i = 0; i < record->line_count; i++) {
-        const hp_line *line = &record->lines[i];
-        uint32_t node = mapped(maps->nodes, line->node), known = profile->line_count;
-        if (line->samples == 0 && line->sampled == 0)
+        hp_line line = record->lines[i];
+        uint32_t known = profile->line_count;
+        line.node = mapped(maps->nodes, line.node);
+        if (line.samples == 0 && line.sampled == 0)
             continue;
-        if (node == HP_NO_NODE)
+        if (line.node == HP_NO_NODE)
             return does_not_fit(error, "samples on a line of a node that is gone");
-        if (hp_profile_add_line(profile, node, line->line, line->samples, line->sampled) != HP_OK)
+        if (hp_profile_add_line(profile, &line) != HP_OK)
             return no_memory(error);
-        if (profile->line_count == known)
+        if (profile->line_count == known && line.state != HP_STATE_UNKNOWN) /* states that this version does not know become one */
             return does_not_fit(error, "a line of a node is there twice");
     }
     return HP_OK;

@@ -104,13 +104,13 @@ static hp_status take_nodes(hp_encoder *encoder, const hp_profile *profile) {
 static hp_status take_line(hp_encoder *encoder, const hp_line *line) {
     hp_record *record = &encoder->record;
     uint32_t node = encoder->node_map[line->node];
-    uint32_t id = hp_pairs_put(&encoder->line_ids, node, line->line, record->line_count);
+    uint32_t id = hp_pairs_put(&encoder->line_ids, node, hp_line_key(line), record->line_count);
     if (id == HP_NO_PAIR)
         return HP_NO_MEMORY;
     GROW(record->lines, record->line_capacity, id + 1);
     GROW(encoder->lines, encoder->line_capacity, id + 1);
     if (id == record->line_count) {
-        record->lines[id] = encoder->lines[id] = (hp_line){.node = node, .line = line->line};
+        record->lines[id] = encoder->lines[id] = (hp_line){.node = node, .line = line->line, .state = line->state};
         record->line_count++;
     }
     encoder->lines[id].samples += line->samples;
@@ -124,7 +124,7 @@ static hp_status take_lines(hp_encoder *encoder, const hp_profile *profile) {
         encoder->lines[id].samples = encoder->lines[id].sampled = 0;
     for (uint32_t i = 0; i < profile->line_count && status == HP_OK; i++) {
         const hp_line *line = &profile->lines[i];
-        if (line->node >= profile->tree.count)
+        if (line->node >= profile->tree.count || line->line >= HP_LINE_LIMIT || (unsigned)line->state >= HP_STATES)
             return HP_BAD_VALUE;
         if (line->samples != 0 || line->sampled != 0) /* at zero there is nothing to say of a line */
             status = take_line(encoder, line);

@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 
 from hybridprof import _core
-from hybridprof.profile import load
 
 from .main import BadInput, Parser
 from .recording import checked_output
+from .report import loaded
 
 
 def main(argv: list[str]) -> int:
@@ -18,21 +18,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(writable)}; may be left out where OUT's name tells it")
     parser.add_argument("-o", "--output", metavar="OUT", help="file to write; without it standard output")
+    parser.add_argument("--state", metavar="STATES", help="only samples in these states (see: hybridprof report --help)")
     options = parser.parse_args(argv)
     if options.format is not None and options.format not in writable:
         raise BadInput(f"there is no format {options.format!r} to write; use one of {', '.join(writable)}")
     if options.output in (None, "-"):
-        _to_stdout(options.file, options.format)
+        _to_stdout(options.file, options.format, options.state)
         return 0
     output = checked_output(options.output, otherwise=options.format)
-    load(options.file).write(output.path, options.format or output.format)
+    loaded(options.file, options.state).write(output.path, options.format or output.format)
     return 0
 
 
-def _to_stdout(file: str, format: str | None) -> None:
+def _to_stdout(file: str, format: str | None, states: str | None) -> None:
     if format is None:
         raise BadInput("no format given; use -f FORMAT, or -o OUT with a name that tells it")
-    data = load(file).encode(format)
+    data = loaded(file, states).encode(format)
     if sys.stdout.isatty() and b"\0" in data:
         raise BadInput(f"{format} is binary and standard output is a terminal; use -o OUT")
     sys.stdout.flush()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from hybridprof.profile import Profile, load
+from hybridprof.profile import Profile, State, load
 
 from . import table
 from .main import Parser
@@ -16,7 +17,7 @@ KEYS = (
     *("python", "platform", "pid", "argv", "started", "duration_ns", "clock", "rate_hz", "samples", "sampler_cpu_ns", "tracing"),
     *("threads", "residual_ns", "warnings"),
 )
-SAMPLES = ("kept", "retried", "unresolved", "missed")
+SAMPLES = ("kept", "retried", "unresolved", "missed", "remote")
 TRACING = ("targets", "calls", "events", "overhead_ns", "truncated")
 
 
@@ -27,7 +28,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     profile = load(options.file)
     facts = {key: profile.meta[key] for key in KEYS}
-    facts["samples"] = {key: facts["samples"][key] for key in SAMPLES}
+    facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, "unresolved_by")}
+    facts["states"] = profile.states
     facts["tracing"] = {key: facts["tracing"][key] for key in TRACING}
     if options.json:
         json.dump(facts, sys.stdout, default=str)
@@ -46,7 +48,8 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("started", str(facts["started"])),
         ("duration", table.duration(facts["duration_ns"])),
         ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
-        ("samples", ", ".join(f"{samples[key]:,} {key}" for key in samples)),
+        ("samples", ", ".join(f"{samples[key]:,} {key}" for key in SAMPLES) + _causes(samples["unresolved_by"])),
+        ("states", _shares(profile.states) or "none"),
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
         (
             "tracing",
@@ -66,6 +69,16 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
             table.say(line)
+
+
+def _shares(states: Mapping[State, int]) -> str:
+    whole = sum(states.values())
+    return ", ".join(f"{100 * ns / whole:.1f} % {state}" for state, ns in states.items() if ns)
+
+
+def _causes(counts: dict[str, int]) -> str:
+    named = [f"{count:,} {cause}" for cause, count in counts.items() if count]
+    return f" (unresolved: {', '.join(named)})" if named else ""
 
 
 def _by(profile: Profile, key: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from hybridprof.profile import Edge, Function, Profile, load
+from hybridprof.profile import RUNNING, WAITING, Edge, Function, Profile, State, load, state_names
 
 from . import table, threads, tree
 from .main import BadInput, Parser
@@ -26,6 +26,12 @@ def parser() -> Parser:
     add("--tree", action="store_true", help="who called whom, from the top")
     add("--callers", action="store_true", help="beneath each function its callers")
     add("--callees", action="store_true", help="beneath each function what it called")
+    add("--states", action="store_true", help="beneath each function its sampled self time by what the thread was doing")
+    add(
+        "--state",
+        metavar="STATES",
+        help=f"only samples in these states: running, waiting, or some of {', '.join((*RUNNING, *WAITING))}, with commas",
+    )
     add("--threads", action="store_true", help="each thread by itself")
     add("--json", action="store_true", help="for programs: times in ns")
     return made
@@ -36,7 +42,7 @@ def main(argv: list[str]) -> int:
     key = table.checked_key(options.sort)
     if options.limit is not None and options.limit < 0:
         raise BadInput(f"--limit must be 0 (all) or more, not {options.limit}")
-    profile = load(options.file)
+    profile = loaded(options.file, options.state)
     if (options.tree or options.threads) and not profile.tree.children:
         raise BadInput(
             f"{options.file!r} holds no calling contexts, so that there is no {'tree' if options.tree else 'table by thread'} to print; a .hyprof file has them"
@@ -57,6 +63,27 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def loaded(file: str, states: str | None) -> Profile:
+    """The file's profile, or what `--state` leaves of it. Raises BadInput, OSError, FormatError."""
+    if states is None:
+        return load(file)
+    try:
+        names = state_names(name.strip() for name in states.split(","))
+    except ValueError as error:
+        raise BadInput(f"--state: {error}") from None
+    return load(file).select(*names)
+
+
+def _states(profile: Profile) -> dict[int, dict[State, int]]:
+    """Sampled self time (ns) of each function by state, the largest first. Keyed by identity."""
+    sums: dict[int, dict[State, int]] = defaultdict(dict)
+    for line in profile.lines:
+        if line.node.function is not None:
+            own = sums[id(line.node.function)]
+            own[line.state] = own.get(line.state, 0) + line.self_ns
+    return {key: dict(sorted(own.items(), key=lambda item: -item[1])) for key, own in sums.items()}
+
+
 def _links(profile: Profile) -> tuple[dict[int, list[Edge]], dict[int, list[Edge]]]:
     """Edges by callee and by caller, the costliest first. Keyed by identity: rows of equal numbers may be different functions."""
     callers: dict[int, list[Edge]] = defaultdict(list)
@@ -69,12 +96,13 @@ def _links(profile: Profile) -> tuple[dict[int, list[Edge]], dict[int, list[Edge
 
 
 def _details(profile: Profile, options: Any) -> Any:
-    if not (options.callers or options.callees):
+    if not (options.callers or options.callees or options.states):
         return None
     callers, callees = _links(profile)
+    states = _states(profile) if options.states else {}
 
     def lines(row: Function) -> list[str]:
-        found = []
+        found = [f"{'':>12}  {table.duration(ns):>10}  in {state}" for state, ns in states.get(id(row), {}).items()]
         for wanted, edges, sign in ((options.callers, callers[id(row)], "<-"), (options.callees, callees[id(row)], "->")):
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
@@ -87,6 +115,7 @@ def _details(profile: Profile, options: Any) -> Any:
 
 def _print_json(profile: Profile, key: str, options: Any) -> None:
     callers, callees = _links(profile) if options.callers or options.callees else ({}, {})
+    states = _states(profile) if options.states else {}
 
     def plain(row: Function) -> dict[str, Any]:
         found = as_json(row)
@@ -94,6 +123,8 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
             found["callers"] = [_edge_json(edge, edge.caller) for edge in callers.get(id(row), ())]
         if options.callees:
             found["callees"] = [_edge_json(edge, edge.callee) for edge in callees.get(id(row), ())]
+        if options.states:
+            found["states"] = states.get(id(row), {})
         return found
 
     def chosen(rows: list[Function]) -> list[Function]:

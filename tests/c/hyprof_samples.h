@@ -72,7 +72,8 @@ static inline void sample_stack(hp_profile *profile, const hp_sample_shape *shap
         leaf->sampled += ns;
         profile->threads[thread].samples++;
         profile->threads[thread].sampled_ns += ns;
-        hp_profile_add_line(profile, at, 10 + (uint32_t)(sample_random(&random) % 3), 1, ns);
+        hp_line line = {at, 10 + (uint32_t)(sample_random(&random) % 3), (hp_thread_state)(at % HP_STATES), 1, ns};
+        hp_profile_add_line(profile, &line);
         hp_profile_add_estimate(profile, &estimate);
     }
     profile->threads[thread].measured_ns += ns + ns / 50;
@@ -97,6 +98,9 @@ static inline void sample_meta(hp_profile *profile, const hp_sample_shape *shape
     meta->samples_retried = shape->stacks / 20;
     meta->samples_unresolved = 3;
     meta->ticks_missed = 4;
+    meta->samples_remote = 5;
+    for (uint32_t i = 0; i < HP_CAUSES; i++)
+        meta->unresolved_by[i] = i == 2 ? 2 : i == 5;
     meta->sampler_cpu_ns = shape->stacks * UINT64_C(4000);
     meta->tracing_targets = 2;
     meta->tracing_calls = shape->stacks * 3;
@@ -176,6 +180,9 @@ static inline void dump_meta(FILE *to, const hp_profile *profile) {
         fprintf(to, "%02x", m->id[i]);
     fprintf(to, " %s %s %s %s %llu %lld %llu %d %.17g %s %s", m->python, m->implementation, m->platform, m->program, U(m->pid),
             (long long)m->started_ns, U(m->duration_ns), (int)m->clock, m->rate_hz, m->sampler_method, m->tracer_hook);
+    fprintf(to, " %llu", U(m->samples_remote));
+    for (uint32_t i = 0; i < HP_CAUSES; i++)
+        fprintf(to, " %llu", U(m->unresolved_by[i]));
     fprintf(to, " %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu%c", U(m->samples_kept), U(m->samples_retried),
             U(m->samples_unresolved), U(m->ticks_missed), U(m->sampler_cpu_ns), U(m->tracing_targets), U(m->tracing_calls),
             U(m->tracing_events), U(m->tracing_gated), U(m->tracing_overhead_ns), U(m->tracing_truncated), U(profile->tree.overflowed), 0);
@@ -199,7 +206,7 @@ static inline void dump_tree(FILE *to, const hp_profile *profile) {
         const hp_line *l = &profile->lines[i];
         fputs("line ", to);
         dump_path(to, profile, l->node);
-        fprintf(to, " %u %llu %llu%c", l->line, U(l->samples), U(l->sampled), 0);
+        fprintf(to, " %u %d %llu %llu%c", l->line, (int)l->state, U(l->samples), U(l->sampled), 0);
     }
 }
 

@@ -48,6 +48,19 @@ static void test_death_gives_a_new_slot_and_refuses_the_walk(void **state) {
     assert_int_equal(hp_code_table_epoch(table), epoch + 1); /* even for an address nobody saw */
 }
 
+static void test_only_the_epoch_of_the_walk_refuses(void **state) {
+    (void)state;
+    uint64_t epoch = hp_code_table_epoch(table);
+    uint32_t slot = hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON);
+    hp_code_table_died(table, 0x2000);
+    hp_code_table_refuse(table, epoch, 0x1000); /* something died since: whoever lives there keeps the slot */
+    assert_int_equal(hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON), slot);
+    assert_int_equal(hp_code_table_address(table, slot), 0x1000);
+    hp_code_table_refuse(table, hp_code_table_epoch(table), 0x1000);
+    assert_int_equal(hp_code_table_address(table, slot), 0);
+    assert_int_not_equal(hp_code_table_slot(table, 0x1000, HP_CODE_PYTHON), slot);
+}
+
 static void test_met_is_of_this_session(void **state) {
     (void)state;
     assert_false(hp_code_table_met(table, 0x1000, HP_CODE_PYTHON));
@@ -221,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slot_zero_is_overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_death_gives_a_new_slot_and_refuses_the_walk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_epoch_of_the_walk_refuses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_met_is_of_this_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kinds_and_names_do_not_meet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_description_wins, setup, teardown),

@@ -92,7 +92,8 @@ static void test_round_trip_extremes(void **state) {
     profile->tree.nodes[node].sampled = UINT64_MAX;
     profile->tree.nodes[node].samples = UINT64_MAX;
     profile->tree.nodes[node].flags = HP_NODE_PARTIAL | HP_NODE_OPEN;
-    assert_int_equal(hp_profile_add_line(profile, node, UINT32_MAX, UINT64_MAX, UINT64_MAX), HP_OK);
+    hp_line line = {node, HP_LINE_LIMIT - 1, HP_STATES - 1, UINT64_MAX, UINT64_MAX};
+    assert_int_equal(hp_profile_add_line(profile, &line), HP_OK);
     hp_estimate estimate = {thread, f, UINT64_MAX, 1, UINT64_MAX, 1};
     assert_int_equal(hp_profile_add_estimate(profile, &estimate), HP_OK);
     hp_profile_thread *t = &profile->threads[thread];
@@ -275,9 +276,9 @@ static void test_text_too_long(void **state) {
  */
 static void test_every_field_is_carried(void **state) {
     (void)state;
-    assert_int_equal(sizeof(hp_meta), 16 + 4 * 8 + 8 + 8 + 8 + 8 + 8 + 2 * 8 + 5 * 8 + 6 * 8 + 8 + 8);
+    assert_int_equal(sizeof(hp_meta), 16 + 4 * 8 + 8 + 8 + 8 + 8 + 8 + 2 * 8 + 5 * 8 + (1 + HP_CAUSES) * 8 + 6 * 8 + 8 + 8);
     assert_int_equal(sizeof(hp_function), 8 + 4 * 8 + 8);
-    assert_int_equal(sizeof(hp_line), 4 + 4 + 8 + 8);
+    assert_int_equal(sizeof(hp_line), 3 * 4 + 4 + 8 + 8);
     assert_int_equal(sizeof(hp_estimate), 4 + 4 + 4 * 8);
     assert_int_equal(sizeof(hp_profile_thread), 10 * 8);
     assert_int_equal(sizeof(hp_row), 4 + 4 + 9 * 8);

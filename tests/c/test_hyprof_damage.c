@@ -170,7 +170,7 @@ static const lie lies[] = {
     LIE("samples of no node", HP_CHUNK_SAMPLED, "\x95\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02", "node 4 is out of range"),
     LIE("calls of no node", HP_CHUNK_EXACT, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x00",
         "node 4 is out of range"),
-    LIE("line of no node", HP_CHUNK_LINES, "\x94\x00\x01\xc4\x01\x08\xc4\x01\x02", "node 4 is out of range"),
+    LIE("line of no node", HP_CHUNK_LINES, "\x95\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x00", "node 4 is out of range"),
     LIE("counts of no line", HP_CHUNK_LINE_COUNTS, "\x95\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02", "line row 4"),
     LIE("estimate of no function", HP_CHUNK_ESTIMATES, "\x94\x00\x01\xc4\x01\x00\xc4\x01\x08", "the function of an estimate"),
     LIE("counts of no estimate", HP_CHUNK_ESTIMATE_COUNTS, "\x97\x00\x01\xc4\x01\x08\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02\xc4\x01\x02",

@@ -41,15 +41,15 @@ static void test_threads_lines_estimates(void **state) {
     profile->threads[0].samples = 5;
     profile->tree.nodes[root].samples = 5;
     profile->tree.nodes[root].sampled = 50;
-    assert_ok(hp_profile_add_line(profile, root, 0, 2, 20));
-    assert_ok(hp_profile_add_line(profile, root, 0, 1, 10));
+    assert_ok(hp_profile_add_line(profile, &(hp_line){root, 0, HP_STATE_PYTHON, 2, 20}));
+    assert_ok(hp_profile_add_line(profile, &(hp_line){root, 0, HP_STATE_PYTHON, 1, 10}));
     assert_int_equal(profile->line_count, 1);
     assert_int_equal(profile->lines[0].sampled, 30);
     hp_estimate estimate = {.thread = 0, .function = 1, .total_samples = 3, .total_runs = 1};
     assert_ok(hp_profile_add_estimate(profile, &estimate));
     assert_ok(hp_profile_check(profile, NULL));
     hp_error error;
-    assert_ok(hp_profile_add_line(profile, root, 7, 3, 0));
+    assert_ok(hp_profile_add_line(profile, &(hp_line){root, 7, HP_STATE_PYTHON, 3, 0}));
     assert_int_equal(hp_profile_check(profile, &error), HP_BAD_FORMAT);
     assert_string_equal(error.text, "profile: lines hold more than their node (number 1)");
     profile->threads[0].measured_ns = 40;

@@ -52,6 +52,12 @@ static void test_traced_clock(void **state) {
     hp_thread_leave_traced(&thread, 2000);
     assert_in_range(hp_thread_traced_ticks(&thread, 9000, &inside), 998, 1001);
     assert_false(inside);
+    hp_thread exact = {0};
+    for (uint64_t parities = 0; parities < 4; parities++) { /* what bit 0 takes from some extents it gives to others */
+        hp_thread_enter_traced(&exact, 100 * parities + (parities & 1));
+        hp_thread_leave_traced(&exact, 100 * parities + 50 + (parities >> 1));
+    }
+    assert_int_equal(hp_thread_traced_ticks(&exact, 9000, &inside), 200);
     hp_thread_enter_traced(&thread, 10000);
     hp_thread_leave_traced(&thread, 10500);
     assert_in_range(hp_thread_traced_ticks(&thread, 11000, &inside), 1496, 1502);

@@ -43,6 +43,8 @@ CASES = [
     (["report", "old.hyprof"], ""),
     (["report", "--sort", "size", "text"], "cannot sort by 'size'; use one of self, total, calls, "),
     (["report", "--limit", "-1", "text"], "--limit must be 0 (all) or more, not -1"),
+    (["report", "--state", "asleep", "text"], "--state: there is no state 'asleep'; use one of running, waiting, python, "),
+    (["export", "--state", "gil,,c", "text", "-f", "pstats"], "--state: there is no state ''; use one of "),
     (["export", "text", "-f", "png"], "there is no format 'png' to write; use one of "),
     (["export", "text"], "no format given; use -f FORMAT, or -o OUT with a name that tells it"),
     (["export", "text", "-o", "x.txt"], "cannot tell a format from the name 'x.txt'; use .hyprof"),

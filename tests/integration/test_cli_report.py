@@ -14,6 +14,7 @@ import pytest
 from conftest import RunCli, clean_environment
 
 import hybridprof
+from hybridprof.profile import RUNNING, WAITING
 
 ROW = {
     "name": str,
@@ -29,7 +30,7 @@ ROW = {
     "measured": str,
 }
 EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
-SAMPLES = {"kept": int, "retried": int, "unresolved": int, "missed": int}
+SAMPLES = {"kept": int, "retried": int, "unresolved": int, "missed": int, "remote": int, "unresolved_by": dict}
 TRACING = {"targets": int, "calls": int, "events": int, "overhead_ns": int, "truncated": int}
 INFO = {
     "python": str,
@@ -46,6 +47,7 @@ INFO = {
     "threads": list,
     "residual_ns": int,
     "warnings": list,
+    "states": dict,
 }
 
 
@@ -181,6 +183,20 @@ def test_info(run_cli: RunCli, sample_profile: Path) -> None:
     text = run_cli("info", sample_profile).stdout
     assert "1000 Hz, wall clock" in text
     assert "MainThread" in text
+
+
+def test_states(run_cli: RunCli, sample_profile: Path) -> None:
+    whole = json.loads(run_cli("report", sample_profile, "--json", "--states").stdout)["functions"]
+    states = {name for row in whole for name in row["states"]}
+    assert states and states <= {*RUNNING, *WAITING}
+    parts = [json.loads(run_cli("report", sample_profile, "--json", "--state", state).stdout) for state in ("running", "waiting")]
+    sampled = sum(ns for row in whole for ns in row["states"].values())
+    assert sum(row["self_ns"] for part in parts for row in part["functions"]) == sampled
+    assert all(row["calls"] is None for part in parts for row in part["functions"])
+    assert " in python" in run_cli("report", sample_profile, "--states").stdout
+    assert " % python" in run_cli("info", sample_profile).stdout
+    collapsed = run_cli("export", sample_profile, "-f", "collapsed", "--state", "running").stdout
+    assert 0 < len(collapsed) < len(run_cli("export", sample_profile, "-f", "collapsed").stdout)
 
 
 def test_export(run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:

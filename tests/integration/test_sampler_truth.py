@@ -97,11 +97,11 @@ def test_tiny_functions_are_not_skipped() -> None:
 # --- stacks -----------------------------------------------------------------------------------------------------------------------------
 
 
-# HYBRIDPROF_SAMPLES=100000 and more: for a machine that has the time.
-@pytest.mark.parametrize(("method", "wanted"), [("same-cpu", int(os.environ.get("HYBRIDPROF_SAMPLES", "20000"))), ("remote", 10_000)])
+# HYBRIDPROF_SAMPLES=1000000 and more: for a machine that has the time.
+@pytest.mark.parametrize(("method", "wanted"), [("same-cpu", int(os.environ.get("HYBRIDPROF_SAMPLES", "100000"))), ("remote", 10_000)])
 def test_no_impossible_stack(method: str, wanted: int) -> None:
     _core.start(rate=10000, method=method)  # type: ignore[arg-type]
-    gives_up = time.monotonic() + 50
+    gives_up = time.monotonic() + 120
     while _core.status()["samples"]["kept"] < wanted and time.monotonic() < gives_up:
         chains_program(1.0)
     _core.stop()
@@ -109,10 +109,10 @@ def test_no_impossible_stack(method: str, wanted: int) -> None:
     stacks = sampled_stacks(_core.snapshot())
     assert impossible(stacks) == {}
     assert samples["kept"] >= wanted
-    # Remote, a thread of this program is hardly ever caught twice alike while other programs want the CPUs: up to 13 % of the samples were
-    # seen to end in "<unresolved>" then, on 3.11. They are counted, and the mode says of itself that it is biased.
-    print(method, samples)
-    assert samples["unresolved"] <= (0.01 if method == "same-cpu" else 0.5) * samples["kept"]
+    assert sum(samples["unresolved_by"].values()) == samples["unresolved"]
+    # Remote, this program is seldom caught twice alike beneath a test runner's 40 frames, which take as long to read as its own: up to 13 % of
+    # the samples then end in "<unresolved>", and none without the runner. They are counted, and the mode says of itself that it is biased.
+    assert samples["unresolved"] <= (0.001 if method == "same-cpu" else 0.3) * samples["kept"], samples
 
 
 def test_no_impossible_stack_with_competing_threads() -> None:

@@ -83,7 +83,7 @@ class Record:
         self.sampled: dict[int, list[int]] = {}
         self.exact: dict[int, list[int]] = {}
         self.flags: dict[int, int] = {}
-        self.lines: list[tuple[int, int]] = []
+        self.lines: list[tuple[int, ...]] = []
         self.estimates: list[tuple[int, int]] = []
         self.counts: dict[int, dict[int, list[int]]] = {12: {}, 14: {}}
         self.threads: list[list[int]] = []
@@ -120,8 +120,10 @@ class Record:
             elif kind == 10:
                 add(self.exact, row[0], row[1:4])
                 self.flags[row[0]] = row[4]
-            elif kind in (11, 13):
-                (self.lines if kind == 11 else self.estimates).append((row[0], row[1]))
+            elif kind == 11:
+                self.lines.append(row)
+            elif kind == 13:
+                self.estimates.append((row[0], row[1]))
             elif kind in (12, 14):
                 add(self.counts[kind], row[0], row[1:])
             elif kind == 15:
@@ -143,7 +145,7 @@ class Record:
                 lines.append(" ".join(["node", self.path(i), *map(str, numbers)]))
         for i, numbers in self.counts[12].items():
             if any(numbers):
-                lines.append(f"line {self.path(self.lines[i][0])} {self.lines[i][1]} {numbers[0]} {numbers[1]}")
+                lines.append(f"line {self.path(self.lines[i][0])} {self.lines[i][1]} {self.lines[i][2]} {numbers[0]} {numbers[1]}")
         for i, numbers in self.counts[14].items():
             if any(numbers):
                 lines.append(" ".join(["estimate", str(self.estimates[i][0]), *map(str, numbers), self.functions[self.estimates[i][1]]]))

@@ -56,7 +56,7 @@ static void sampled(hp_profile *profile, uint32_t node, uint64_t ms, uint32_t li
     uint64_t samples = (ms + 9) / 10;
     profile->tree.nodes[node].samples += samples;
     profile->tree.nodes[node].sampled += ms * MS;
-    if (line != 0 && hp_profile_add_line(profile, node, line, samples, ms * MS) != HP_OK)
+    if (line != 0 && hp_profile_add_line(profile, &(hp_line){.node = node, .line = line, .samples = samples, .sampled = ms * MS}) != HP_OK)
         abort();
 }
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""What threads were doing, against threads that do one thing."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+import hybridprof
+from hybridprof.profile import Profile
+
+pytestmark = pytest.mark.skipif(
+    not os.access(f"/proc/self/task/{os.getpid()}/syscall", os.R_OK), reason="this system does not tell system calls"
+)
+
+SECONDS = 0.6
+
+
+def measured(*functions: Callable[[], None], rate: float = 1000) -> Profile:
+    """A profile of these functions, each in a thread of its own, all at once."""
+    with hybridprof.Profiler(rate=rate) as profiler:
+        threads = [threading.Thread(target=function) for function in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert profiler.profile is not None
+    return profiler.profile
+
+
+def shares(profile: Profile, name: str) -> dict[str, float]:
+    """Of the sampled self time in the function and what it called, by state."""
+    sums: dict[str, int] = {}
+    for line in profile.lines:
+        node = line.node
+        while node is not None:
+            if node.function is not None and node.function.name == name:
+                sums[line.state] = sums.get(line.state, 0) + line.self_ns
+                break
+            assert node.parent is not None or node.function is None
+            node = node.parent  # type: ignore[assignment]
+    whole = sum(sums.values())
+    return {state: ns / whole for state, ns in sums.items()}
+
+
+def until() -> Callable[[], bool]:
+    end = time.monotonic() + SECONDS
+    return lambda: time.monotonic() < end
+
+
+def runs_python() -> None:
+    number = 0
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        for _ in range(10000):
+            number = number + 1 if number < 1000 else 0
+
+
+def runs_c() -> None:
+    numbers = list(range(200_000))
+    more = until()
+    while more():
+        sum(numbers)
+
+
+def collects() -> None:
+    more = until()
+    while more():
+        gc.collect()
+
+
+def runs_without_the_gil() -> None:
+    data = os.urandom(8_000_000)
+    more = until()
+    while more():
+        zlib.compress(data, 6)
+
+
+def waits_for_a_lock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=SECONDS)
+
+
+def sleeps() -> None:
+    time.sleep(SECONDS)
+
+
+def waits_for_input() -> None:
+    ours, _theirs = socket.socketpair()
+    ours.settimeout(None)
+    timer = threading.Timer(SECONDS, _theirs.send, (b"x",))
+    timer.start()
+    ours.recv(1)
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "least"),
+    [
+        (runs_python, "python", 0.9),
+        (runs_c, "c", 0.9),
+        (collects, "gc", 0.9),
+        (runs_without_the_gil, "native", 0.75),  # it holds the GIL while it copies
+        (waits_for_a_lock, "lock", 0.95),
+        (sleeps, "sleep", 0.95),
+        (waits_for_input, "io", 0.9),
+    ],
+)
+def test_a_thread_that_does_one_thing(function: Callable[[], None], state: str, least: float) -> None:
+    found = shares(measured(function), function.__name__)
+    assert found.get(state, 0) >= least, found
+
+
+def holds_the_gil() -> None:
+    ctypes.PyDLL(None).usleep(int(SECONDS * 1e6))
+
+
+def wants_the_gil() -> None:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        pass
+
+
+def test_who_waits_for_the_gil_and_who_holds_it() -> None:
+    """A C function that sleeps with the GIL: it is where the time goes, and everybody else waits for it."""
+    profile = measured(wants_the_gil, holds_the_gil)
+    assert shares(profile, "holds_the_gil").get("c", 0) >= 0.9, shares(profile, "holds_the_gil")
+    waited = {row.name: row.total_ns for row in profile.select("gil").functions}
+    threads = [ns for name, ns in waited.items() if name.startswith("<thread ")]
+    assert sum(threads) > 0.8e9 * SECONDS, waited
+
+
+def test_states_add_up_and_a_selection_is_a_profile() -> None:
+    profile = measured(runs_python, sleeps, waits_for_a_lock)
+    sampled = sum(thread.sampled_ns for thread in profile.threads)
+    assert sum(profile.states.values()) == sampled
+    parts = [profile.select(state) for state in profile.states]
+    assert sum(row.self_ns for part in parts for row in part.functions) == sampled
+    assert sum(row.samples for part in parts for row in part.functions) == sum(row.samples for row in profile.functions)
+    running, waiting = profile.select("running"), profile.select("waiting")
+    assert sum(row.self_ns for part in (running, waiting) for row in part.functions) == sampled
+    (row,) = (row for row in waiting.functions if row.name == "sleeps")
+    (whole,) = (row for row in profile.functions if row.name == "sleeps")
+    assert row.self_ns == whole.self_ns - sum(
+        line.self_ns for line in running.lines if line.node.function is not None and line.node.function.name == "sleeps"
+    )
+    assert 0 < row.self_error_ns < row.self_ns
+    assert not [row for row in running.functions if row.name == "waits_for_a_lock" and row.self_ns > 0.1e9]
+    with pytest.raises(ValueError, match="there is no state 'asleep'; use one of running, waiting, python"):
+        profile.select("asleep")
+
+
+def test_more_threads_than_are_asked_at_every_tick() -> None:
+    profile = measured(*[sleeps] * 12, *[waits_for_a_lock] * 4)
+    assert shares(profile, "sleeps").get("sleep", 0) >= 0.9
+    assert shares(profile, "waits_for_a_lock").get("lock", 0) >= 0.9
+
+
+OPENS = """
+import os, threading, time
+from hybridprof import _core
+sleeper = threading.Thread(target=time.sleep, args=(1.0,))
+sleeper.start()
+_core.start(rate=10000)
+end = time.monotonic() + 0.8
+wrong = 0
+while time.monotonic() < end:
+    first, second = os.pipe()
+    os.close(first)
+    if os.open(os.devnull, os.O_RDONLY) != first:
+        wrong += 1
+    os.close(first); os.close(second)
+names = {os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{n}")}
+print(wrong, [name for name in names if "syscall" in name], flush=True)
+sleeper.join()
+_core.stop()
+"""
+
+
+def test_our_files_are_not_the_programs(run_python: Callable[..., object]) -> None:
+    """A number that the program gave back is the one it gets next, as on any day; a pipe that it closes is closed."""
+    done = run_python(OPENS)
+    assert done.stdout == "0 []\n"  # type: ignore[attr-defined]
+
+
+CLOSES = """
+import os, time
+from hybridprof import _core
+first, second = os.pipe()
+_core.start(rate=1000)
+time.sleep(0.1)
+os.close(second)
+print(os.read(first, 1))
+"""
+
+
+def test_a_pipe_that_the_program_closes_is_closed(run_python: Callable[..., object]) -> None:
+    done = run_python(CLOSES)
+    assert done.stdout == "b''\n"  # type: ignore[attr-defined]
