@@ -55,8 +55,9 @@ static bool is_hidden(const hp_gathered *gathered, const hp_code_info *info) {
     return false;
 }
 
-/* The sampler follows a thread beneath targets too, where it adds no time: what it saw there has nodes in which nothing was sampled. The exact
- * tree has those stacks with what no sample shows (C functions, blocks) in them; left in, they would be places that were met and not counted. */
+/* The sampler follows a thread beneath targets too, where it adds no time: what it saw there has nodes in which nothing was sampled. The
+ * exact tree has those stacks with what no sample shows (C functions, blocks) in them; left in, they would be places that were met and not
+ * counted. */
 static hp_status hide_unsampled(assembly *a) {
     hp_tree *tree = &a->gathered->sampled.tree;
     bool *sampled = calloc(tree->count, sizeof *sampled);

@@ -4,9 +4,9 @@
  * Before a fork our native threads end, because from 3.12 on os.fork() warns the program when any exist. They start again afterwards,
  * but where that warning counts threads only after the hooks (3.13.0), "afterwards" must be later than the hooks: a pending call, which
  * waits until the frame that called os.fork() runs again. Only the main thread runs pending calls; a fork from another thread warns with
- * or without us, so there the hook itself starts them. So it does on 3.11, which never warns: there a frame that is traced runs pending calls
- * again and again before its first instruction until none is left, and one that waits for that frame's caller is never the last.
- * A child has a profiler that does not run: the data is its parent's. */
+ * or without us, so there the hook itself starts them. So it does on 3.11, which never warns: there a frame that is traced runs pending
+ * calls again and again before its first instruction until none is left, and one that waits for that frame's caller is never the last. A
+ * child has a profiler that does not run: the data is its parent's. */
 #include "module/module.h"
 #include "module/session.h"
 

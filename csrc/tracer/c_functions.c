@@ -15,8 +15,8 @@ uintptr_t hp_c_function_address(PyObject *function) {
     return (uintptr_t)definition(function);
 }
 
-/* As repr() says it. Not by repr(): that handles signals, and may be the program's: it could end the session and the tracer with it, or raise
- * what nobody would ever see. NULL without an exception: a descriptor of another kind. */
+/* As repr() says it. Not by repr(): that handles signals, and may be the program's: it could end the session and the tracer with it, or
+ * raise what nobody would ever see. NULL without an exception: a descriptor of another kind. */
 static PyObject *descriptor_text(PyObject *descriptor) {
     if (Py_IS_TYPE(descriptor, &PyMethodDescr_Type) || Py_IS_TYPE(descriptor, &PyClassMethodDescr_Type))
         return PyUnicode_FromFormat("<method '%U' of '%s' objects>", PyDescr_NAME(descriptor), PyDescr_TYPE(descriptor)->tp_name);
