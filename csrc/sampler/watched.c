@@ -133,6 +133,10 @@ void hp_watched_bounds(hp_sampler *sampler, hp_watched *watched, const hp_state 
     if (watched->native_id != state->native_id)
         hp_thread_state_forget(watched);
     watched->pthread = state->pthread;
+    /* A state made for a thread that has not begun to run bears no id, or on 3.11 that of the thread which made it: the clock that was read
+     * was not this thread's, and all that its own shows is time since we have watched it. */
+    if (watched->native_id != state->native_id)
+        watched->cpu_prev = 0;
     watched->native_id = state->native_id;
     watched->thread->pthread = state->pthread;
     watched->thread->native_id = state->native_id;

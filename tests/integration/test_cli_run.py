@@ -185,6 +185,13 @@ def test_absolute_script_from_elsewhere(programs: Path, tmp_path: Path) -> None:
     assert ours == plain
 
 
+def test_a_folder_with_names_of_the_standard_library(run_cli: RunCli, tmp_path: Path) -> None:
+    for name in ("argparse", "dataclasses", "difflib", "inspect", "token", "typing"):
+        (tmp_path / f"{name}.py").write_text("print('not ours')\n")
+    (tmp_path / "plain.py").write_text("print('ran')\n")
+    assert run_cli("run", "-q", "-o", "x.hyprof", "plain.py", env={"PYTHONSAFEPATH": None}).stdout == "ran\n"
+
+
 def test_compiled_script(programs: Path, tmp_path: Path) -> None:
     import py_compile
 

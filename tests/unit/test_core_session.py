@@ -336,3 +336,23 @@ def test_cpu_time_counts_calls_and_takes_times_from_samples() -> None:
     assert main["exact_ns"] == 0 and main["overhead_ns"] == 0
     assert main["measured_ns"] == pytest.approx(used, rel=0.25)
     assert any("CPU clock" in warning for warning in profile.meta()["warnings"])
+
+
+def test_a_new_thread_has_its_own_cpu_time_and_not_that_of_the_thread_that_made_it() -> None:
+    def burn() -> None:
+        end = time.thread_time() + 0.005
+        while time.thread_time() < end:
+            pass
+
+    end = time.thread_time() + 0.1  # what the new threads would begin with
+    while time.thread_time() < end:
+        pass
+    _core.start(rate=10_000, clock="cpu")
+    for _ in range(40):
+        thread = threading.Thread(target=burn)
+        thread.start()
+        thread.join()
+    _core.stop()
+    measured = sorted(thread["measured_ns"] for thread in _core.snapshot().threads())
+    assert measured[-1] < 5e9
+    assert measured[len(measured) // 2] > 2e6
