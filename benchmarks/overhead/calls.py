@@ -17,6 +17,7 @@ from collections.abc import Callable
 from measure import alternate, machine, spread, table
 
 import hybridprof
+from hybridprof import _core
 
 CALLS = 200_000
 
@@ -97,6 +98,23 @@ def under_cprofile(function: Callable[[int], None], count: int) -> float:
         profiler.disable()
 
 
+def arming(count: int) -> float:
+    """ns of thread CPU time to arm one of many functions."""
+    scope: dict[str, Callable[[], None]] = {}
+    exec("\n".join(f"def made_{number}():\n    return {number}" for number in range(count)), scope)
+    functions = [scope[f"made_{number}"] for number in range(count)]
+    hybridprof.start(rate=0)
+    _core.add_target(leaf.__code__, 1.0)  # what is done once, with the first
+    started = time.thread_time_ns()
+    for function in functions:
+        _core.add_target(function.__code__, 1.0)
+    spent = time.thread_time_ns() - started
+    for function in (leaf, *functions):
+        _core.remove_target(function.__code__)
+    hybridprof.stop()
+    return spent / count
+
+
 def main(quick: bool) -> None:
     count = CALLS // 20 if quick else CALLS
     variants: dict[str, Callable[[], float]] = {
@@ -127,6 +145,7 @@ def main(quick: bool) -> None:
             ["hybridprof / cProfile", f"{statistics.median(ours) / statistics.median(theirs):.2f}"],
             ["of a function that no target calls, while targets exist", spread(added("untargeted", "bare strangers", 1), "{:.1f}")],
             ["of a function that a target calls too, from elsewhere", spread(added("gated", "bare", 2), "{:.1f}")],
+            ["arming one more function", spread([arming(200 if quick else 2000) for _ in range(3 if quick else 15)], "{:.0f}")],
             ["of a target that the rate (0.001) leaves out", spread(added("rate 0.001", "bare caller", 1), "{:.1f}")],
         ],
     )

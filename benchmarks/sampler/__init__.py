@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What profiling costs the program that is profiled."""

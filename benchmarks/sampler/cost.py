@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""What sampling costs: the program's slowdown, the sampler's own CPU by threads and depth, and how many ticks it misses.
+
+python -m sampler.cost [--quick]
+
+The slowdown is of the whole process: the CPU time of program and sampler together for a fixed piece of work, against the same work bare, in
+turn. On one core that is how much later the program is done.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from measure import machine, spread, table
+
+import hybridprof
+
+RATES = (100, 1000, 10000)
+
+
+def work(rounds: int) -> int:
+    """Calls, attributes, lists and numbers, some 20 ms for 1,000 rounds."""
+    total = 0
+    for number in range(rounds):
+        parts = [str(part) for part in range(number % 40)]
+        total += len("".join(parts)) + sum(map(len, parts))
+    return total
+
+
+def process_time(rounds: int) -> float:
+    started = time.process_time_ns()
+    work(rounds)
+    return time.process_time_ns() - started
+
+
+def sampled_time(rounds: int, rate: float) -> float:
+    hybridprof.start(rate=rate)
+    work(rounds // 20)  # the thread is there, the first stack is known
+    try:
+        return process_time(rounds)
+    finally:
+        hybridprof.stop()
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """95 % interval of the median, by bootstrap."""
+    choice = random.Random(1)
+    medians = sorted(statistics.median(choice.choices(values, k=len(values))) for _ in range(1000))
+    return medians[25], medians[975]
+
+
+def slowdown(pairs: int, rounds: int) -> None:
+    rows = []
+    ratios: dict[int, list[float]] = {rate: [] for rate in RATES}
+    for _ in range(pairs):
+        for rate in RATES:
+            # Bare before and after: a machine that grows slower or faster meanwhile does so for both.
+            before = process_time(rounds)
+            sampled = sampled_time(rounds, rate)
+            ratios[rate].append(100 * (2 * sampled / (before + process_time(rounds)) - 1))
+    for rate in RATES:
+        low, high = interval(ratios[rate])
+        rows.append([f"{rate:,} Hz", f"{statistics.median(ratios[rate]):+.2f} %", f"{low:+.2f} to {high:+.2f} %"])
+    print(f"### Slowdown of a busy thread, median of {pairs} pairs and its 95 % interval\n\n{machine()}\n")
+    table(["rate", "slowdown", "interval"], rows)
+
+
+def deep(levels: int, function: Callable[[], None]) -> None:
+    if levels:
+        deep(levels - 1, function)
+    else:
+        function()
+
+
+def own_cost(seconds: float, rate: float, busy: int, sleeping: int, depth: int) -> tuple[float, float, float]:
+    """The sampler's CPU in percent of a core, µs for each tick, and the share of ticks missed."""
+    done = threading.Event()
+
+    def burn() -> None:
+        while not done.is_set():
+            work(20)
+
+    threads = [threading.Thread(target=deep, args=(depth, burn if number < busy else done.wait)) for number in range(busy + sleeping)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    hybridprof.start(rate=rate)
+    began = time.perf_counter()
+    time.sleep(seconds)
+    elapsed = time.perf_counter() - began
+    status = hybridprof.status()
+    hybridprof.stop()
+    done.set()
+    for thread in threads:
+        thread.join()
+    cpu, samples = status["sampler_cpu_ns"], status["samples"]
+    ticks = samples["kept"] / (busy + sleeping + 1)
+    return cpu / elapsed / 1e7, cpu / 1e3 / max(1.0, ticks), samples["missed"] / (samples["missed"] + ticks)
+
+
+def costs(rounds: int, seconds: float) -> None:
+    cases = [
+        (100, 1, 0, 20),
+        (100, 1, 0, 200),
+        (1000, 1, 0, 20),
+        (10000, 1, 0, 20),
+        (10000, 1, 0, 200),
+        (100, 2, 198, 20),
+        (1000, 2, 198, 20),
+    ]
+    rows = []
+    for rate, busy, sleeping, depth in cases:
+        found = [own_cost(seconds, rate, busy, sleeping, depth) for _ in range(rounds)]
+        rows.append(
+            [
+                f"{rate:,} Hz, {busy} busy, {sleeping} asleep, depth {depth}",
+                spread([one[0] for one in found], "{:.2f}"),
+                spread([one[1] for one in found], "{:.1f}"),
+                spread([100 * one[2] for one in found], "{:.1f}"),
+            ]
+        )
+    print(f"### The sampler's own CPU: median of {rounds} runs of {seconds:g} s [quartiles]\n\n{machine()}\n")
+    table(["", "% of a core", "µs a tick", "% of ticks missed"], rows)
+
+
+def main(quick: bool) -> None:
+    slowdown(4 if quick else 150, 300 if quick else 1000)
+    costs(1 if quick else 5, 0.3 if quick else 3.0)
+
+
+if __name__ == "__main__":
+    main("--quick" in sys.argv)
