@@ -88,6 +88,7 @@ struct hp_sampler {
 
     pthread_t native;
     bool started;            /* guarded by: GIL. There is a thread to join */
+    uint64_t joined_id;      /* its native id, left by the thread as the last thing before it is joined */
     _Atomic uint32_t wanted; /* 1: run, 0: end. The sleep is a futex wait on it; release/acquire: nothing else hangs on it */
     _Atomic bool alive;      /* the loop runs. Cleared by the thread itself when the runtime goes down; relaxed: a hint for status() */
     _Atomic double rate_hz;  /* relaxed: a number on its own */

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NODE_LIMIT = 1000000, FIRST_DEPTH = 512, FIRST_STATES = 64, THREAD_STACK = 256 * 1024 };
@@ -133,6 +135,7 @@ static void *loop(void *argument) {
         due += next_interval(s, &p);
     }
     s->earlier_cpu_ns += (uint64_t)hp_thread_cpu_ns();
+    s->joined_id = atomic_load_explicit(&s->native_id, memory_order_relaxed);
     atomic_store_explicit(&s->native_id, 0, memory_order_relaxed);
     atomic_store_explicit(&s->alive, false, memory_order_relaxed);
     return NULL;
@@ -319,11 +322,23 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     return failed == 0 ? HP_OK : hp_fail(error, HP_IO, failed, "the sampler's thread cannot be started: %s", strerror(failed));
 }
 
+/* A joined thread has given its memory back, not yet its files; until it has, the system counts it, and a fork would warn of it. Some us, as
+ * a rule; bounded, because it may get no CPU. */
+static void wait_until_gone(uint64_t native_id) {
+    struct timespec t = {0, 20000};
+    for (int i = 0; i < 250 && native_id != 0 && syscall(SYS_tgkill, getpid(), (pid_t)native_id, 0) == 0; i++)
+        if (i < 50)
+            sched_yield();
+        else
+            nanosleep(&t, NULL);
+}
+
 hp_status hp_sampler_stop(hp_sampler *sampler) {
     if (!sampler->started)
         return HP_OK;
     ask_to_end(sampler);
     pthread_join(sampler->native, NULL); /* at most one tick: it never waits for the GIL, which we hold */
+    wait_until_gone(sampler->joined_id);
     sampler->started = false;
     return HP_OK;
 }
