@@ -84,6 +84,13 @@ typedef struct hp_frame {
 
 enum { HP_STACK_SHIMS = 6 };
 
+/* A thread may stand between two stores that belong together: a moment of one instruction, unless it gets no CPU just then. See stack.c. */
+typedef enum hp_doubt {
+    HP_CERTAIN,
+    HP_DOUBTFUL,   /* look again: the top frame's link to its caller is not to be believed */
+    HP_UNKNOWABLE, /* look again, and if it stays like this believe it */
+} hp_doubt;
+
 /* Innermost first. Owner: the sampler thread. `capacity` bounds the depth; where a stack is deeper the innermost frames are dropped
  * (`cut`), so that what is left still hangs at the thread's base. */
 typedef struct hp_stack {
@@ -92,9 +99,7 @@ typedef struct hp_stack {
     uint32_t capacity;
     bool cut;
     bool whole; /* the walk ended where a thread's stack must end */
-    /* The thread may stand between two stores that belong together. It is a moment of one instruction: look again, and only if it stays
-     * like this believe it. See stack.c. */
-    bool doubtful;
+    hp_doubt doubt;
     /* The first shims on the way. They say nothing, but the next walk will pass them too: see hp_stack_prefetch. */
     uint32_t shim_count;
     uintptr_t shims[HP_STACK_SHIMS];

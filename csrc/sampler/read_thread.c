@@ -14,12 +14,13 @@ enum {
     FOLLOW_ATTEMPTS = 10, /* then remote copies: never seen on a machine where following works */
     REMOTE_TRIES = 200,
     REMOTE_TRIES_PER_GATE = 20, /* so that a thread that frees memory does not wait for all of them */
-    DOUBT_ATTEMPTS = 8,         /* a stack that stays doubtful for so long is as it is */
+    DOUBT_ATTEMPTS = 8,         /* a stack that stays unknowable for so long is as it is */
     PREEMPTED_NS = 200000,      /* a read that took longer was interrupted, whatever the copies say */
 };
 
 static bool copy_once(hp_sampler *s, hp_stack *into, const hp_state *state, const hp_watched *w) {
-    return hp_stack_read(into, state, &w->bounds, s->trust_ranges) && (!into->doubtful || w->attempts >= DOUBT_ATTEMPTS);
+    return hp_stack_read(into, state, &w->bounds, s->trust_ranges) &&
+           (into->doubt == HP_CERTAIN || (into->doubt == HP_UNKNOWABLE && w->attempts >= DOUBT_ATTEMPTS));
 }
 
 /* Two copies under one gate. */
@@ -42,13 +43,13 @@ static bool read_remote(hp_sampler *s, const hp_state *state, const hp_watched *
             s->scratch[1] = s->scratch[0];
             s->scratch[0] = before;
             copy_once(s, &s->scratch[1], state, w);
-            equal = s->scratch[0].whole && s->scratch[1].whole && !s->scratch[0].doubtful &&
+            equal = s->scratch[0].whole && s->scratch[1].whole && s->scratch[0].doubt == HP_CERTAIN &&
                     hp_stack_equal(&s->scratch[0], &s->scratch[1], true);
             s->counts.retried += i + tries > 0;
         }
         hp_memory_unlock();
         /* It stands still half-way into a call, perhaps because this very thread has its CPU: looking again shows the same. */
-        if (!equal && s->scratch[0].doubtful && hp_stack_equal(&s->scratch[0], &s->scratch[1], true))
+        if (!equal && s->scratch[0].doubt != HP_CERTAIN && hp_stack_equal(&s->scratch[0], &s->scratch[1], true))
             sched_yield();
     }
     return equal;
@@ -90,6 +91,10 @@ static void keep(hp_sampler *s, hp_watched *w, uint64_t epoch, uint64_t switches
     w->progress = HP_READ_FRESH;
 }
 
+static hp_cause failure(const hp_sampler *s) {
+    return s->scratch[0].whole && s->scratch[0].doubt != HP_CERTAIN ? HP_CAUSE_HALFWAY : HP_CAUSE_INTERRUPTED;
+}
+
 static hp_read again(hp_watched *w, hp_cause cause) {
     w->cause = cause;
     return HP_READ_RETRY;
@@ -103,7 +108,7 @@ static hp_read read_still(hp_sampler *s, hp_watched *w, const hp_state *state, c
     if (after.switches != before->switches || after.last_holder == state->address)
         return again(w, HP_CAUSE_SWITCHED);
     if (!good)
-        return again(w, HP_CAUSE_INTERRUPTED);
+        return again(w, failure(s));
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
@@ -114,7 +119,7 @@ static hp_read read_released(hp_sampler *s, hp_watched *w, const hp_state *state
     if (after.locked || after.switches != before->switches)
         return again(w, HP_CAUSE_SWITCHED);
     if (!good)
-        return again(w, HP_CAUSE_INTERRUPTED);
+        return again(w, failure(s));
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
@@ -130,7 +135,7 @@ static hp_read read_stopped(hp_sampler *s, hp_watched *w, const hp_state *state,
     if (after.last_holder != state->address)
         return again(w, HP_CAUSE_SWITCHED);
     if (!good || took > PREEMPTED_NS + 3000.0 * s->scratch[0].count)
-        return again(w, HP_CAUSE_INTERRUPTED);
+        return again(w, failure(s));
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
 }
@@ -144,7 +149,7 @@ static hp_read read_running(hp_sampler *s, hp_watched *w, const hp_state *state,
         return there ? read_stopped(s, w, state, epoch) : HP_READ_MOVE;
     }
     if (!read_remote(s, state, w)) {
-        w->cause = s->scratch[0].doubtful ? HP_CAUSE_HALFWAY : HP_CAUSE_CHANGED;
+        w->cause = s->scratch[0].doubt != HP_CERTAIN ? HP_CAUSE_HALFWAY : HP_CAUSE_CHANGED;
         hp_thread_read_part(s, w, state);
         return HP_READ_DONE;
     }
@@ -174,7 +179,7 @@ hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state 
 
 /* What is above doubt: only a top frame's link to its caller can be half-way. */
 static uint32_t certain(const hp_stack *stack) {
-    return stack->doubtful ? stack->count - 1 : stack->count;
+    return stack->doubt == HP_CERTAIN ? stack->count : stack->count - 1;
 }
 
 /* Frames that both copies share, counted from the base. */

@@ -8,7 +8,7 @@ typedef enum hp_cause {
     HP_CAUSE_INTERRUPTED, /* the thread ran on while it was read, or the read took so long that it may have */
     HP_CAUSE_CHANGED,     /* read from another CPU: no two copies in a row were equal */
     HP_CAUSE_SWITCHED,    /* the GIL changed hands during the read */
-    HP_CAUSE_HALFWAY,     /* read from another CPU: it stayed in the midst of a call */
+    HP_CAUSE_HALFWAY,     /* it stayed in the midst of a call, where its caller cannot be told */
     HP_CAUSE_CODE,        /* a code object died during the read, or an address held none */
     HP_CAUSES,
 } hp_cause;
