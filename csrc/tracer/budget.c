@@ -35,6 +35,8 @@ void hp_budget_look(hp_tracer *tracer) {
     if (now - budget->window_began_ns < WINDOW_NS)
         return;
     double used = cost_ns(tracer, tracer->counts.events - budget->window_began_events) / (double)(now - budget->window_began_ns);
+    /* Events are recorded with the GIL held: more than one core is a calibration that a busy machine made too dear. */
+    used = used > 1.0 ? 1.0 : used;
     double chosen = next_share((double)budget->chosen / (double)HP_BUDGET_ALL, used, budget->share);
     budget->chosen = (uint64_t)(chosen * (double)HP_BUDGET_ALL);
     if (budget->chosen < HP_BUDGET_ALL && !budget->was_cut) {
