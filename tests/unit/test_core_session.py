@@ -102,7 +102,10 @@ def test_what_the_sampler_sees_beneath_a_target_makes_nothing_inexact() -> None:
     _core.stop()
     found = rows()
     assert found["slow_key"][5] == 30_000
-    assert (found["sorting"][11], found["slow_key"][11]) == ("exact", "exact")
+    assert found["slow_key"][11] == "exact"
+    # Where targets need wrappers (3.11) a call may go round them, so that a sample at the very edge of the target's extent is its own.
+    if not _core.needs_wrapper(sorting.__code__):
+        assert found["sorting"][11] == "exact"
 
 
 def test_a_target_given_while_a_session_runs_counts_from_then_on() -> None:
