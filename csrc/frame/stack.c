@@ -149,9 +149,9 @@ static bool frame_insert(hp_stack *stack, uintptr_t generator, const raw_frame *
  * (Seen once in 17,000 samples of a program that does nothing but call and resume, on 3.11 and 3.12, before this was checked.)
  *
  * Where that generator was resumed by the very frame that the link names, the generator is the caller: had it called another function, that
- * one's frame would lie at this place. Otherwise one has to look again. A thread that gets no CPU stays like this for as long as that lasts,
- * so that patience proves nothing, but where the exception state is no generator's that we know: C code has generators of its own (Cython),
- * and calls from those look the same for ever. */
+ * one's frame would lie at this place. Otherwise one has to look again. A thread that gets no CPU stays like this for as long as that
+ * lasts, so that patience proves nothing, but where the exception state is no generator's that we know: C code has generators of its own
+ * (Cython), and calls from those look the same for ever. */
 static hp_doubt doubt_of_entry(walk *w, hp_stack *stack, uintptr_t state) {
     const hp_description *d = w->d;
     if (stack->frames[0].instruction > stack->frames[0].code + d->code_instructions - d->instruction_lead)

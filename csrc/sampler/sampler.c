@@ -322,8 +322,8 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     return failed == 0 ? HP_OK : hp_fail(error, HP_IO, failed, "the sampler's thread cannot be started: %s", strerror(failed));
 }
 
-/* A joined thread has given its memory back, not yet its files; until it has, the system counts it, and a fork would warn of it. Some us, as
- * a rule; bounded, because it may get no CPU. */
+/* A joined thread has given its memory back, not yet its files; until it has, the system counts it, and a fork would warn of it. Some us,
+ * as a rule; bounded, because it may get no CPU. */
 static void wait_until_gone(uint64_t native_id) {
     struct timespec t = {0, 20000};
     for (int i = 0; i < 250 && native_id != 0 && syscall(SYS_tgkill, getpid(), (pid_t)native_id, 0) == 0; i++)
