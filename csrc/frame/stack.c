@@ -169,12 +169,13 @@ static hp_doubt doubt_of_entry(walk *w, hp_stack *stack, uintptr_t state) {
     return neighbour && frame_insert(stack, error + d->generator_error, &raw) ? HP_CERTAIN : HP_DOUBTFUL;
 }
 
-/* Where the chain's end is no shim (3.11), a generator that is being suspended may look like the outermost frame. */
+/* Where the chain's end is no shim (3.11), a generator that is being suspended may look like the outermost frame; one that C code runs in a
+ * thread of its own is the outermost frame, for as long as it runs. */
 static hp_doubt doubt_of(walk *w, hp_stack *stack, uintptr_t state) {
     if (stack->count == 0 || stack->cut)
         return HP_CERTAIN;
     if (w->d->end == HP_END_ENTRY_FRAME && w->last_owner == w->d->owner_generator)
-        return HP_DOUBTFUL;
+        return HP_UNKNOWABLE;
     return doubt_of_entry(w, stack, state);
 }
 

@@ -4,7 +4,6 @@
  * The holder of the GIL runs; its interpreter says whether garbage is collected, and the instruction of its top frame whether it is inside
  * C code. Of all others the kernel tells which system call they are in, in /proc: a futex inside the GIL is the wait for it. */
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,10 @@
 #include <unistd.h>
 
 #include "sampler/private.h"
+
+#ifndef CLOSE_RANGE_UNSHARE /* an ABI of the kernel since 5.9; headers of systems that are older have no file that says it */
+#define CLOSE_RANGE_UNSHARE (1u << 1)
+#endif
 
 enum {
     FEW_THREADS = 8, /* up to so many are asked at every tick */
@@ -32,14 +35,17 @@ void hp_thread_states_begin(hp_sampler *sampler) {
     (void)first;
 #endif
     /* A table that an earlier sampler thread had went with it. */
-    for (uint32_t i = 0; i < sampler->watched_count; i++)
+    for (uint32_t i = 0; i < sampler->watched_count; i++) {
         sampler->watched[i]->syscall_file = -1;
+        sampler->watched[i]->no_syscall = false;
+    }
 }
 
 void hp_thread_state_forget(hp_watched *watched) {
     if (watched->syscall_file >= 0)
         close(watched->syscall_file);
     watched->syscall_file = -1;
+    watched->no_syscall = false; /* whoever has its record next, under another id, is asked anew */
 }
 
 static bool stands_at_call(hp_sampler *s, const hp_watched *w) {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -179,6 +180,23 @@ def test_a_generator_stands_below_whoever_resumes_it() -> None:
     stacks = [stack for stack in sampled_stacks(_core.snapshot()) if "resumed" in stack]
     callers = {stack[stack.index("resumed") - 1] for stack in stacks}
     assert callers == {"first_caller", "second_caller"}
+
+
+def spins(seconds: float) -> Iterator[None]:
+    burns(seconds)
+    yield
+
+
+def test_a_generator_may_be_a_threads_outermost_frame() -> None:
+    """C code that runs one in a thread of its own: nothing of Python is beneath it."""
+    _core.start(rate=500)
+    _thread.start_new_thread(spins(0.5).__next__, ())
+    time.sleep(0.7)
+    _core.stop()
+    samples = _core.status()["samples"]
+    stacks = sampled_stacks(_core.snapshot())
+    assert sum(count for stack, count in stacks.items() if stack[:2] == ("spins", "burns")) > 20, (samples, stacks)
+    assert samples["unresolved"] <= 0.02 * samples["kept"], samples
 
 
 def recurse(levels: int, seconds: float) -> None:
