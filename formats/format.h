@@ -21,6 +21,9 @@ typedef struct hp_format {
     /* Reads untrusted bytes. Never crashes, never allocates more than a small multiple of `size` says it may; what can be saved of a
      * damaged file is saved with a warning in meta.warnings. The result is summarized and checked. */
     hp_status (*read)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+    /* Cheaper readers for those who want less, NULL where `read` must do: without rows and edges; only metadata and sources. */
+    hp_status (*read_parts)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+    hp_status (*read_sources)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
 } hp_format;
 
 extern const hp_format *const hp_formats[]; /* NULL-terminated */
@@ -32,7 +35,8 @@ const hp_format *hp_format_for_path(const char *path);
 
 /* Writes atomically (see hp_write_atomically). */
 hp_status hp_export(const hp_profile *profile, const char *path, const hp_format *format, hp_error *error);
-/* Reads by content, whatever the name. Error sentences carry the path. */
-hp_status hp_import(const char *path, hp_profile **out, hp_error *error);
+typedef enum hp_import_depth { HP_IMPORT_ALL, HP_IMPORT_PARTS, HP_IMPORT_SOURCES } hp_import_depth;
+/* Reads by content, whatever the name. Error sentences carry the path. Of less than HP_IMPORT_ALL there may be more than was asked for. */
+hp_status hp_import(const char *path, hp_import_depth depth, hp_profile **out, hp_error *error);
 
 #endif

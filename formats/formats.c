@@ -9,11 +9,16 @@
 
 #include "formats/callgrind/callgrind.h"
 #include "formats/collapsed/collapsed.h"
+#include "formats/gecko/gecko.h"
 #include "formats/hyprof/hyprof.h"
+#include "formats/pprof/pprof.h"
 #include "formats/pstats/pstats.h"
+#include "formats/speedscope/speedscope.h"
 
-/* Reading asks in this order, so what has a magic number stands before what is recognized by its text. */
-const hp_format *const hp_formats[] = {&hp_format_hyprof, &hp_format_pstats, &hp_format_callgrind, &hp_format_collapsed, NULL};
+/* Reading asks in this order, so what says its name stands before what is recognized by its looks: a pstats file begins with a brace, too.
+ */
+const hp_format *const hp_formats[] = {&hp_format_hyprof, &hp_format_pprof,     &hp_format_speedscope, &hp_format_gecko,
+                                       &hp_format_pstats, &hp_format_callgrind, &hp_format_collapsed,  NULL};
 
 /* A whole file is read into memory; what is larger was hardly written by a profiler. */
 #define IMPORT_LIMIT ((size_t)4 << 30)
@@ -93,7 +98,17 @@ static void list_readable(char *out, size_t size) {
     }
 }
 
-static hp_status read_as(const hp_format *format, const char *path, const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
+static hp_status read_to(const hp_format *format, hp_import_depth depth, const uint8_t *bytes, size_t size, hp_profile **out,
+                         hp_error *error) {
+    if (depth == HP_IMPORT_SOURCES && format->read_sources != NULL)
+        return format->read_sources(bytes, size, out, error);
+    if (depth == HP_IMPORT_PARTS && format->read_parts != NULL)
+        return format->read_parts(bytes, size, out, error);
+    return format->read(bytes, size, out, error);
+}
+
+static hp_status read_as(const hp_format *format, hp_import_depth depth, const char *path, const uint8_t *bytes, size_t size,
+                         hp_profile **out, hp_error *error) {
     char readable[120] = "";
     list_readable(readable, sizeof readable);
     if (format == NULL)
@@ -102,13 +117,13 @@ static hp_status read_as(const hp_format *format, const char *path, const uint8_
         return hp_fail(error, HP_UNSUPPORTED, 0, "%s is a %s file, which is only written, not read: %s can be read", path, format->name,
                        readable);
     hp_error inner = {0};
-    hp_status status = format->read(bytes, size, out, &inner);
+    hp_status status = read_to(format, depth, bytes, size, out, &inner);
     if (status != HP_OK)
         hp_fail(error, status, inner.system, "%s: %s", path, inner.text[0] != '\0' ? inner.text : "not enough memory to read it");
     return status;
 }
 
-hp_status hp_import(const char *path, hp_profile **out, hp_error *error) {
+hp_status hp_import(const char *path, hp_import_depth depth, hp_profile **out, hp_error *error) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     const hp_format *format = NULL;
@@ -122,7 +137,7 @@ hp_status hp_import(const char *path, hp_profile **out, hp_error *error) {
         if (hp_formats[i]->recognize != NULL && hp_formats[i]->recognize(bytes, size))
             format = hp_formats[i];
     }
-    status = read_as(format, path, bytes, size, out, error);
+    status = read_as(format, depth, path, bytes, size, out, error);
 done:
     free(bytes);
     return status;

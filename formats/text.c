@@ -84,10 +84,7 @@ bool hp_text_is_plain(const char *text, size_t size, unsigned also) {
     return true;
 }
 
-enum { STEP_LIMIT = 8 }; /* bytes that one step writes at most */
-
-/* Writes what stands for the character at `text` and returns how many bytes of `text` it took. */
-static size_t step(char **out, const char *text, size_t left, unsigned also) {
+size_t hp_text_step(char **out, const char *text, size_t left, unsigned also) {
     uint32_t point = 0;
     size_t length = sequence((const uint8_t *)text, left, &point);
     if (length == 0) {
@@ -108,7 +105,7 @@ static size_t step(char **out, const char *text, size_t left, unsigned also) {
 size_t hp_text_escape(char *out, const char *text, size_t size, unsigned also) {
     char *end = out;
     for (size_t at = 0; at < size;)
-        at += step(&end, text + at, size - at, also);
+        at += hp_text_step(&end, text + at, size - at, also);
     *end = '\0';
     return (size_t)(end - out);
 }
@@ -120,9 +117,9 @@ void hp_text_write(hp_sink *sink, const char *text, unsigned also) {
         return;
     }
     for (size_t at = 0; at < size;) {
-        char piece[STEP_LIMIT];
+        char piece[HP_TEXT_STEP_LIMIT];
         char *end = piece;
-        at += step(&end, text + at, size - at, also);
+        at += hp_text_step(&end, text + at, size - at, also);
         hp_sink_write(sink, piece, (size_t)(end - piece));
     }
 }

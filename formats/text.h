@@ -15,6 +15,11 @@ enum {
     HP_TEXT_SCRIPT = 1u << 1,    /* also `</script`, which ends snakeviz's page: becomes `<\/script` */
 };
 
+enum { HP_TEXT_STEP_LIMIT = 8 }; /* bytes that one step writes at most */
+
+/* Writes what stands for the first character of `text` (`left` > 0 bytes), moves `*out` behind it and returns how many bytes of `text` it
+ * took. */
+size_t hp_text_step(char **out, const char *text, size_t left, unsigned also);
 /* How many bytes hp_text_escape may need at most, the final NUL included. */
 static inline size_t hp_text_escaped_limit(size_t size) {
     return 4 * size + 1;

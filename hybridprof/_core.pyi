@@ -27,11 +27,46 @@ class Profile:
     def lines(self) -> list[tuple[int, int, int, int, str]]:
         """(node, line, samples, sampled_ns, state); line 0 where it is not known. Several places of one line are one item, several states are not."""
 
+    def sources(self) -> list[dict[str, Any]]:
+        """profile_id, python, implementation, platform, pid, argv, started, duration_ns, rate_hz, samples_kept, clock of each profile that was merged
+        into this one, by id; of itself where none was."""
+    def left_out(self) -> int:
+        """Files that merges could not read."""
     def select(self, states: Sequence[str], /) -> Profile:
         """The samples in these states as a Profile. Raises ValueError for an unknown name."""
     def write(self, path: str, format: str | None = None) -> None:
         """Atomically, without the GIL. FormatError for a format that is unknown or not told by the name, OSError for what the system refused."""
     def encode(self, format: str) -> bytes: ...
+
+@final
+class Merge:
+    """Adds profiles up, in any order, each once. Threads may share it: files are read side by side and added one after another, without the GIL."""
+
+    def __new__(cls) -> Merge: ...
+    def add(self, profile: Profile, /) -> bool:
+        """False where all of it is in already. ValueError, and nothing added, where it cannot be: another clock, no calling contexts, parts of it in
+        already, sums beyond 64 bits."""
+    def add_file(self, path: str, strict: bool = False, /) -> str:
+        """Reads and adds; the sentence about what a file that was cut short lacks, or "". FormatError for what is damaged (strict: or cut short),
+        OSError for what cannot be opened, ValueError as for add()."""
+    def leave_out(self, sentence: str, /) -> None:
+        """Counts a file that could not be read; the sentence becomes a warning of the result."""
+    def finish(self) -> Profile:
+        """All that was added; more may follow."""
+
+def sources(path: str, /) -> list[dict[str, Any]]:
+    """Profile.sources() of a file, of which little is read. FormatError or OSError."""
+
+def diff(base: Profile, new: Profile, compare: str, /) -> dict[str, Any]:
+    """scale, run_to_run, base_ns, new_ns, common_base, common_new, unrelated, tested, changed, and rows: [(base, new, self, total)], the first two indices
+    into functions() or None, the others (base_ns, new_ns, change_ns, error_ns, relative, p, q, significant). compare: "auto", "time" or "share".
+    ValueError where their clocks differ."""
+
+def diff_stacks(base: Profile, new: Profile, compare: str, /) -> bytes:
+    """Lines `stack BASE NEW`, ns. FormatError where one has no stacks."""
+
+def diff_write(base: Profile, new: Profile, compare: str, path: str, /) -> None:
+    """The same to a file, atomically."""
 
 def formats() -> list[tuple[str, tuple[str, ...], str | None, bool, bool]]:
     """(name, suffixes, prefix, can_read, can_write)."""
@@ -46,25 +81,37 @@ def start(
     *,
     rate: float = 100.0,
     clock: Literal["wall", "cpu"] = "wall",
-    method: Literal["auto", "same-cpu", "remote"] = "auto",
+    method: Literal["auto", "same-cpu", "signal", "remote"] = "auto",
     hook: Literal["auto", "monitoring", "setprofile"] = "auto",
     c_calls: bool = False,
     seed: int = 0,
     budget: float = 0.0,
+    tasks: bool = False,
+    event_limit: int = 0,
 ) -> bool:
     """Starts the session. False (and nothing changed) if one runs or the interpreter is ending. rate 0: no sampler, tracing only.
     budget: percent of one core that recording may take, 0: no limit; over it a smaller share of the targets' calls is traced.
+    event_limit: events of one outermost call of a target, after which the rest of it is not recorded, 0: no limit.
+    tasks: stacks of asyncio tasks go on through the tasks that await them. Asks an asyncio that is imported how its tasks look.
     ValueError with a sentence for bad values. A tracer that cannot start is a warning in the profile, not an error."""
+
+def adjust(*, rate: float, budget: float) -> bool:
+    """The running session goes on with this rate and budget; its profile says the last rate. False, and nothing changed, where none runs or the
+    session would have to begin anew (no sampler yet; no budget any more, or a first one while everything is traced). ValueError with a sentence for bad values."""
 
 def stop() -> bool:
     """Ends sampling and tracing; the data stays until the next start(). False if none ran."""
 
-def running() -> bool: ...
+def running() -> bool:
+    """Whether a session runs and measures. False too where the system refused the sampler's thread after a fork: start() then tries it again, and
+    stop() still ends that session."""
+
 def snapshot() -> Profile:
     """What was measured so far in the running or last session. RuntimeError if there never was one."""
 
 def status() -> dict[str, Any]:
-    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), sampler_cpu_ns, tracing
+    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), tasks (state: "off", "on",
+    "asyncio not met" or "unknown asyncio"; samples, names_refused), sampler_cpu_ns, tracing
     (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
 
 def add_target(code: CodeType, rate: float = 1.0) -> None:
@@ -81,6 +128,9 @@ def enter_block(name: str, /) -> int:
 def leave_block(token: int, /) -> None: ...
 def hide_file(prefix: str, /) -> None:
     """Functions whose file begins with this are left out of profiles; their time and children go to their callers."""
+
+def after_fork(callback: Callable[[], object] | None, /) -> None:
+    """Called in the parent after each fork, once a thread may be started again without os.fork() warning of it. None: nothing."""
 
 def set_thread_name(ident: int, name: str) -> None:
     """ident: threading.get_ident()."""

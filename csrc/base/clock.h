@@ -19,6 +19,15 @@ int64_t hp_wall_clock_ns(void);
 /* CPU time of the calling thread, ns. A system call (about 0.5 us): never per event. */
 int64_t hp_thread_cpu_ns(void);
 
+/* For loops that wait: gives the other thread of the core a chance. */
+static inline void hp_pause(void) {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
 /* Set once by hp_clock_init, before any other thread of ours exists; read-only afterwards. */
 extern bool hp_ticks_are_tsc;
 

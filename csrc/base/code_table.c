@@ -40,8 +40,8 @@ typedef struct code_index {
  * off is never found by a key that is not its own, and has an address only where a death will find and take it. A wider index is whole
  * before its pointer replaces the old one, which is freed only then. */
 struct hp_code_table {
-    pthread_mutex_t mutex; /* guards everything below; `epoch` and `count` are also read without it */
-    _Atomic uint64_t epoch;
+    hp_code_epoch epoch;   /* first: see hp_code_table_epoch */
+    pthread_mutex_t mutex; /* guards everything else; `epoch` and `count` are also read without it */
     _Atomic uint32_t count;
     uint32_t session;
     code_slot *chunks[CHUNKS];
@@ -180,16 +180,12 @@ void hp_code_table_free(hp_code_table *table) {
 }
 
 /* acquire: a walk that begins after this load must not have its reads moved before it. */
-uint64_t hp_code_table_epoch(const hp_code_table *table) {
-    return atomic_load_explicit(&table->epoch, memory_order_acquire);
-}
-
 hp_status hp_code_table_slots(hp_code_table *table, uint64_t epoch, const uintptr_t *addresses, size_t count, uint32_t *slots) {
     hp_status status = HP_OK;
     /* The caller's reads of frames must be over before the epoch is looked at again; taking the mutex is only an acquire. */
     atomic_thread_fence(memory_order_acquire);
     pthread_mutex_lock(&table->mutex);
-    if (atomic_load_explicit(&table->epoch, memory_order_relaxed) != epoch) {
+    if (atomic_load_explicit(&table->epoch.value, memory_order_relaxed) != epoch) {
         status = HP_AGAIN;
         goto done;
     }
@@ -309,7 +305,7 @@ uint32_t hp_code_table_count(hp_code_table *table) {
 static uint32_t address_forget(hp_code_table *table, uintptr_t address) {
     /* Raised even if nobody saw the address: a walk may hold it that has not asked for its slot yet.
      * release: who sees the new epoch sees that the address is on its way out. */
-    atomic_fetch_add_explicit(&table->epoch, 1, memory_order_release);
+    atomic_fetch_add_explicit(&table->epoch.value, 1, memory_order_release);
     code_entry *entry = entry_of(table->index, address, HP_CODE_PYTHON);
     uint32_t slot = entry->slot;
     if (slot != HP_NO_SLOT) { /* the entry stays until the next index_renew: searches go on past it */
@@ -329,7 +325,7 @@ uint32_t hp_code_table_died(hp_code_table *table, uintptr_t address) {
 
 void hp_code_table_refuse(hp_code_table *table, uint64_t epoch, uintptr_t address) {
     pthread_mutex_lock(&table->mutex);
-    if (atomic_load_explicit(&table->epoch, memory_order_relaxed) == epoch)
+    if (atomic_load_explicit(&table->epoch.value, memory_order_relaxed) == epoch)
         (void)address_forget(table, address);
     pthread_mutex_unlock(&table->mutex);
 }

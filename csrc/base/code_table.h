@@ -14,6 +14,7 @@
 #ifndef HP_BASE_CODE_TABLE_H
 #define HP_BASE_CODE_TABLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,8 +48,15 @@ typedef struct hp_code_table hp_code_table;
 hp_status hp_code_table_new(hp_code_table **out);
 void hp_code_table_free(hp_code_table *table);
 
+/* What a table begins with, so that events can read it without a call. */
+typedef struct hp_code_epoch {
+    _Atomic uint64_t value;
+} hp_code_epoch;
+
 /* Raised by one at each death (acquire load). */
-uint64_t hp_code_table_epoch(const hp_code_table *table);
+static inline uint64_t hp_code_table_epoch(const hp_code_table *table) {
+    return atomic_load_explicit(&((const hp_code_epoch *)table)->value, memory_order_acquire);
+}
 
 /* Slots for `count` addresses, new ones where needed. HP_AGAIN (and no slot given) if the epoch is not `epoch` any more;
  * HP_FULL when the bound on slots is reached (then the missing ones are the `<overflow>` slot, which is slot 0). */

@@ -165,7 +165,8 @@ hp_status hp_sink_flush(hp_sink *sink, hp_error *error) {
     if (sink->descriptor >= 0)
         sink_drain(sink);
     if (sink->status != HP_OK)
-        return hp_fail(error, sink->status, sink->system, "%m");
+        return sink->status == HP_NO_MEMORY ? hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for a profile's bytes")
+                                            : hp_fail(error, sink->status, sink->system, "%m");
     return HP_OK;
 }
 

@@ -8,6 +8,16 @@
 
 #include "frame/layout.h"
 
+/* The state that this thread runs with the GIL; NULL, or another thread's, where it does not hold it. The old name is deprecated in 3.15,
+ * the new one came with 3.13. */
+static inline PyThreadState *hp_state_current(void) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
 /* The top frame of `state`, complete or not, shims included; NULL where no Python code runs. */
 static inline struct _PyInterpreterFrame *hp_frame_top(PyThreadState *state) {
     return hp_layout_top(state);

@@ -23,6 +23,14 @@ typedef struct hp_description {
     uint8_t owner_last; /* owners above this are illegal */
     uint8_t owner_generator;
     size_t generator_error; /* from a generator's `exc_state` to its frame */
+    /* Generators and coroutines: their frame within them, and which states of it say that they are suspended, and that they await another.
+     */
+    uintptr_t coroutine_type, generator_type;
+    size_t generator_frame, generator_state;
+    int suspended_first, suspended_last, awaiting_first, awaiting_last;
+    bool only_coroutines_await; /* of a generator the state does not tell */
+    size_t frame_stack;         /* of the frame's stack pointer, or of the number of its locals and stack items: */
+    bool frame_stack_is_index;
     hp_chain_end end;
     /* PyCodeObject */
     size_t code_instructions, code_first_traceable;
@@ -37,14 +45,29 @@ typedef struct hp_description {
     size_t state_base;                   /* of the pointer to the base frame, or 0 */
     size_t state_size;                   /* a C frame inside the state itself needs no further check */
     size_t state_error, state_own_error; /* `exc_info` and `exc_state` */
+    size_t state_task;                   /* of the pointer to the asyncio task that runs, or 0: */
+    /* PyDictObject and its keys, instance attributes: only where tasks are found through them */
+    size_t dict_keys, keys_index_bytes, keys_kind, keys_count, keys_indices;
+    size_t values_before; /* the pointer to an instance's attributes lies that far before it, and has this tag unless they are a dict */
+    uintptr_t values_tag;
+    size_t values_used;   /* the byte that counts them lies that far before the first */
+    size_t values_inline; /* or they lie within it: from its start to the first */
     size_t state_chunk;
     size_t chunk_previous, chunk_size;
     /* PyInterpreterState */
     size_t interpreter_next, interpreter_id, interpreter_threads, interpreter_collecting;
-    uintptr_t gil;          /* of the process, or 0: */
-    size_t interpreter_gil; /* of the pointer to it */
+    size_t interpreter_breaker; /* 3.11: of the int that makes the evaluation loop look up; else adding a pending call is enough */
+    uintptr_t gil;              /* of the process, or 0: */
+    size_t interpreter_gil;     /* of the pointer to it */
     /* struct _gil_runtime_state */
     size_t gil_last_holder, gil_locked, gil_switches, gil_size;
+    /* Where a thread enters another interpreter without giving up the GIL: address of the pointer to the state that runs, or 0 */
+    uintptr_t current_state;
+    /* The object allocator of an interpreter: its arenas. arena_size 0: they cannot be found (3.11 keeps them to itself). */
+    size_t allocator; /* in the interpreter, or of the pointer to it: */
+    bool allocator_is_pointer;
+    size_t arenas, arena_count; /* of the pointer to the list, and of its length */
+    size_t arena_size, arena_step, arena_address;
     /* _PyRuntime */
     uintptr_t first_interpreter; /* address of the pointer */
     uintptr_t finalizing;        /* address of the pointer */

@@ -48,8 +48,9 @@ typedef struct hp_gil {
     uintptr_t last_holder; /* state that holds it or held it last */
     uint64_t switches;     /* raised each time another state takes it: equal numbers mean that nobody but last_holder ran between */
     bool locked;
+    bool handed_on; /* a thread may go from one state to another without a switch: then equal numbers mean nothing */
 } hp_gil;
-/* Head lock held. Three relaxed loads between acquire fences: ordered against reads of the stack before and after it. */
+/* Head lock held. Relaxed loads between acquire fences: ordered against reads of the stack before and after it. */
 hp_gil hp_gil_read(uintptr_t gil);
 /* Whether an address lies inside a GIL: who waits there waits for it. The number alone is used. */
 bool hp_gil_holds(uintptr_t gil, uintptr_t address);
@@ -61,11 +62,15 @@ bool hp_is_collecting(uintptr_t interpreter);
 /* [GIL] Wraps the arena allocator, from which data-stack chunks come, and registers the chunks that exist. Once per process, for ever:
  * other allocators may wrap ours, so it cannot be taken off again. */
 hp_status hp_memory_watch(hp_error *error);
+/* [GIL] Only its part in forks. Once per process. */
+hp_status hp_memory_watch_forks(hp_error *error);
 /* While held, no known range is unmapped. Frees wait for it: hold it for one walk. */
 void hp_memory_lock(void);
 void hp_memory_unlock(void);
-/* Our allocator is still the one in force, so known ranges can be trusted. Checked at each tick. */
+/* Our allocator is still the one in force, so known ranges can be trusted. Checked at each tick; the gate is not held. */
 bool hp_memory_watched(void);
+/* The same without any consequence, for one walk: the gate may be held. */
+bool hp_memory_outermost(void);
 /* Known ranges now, and how often ranges came and went: for tests. */
 void hp_memory_counts(uint64_t *known, uint64_t *added, uint64_t *removed);
 /* Copies through the kernel, which answers with false where a plain read would fault. About 1.3 us. */
@@ -100,6 +105,7 @@ typedef struct hp_stack {
     bool cut;
     bool whole; /* the walk ended where a thread's stack must end */
     hp_doubt doubt;
+    uintptr_t outer_generator; /* outermost frame that a generator or coroutine owns, or 0 */
     /* The first shims on the way. They say nothing, but the next walk will pass them too: see hp_stack_prefetch. */
     uint32_t shim_count;
     uintptr_t shims[HP_STACK_SHIMS];

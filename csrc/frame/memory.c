@@ -22,7 +22,7 @@
 
 /* Process-wide like the allocator itself. Written once with the GIL held, before the wrapper is installed. */
 static PyObjectArenaAllocator base;
-static bool installed;
+static bool installed, forks_watched;
 
 static void *arena_alloc(void *context, size_t size) {
     (void)context;
@@ -38,10 +38,25 @@ static void arena_free(void *context, void *arena, size_t size) {
     base.free(base.ctx, arena, size);
 }
 
-bool hp_memory_watched(void) {
+/* While another allocator is in our place it may free what we know without a word to us, and give the place back later: then nothing that
+ * we knew is true any more. Owner: the sampler thread, or whoever starts it while it does not run. */
+static bool passed_over;
+
+bool hp_memory_outermost(void) {
     PyObjectArenaAllocator now;
     PyObject_GetArenaAllocator(&now); /* copies three words; needs no GIL */
     return now.alloc == arena_alloc && now.free == arena_free;
+}
+
+bool hp_memory_watched(void) {
+    if (!hp_memory_outermost()) {
+        passed_over = true;
+        return false;
+    }
+    if (passed_over)
+        hp_range_forget_all(); /* what was there before is read through the kernel from now on */
+    passed_over = false;
+    return true;
 }
 
 /* For systems that refuse process_vm_readv, as some containers' policies do: without it no code object could be confirmed and every sample
@@ -80,6 +95,27 @@ static size_t register_chunks(const hp_state *state) {
     return missing;
 }
 
+/* [GIL] of the main interpreter, so that its list of arenas holds still. Objects made before the sampler came lie there: generators and
+ * tasks. Returns how many did not fit. */
+static size_t register_arenas(void) {
+    const hp_description *d = &hp_description_here;
+    uintptr_t allocator = (uintptr_t)PyInterpreterState_Main() + d->allocator;
+    size_t missing = 0;
+    if (d->arena_size == 0 || PyInterpreterState_Get() != PyInterpreterState_Main())
+        return 0;
+    if (d->allocator_is_pointer)
+        allocator = hp_load_word(allocator);
+    uintptr_t list = allocator == 0 ? 0 : hp_load_word(allocator + d->arenas);
+    unsigned count = list == 0 ? 0 : (unsigned)hp_load_int(allocator + d->arena_count);
+    hp_memory_lock();
+    for (unsigned i = 0; i < count; i++) {
+        uintptr_t arena = hp_load_word(list + i * d->arena_step + d->arena_address);
+        missing += arena != 0 && !hp_range_add_locked(arena, d->arena_size);
+    }
+    hp_memory_unlock();
+    return missing;
+}
+
 static bool head_lock_patiently(void) {
     for (int tries = 0; tries < 1000; tries++) {
         if (hp_states_try_lock())
@@ -102,24 +138,35 @@ static size_t register_known_chunks(hp_state *states, uint32_t capacity) {
     return count > capacity ? missing + count - capacity : missing;
 }
 
+static size_t register_known(hp_state *states, uint32_t capacity) {
+    return register_arenas() + register_known_chunks(states, capacity);
+}
+
+/* A fork in the middle of an insertion would leave the child a half-moved list. */
+hp_status hp_memory_watch_forks(hp_error *error) {
+    if (!forks_watched && pthread_atfork(hp_memory_lock, hp_memory_unlock, hp_memory_after_fork) != 0)
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to watch for forks");
+    forks_watched = true;
+    return HP_OK;
+}
+
 hp_status hp_memory_watch(hp_error *error) {
     enum { STATES = 1024 };
-    if (installed)
-        return HP_OK;
+    hp_status watched = installed ? HP_OK : hp_memory_watch_forks(error);
+    if (installed || watched != HP_OK)
+        return watched;
     hp_state *states = malloc(STATES * sizeof *states);
     if (states == NULL || !hp_range_reserve(256)) {
         free(states);
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for the sampler's list of stack chunks");
     }
-    /* A fork in the middle of an insertion would leave the child a half-moved list. */
-    pthread_atfork(hp_memory_lock, hp_memory_unlock, hp_memory_after_fork);
     PyObject_GetArenaAllocator(&base);
     PyObjectArenaAllocator ours = {NULL, arena_alloc, arena_free};
     PyObject_SetArenaAllocator(&ours);
     installed = true;
-    size_t missing = register_known_chunks(states, STATES);
+    size_t missing = register_known(states, STATES);
     if (missing > 0 && hp_range_reserve(missing))
-        register_known_chunks(states, STATES);
+        register_known(states, STATES);
     free(states);
     return HP_OK;
 }

@@ -128,6 +128,13 @@ void hp_range_remove(uintptr_t low) {
     hp_memory_unlock();
 }
 
+void hp_range_forget_all(void) {
+    hp_memory_lock();
+    removed += count;
+    count = 0;
+    hp_memory_unlock();
+}
+
 void hp_memory_counts(uint64_t *known, uint64_t *added_out, uint64_t *removed_out) {
     hp_memory_lock();
     *known = count;

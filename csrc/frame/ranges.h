@@ -16,6 +16,7 @@ bool hp_range_find(uintptr_t address, size_t size, hp_range *out);
 /* Takes the gate. */
 void hp_range_add(uintptr_t low, size_t size);
 void hp_range_remove(uintptr_t low);
+void hp_range_forget_all(void);
 /* Gate held: `low` is known already, or there is room without allocating and it becomes known. */
 bool hp_range_add_locked(uintptr_t low, size_t size);
 /* Gate not held: makes room for that many more. */

@@ -84,8 +84,10 @@ static bool frame_keep(walk *w, hp_stack *stack, uintptr_t frame, const raw_fram
         return false;
     if (stack->count == stack->capacity)
         drop_inner_half(stack);
-    if (raw->owner == w->d->owner_generator && w->generator == 0)
-        w->generator = frame;
+    if (raw->owner == w->d->owner_generator) {
+        w->generator = w->generator == 0 ? frame : w->generator;
+        stack->outer_generator = frame;
+    }
     w->last_owner = raw->owner;
     stack->frames[stack->count++] = (hp_frame){frame, raw->executable, raw->instruction};
     return true;
@@ -183,6 +185,7 @@ bool hp_stack_read(hp_stack *stack, const hp_state *state, const hp_bounds *boun
     walk w = {.d = &hp_description_here, .bounds = bounds, .trust = trust_ranges};
     stack->count = 0;
     stack->shim_count = 0;
+    stack->outer_generator = 0;
     stack->cut = false;
     stack->whole = false;
     stack->doubt = HP_CERTAIN;

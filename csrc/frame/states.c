@@ -43,6 +43,8 @@ uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
         uint64_t id = hp_load_word(interpreter + d->interpreter_id);
         uintptr_t state = gil == 0 ? 0 : hp_load_word(interpreter + d->interpreter_threads);
         for (; state != 0; state = hp_load_word(state + d->state_next)) {
+            if (hp_load_word(state + d->state_native_id) == 0)
+                continue; /* no thread has it yet, and what was found out about one would be nobody's */
             if (count < capacity)
                 state_fill(&states[count], state, interpreter, gil, id);
             count++;
@@ -51,14 +53,26 @@ uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
     return count;
 }
 
+/* Who runs, where the GIL itself does not tell (3.11): a thread that enters another interpreter changes states and keeps the GIL, whose
+ * last holder may even be a state that is gone. While the GIL is taken or dropped nobody is current; then its own word is right. */
+static void current_read(hp_gil *now) {
+    const hp_description *d = &hp_description_here;
+    uintptr_t current = hp_load_word(d->current_state), first = hp_load_word(d->first_interpreter);
+    if (current != 0)
+        now->last_holder = current;
+    now->handed_on = first != 0 && hp_load_word(first + d->interpreter_next) != 0;
+}
+
 hp_gil hp_gil_read(uintptr_t gil) {
     const hp_description *d = &hp_description_here;
-    hp_gil now;
+    hp_gil now = {0};
     /* The fences order these loads against the stack's on both sides; CPython writes holder and number before the thread runs. */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     now.last_holder = hp_load_word(gil + d->gil_last_holder);
     now.switches = hp_load_word(gil + d->gil_switches);
     now.locked = hp_load_int(gil + d->gil_locked) > 0;
+    if (d->current_state != 0)
+        current_read(&now);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return now;
 }

@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/divide.h"
+
 typedef struct assembly {
     hp_gathered *gathered;
     hp_profile *profile;
     uint32_t slot_count;
-    uint32_t *map;      /* slot, or slot_count + index of a thread, to function id or HP_MAP_HIDE */
-    uint32_t *node_map; /* node of the sampled tree to node of the profile */
-    uint32_t *threads;  /* index of a thread to that in the profile; UINT32_MAX: left out */
+    uint32_t *map;        /* slot, or slot_count + index of a thread, to function id or HP_MAP_HIDE */
+    uint32_t *node_map;   /* node of the sampled tree to node of the profile */
+    uint32_t *traced_map; /* node of the traced tree to node of the profile */
+    uint32_t *threads;    /* index of a thread to that in the profile; UINT32_MAX: left out */
+    hp_division division;
 } assembly;
 
 /* A thread's node carries the thread's index where all others carry a slot: moved past the slots, one map serves both. */
@@ -46,7 +50,7 @@ static void drop_own_time(hp_gathered *gathered) {
 /* The tracer's calibration runs throw-away code, which the sampler may meet. */
 static const char OWN_CODE[] = "<hybridprof ";
 
-static bool is_hidden(const hp_gathered *gathered, const hp_code_info *info) {
+bool hp_assemble_hides(const hp_gathered *gathered, const hp_code_info *info) {
     if (info->file && strncmp(info->file, OWN_CODE, sizeof OWN_CODE - 1) == 0)
         return true;
     for (uint32_t i = 0; info->file && i < gathered->hidden_count; i++)
@@ -82,7 +86,7 @@ static uint32_t function_of_slot(const assembly *a, uint32_t slot) {
     hp_code_info info;
     if (!hp_code_table_info(a->gathered->code, slot, &info))
         info = (hp_code_info){.kind = HP_CODE_SYNTHETIC, .qualname = "<unknown>", .name = "<unknown>"};
-    if (is_hidden(a->gathered, &info))
+    if (hp_assemble_hides(a->gathered, &info))
         return HP_MAP_HIDE;
     const char *name = or_empty(info.name);
     hp_function function = {.kind = info.kind,
@@ -103,6 +107,18 @@ static hp_status map_functions(assembly *a, const hp_tree *tree) {
         if (a->map[slot] != HP_NO_FUNCTION)
             continue;
         a->map[slot] = function_of_slot(a, slot);
+        if (a->map[slot] == HP_NO_FUNCTION)
+            return HP_NO_MEMORY;
+    }
+    return HP_OK;
+}
+
+/* Functions of stacks that took no time: until now nothing stood for them. */
+static hp_status map_divided(assembly *a) {
+    for (uint32_t i = 0; i < a->division.slot_count; i++) {
+        uint32_t slot = a->division.slots[i];
+        if (a->map[slot] == HP_NO_FUNCTION)
+            a->map[slot] = function_of_slot(a, slot);
         if (a->map[slot] == HP_NO_FUNCTION)
             return HP_NO_MEMORY;
     }
@@ -135,18 +151,25 @@ static hp_status prepare(assembly *a) {
     a->slot_count = hp_code_table_count(gathered->code);
     size_t keys = (size_t)a->slot_count + gathered->thread_count + 1; /* and the key of what is hidden */
     a->map = malloc((keys + 1) * sizeof *a->map);
-    a->node_map = calloc((size_t)gathered->sampled.tree.count + 1, sizeof *a->node_map);
+    a->node_map = calloc((size_t)gathered->sampled.tree.count + 1, sizeof *a->node_map); /* at least: taking chains out makes no nodes */
+    a->traced_map = calloc((size_t)gathered->traced.tree.count + 1, sizeof *a->traced_map);
     a->threads = malloc(((size_t)gathered->thread_count + 1) * sizeof *a->threads);
-    if (!a->map || !a->node_map || !a->threads)
+    if (!a->map || !a->node_map || !a->traced_map || !a->threads)
         return HP_NO_MEMORY;
     memset(a->map, 0xff, keys * sizeof *a->map); /* HP_NO_FUNCTION */
     a->map[keys - 1] = HP_MAP_HIDE;
     memset(a->threads, 0xff, gathered->thread_count * sizeof *a->threads);
+    hp_status status = hp_assemble_tasks(gathered);
+    if (status != HP_OK)
+        return status;
+    status = hp_division_prepare(&a->division, gathered, a->slot_count);
+    if (status != HP_OK)
+        return status;
     drop_own_time(gathered);
     hp_assemble_hook_time(gathered);
     move_threads_past_slots(&gathered->sampled.tree, a->slot_count);
     move_threads_past_slots(&gathered->traced.tree, a->slot_count);
-    hp_status status = hp_profile_new(&a->profile);
+    status = hp_profile_new(&a->profile);
     return status == HP_OK ? add_threads(a) : status;
 }
 
@@ -177,7 +200,12 @@ static hp_status add_trees(assembly *a, double ns_per_tick) {
     if (status == HP_OK && gathered->has_sampled)
         status = hp_tree_add(&a->profile->tree, &gathered->sampled.tree, a->map, 1.0, a->node_map);
     if (status == HP_OK && gathered->has_traced)
-        status = hp_tree_add(&a->profile->tree, &gathered->traced.tree, a->map, gathered->clock == HP_CLOCK_CPU ? 0.0 : ns_per_tick, NULL);
+        status = hp_tree_add(&a->profile->tree, &gathered->traced.tree, a->map, gathered->clock == HP_CLOCK_CPU ? 0.0 : ns_per_tick,
+                             a->traced_map);
+    if (status == HP_OK)
+        status = map_divided(a);
+    if (status == HP_OK)
+        status = hp_division_apply(&a->division, gathered, a->profile, a->map, a->traced_map, ns_per_tick, a->slot_count);
     return status;
 }
 
@@ -242,6 +270,10 @@ static hp_status sum_threads(hp_profile *profile) {
     return HP_OK;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 /* By the session's own clock, so that the residual is a check and not a tautology. Without a sampler nobody looked outside targets:
  * then what was measured is the time beneath them. */
 static void measure_threads(const assembly *a) {
@@ -253,8 +285,8 @@ static void measure_threads(const assembly *a) {
         hp_profile_thread *thread = &a->profile->threads[a->threads[i]];
         if (!gathered->has_sampled)
             thread->measured_ns = thread->exact_ns + thread->overhead_ns;
-        else if (gathered->clock == HP_CLOCK_WALL && from->ended_ns > from->began_ns)
-            thread->measured_ns = (uint64_t)(from->ended_ns - from->began_ns);
+        else if (gathered->clock == HP_CLOCK_WALL && from->lived_ns > 0)
+            thread->measured_ns = (uint64_t)from->lived_ns;
         /* Born and gone between two looks of the sampler: it lived at least for what was traced of it. */
         if (gathered->clock == HP_CLOCK_WALL && thread->measured_ns < thread->exact_ns + thread->overhead_ns)
             thread->measured_ns = thread->exact_ns + thread->overhead_ns;
@@ -267,13 +299,11 @@ static void measure_threads(const assembly *a) {
         thread->samples = from->samples;
         thread->traced_samples = from->traced_samples;
         thread->unresolved_ns = from->unresolved_ns;
+        if (gathered->clock == HP_CLOCK_WALL)
+            thread->measured_ns -= smaller(thread->measured_ns, from->aside_ns);
         if (gathered->clock == HP_CLOCK_CPU)
             thread->measured_ns = from->measured_ns;
     }
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
 }
 
 /* Slots that folded into one function may have shared stacks: such samples were counted for each, though a thread has each only once. */
@@ -294,7 +324,7 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     if (status == HP_OK)
         status = add_trees(&a, ns_per_tick);
     if (status == HP_OK)
-        status = hp_assemble_lines(gathered, a.map, a.node_map, a.profile);
+        status = hp_assemble_lines(gathered, a.map, a.node_map, a.division.places, a.division.place_count, a.profile);
     if (status == HP_OK)
         status = add_estimates(&a);
     if (status == HP_OK)
@@ -307,7 +337,9 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     }
     free(a.map);
     free(a.node_map);
+    free(a.traced_map);
     free(a.threads);
+    hp_division_fini(&a.division);
     if (status == HP_OK)
         *out = a.profile;
     else

@@ -14,8 +14,8 @@
 typedef struct hp_gathered_thread {
     char *name;
     uint64_t native_id;
-    bool is_own;                /* the profiler's, left out */
-    int64_t began_ns, ended_ns; /* CLOCK_MONOTONIC: from the session's start or its own first sight to its last */
+    bool is_own;      /* the profiler's, left out */
+    int64_t lived_ns; /* from the session's start or its own first sight to its last, and those that had its record before */
 } hp_gathered_thread;
 
 typedef struct hp_gathered {
@@ -23,6 +23,8 @@ typedef struct hp_gathered {
     hp_sampled sampled; /* all zero without a sampler */
     hp_traced traced;   /* all zero without a tracer */
     bool has_sampled, has_traced;
+    bool tasks_impossible; /* chains were asked for, and asyncio is not as we know it */
+    bool unchained;        /* a thread's chains of tasks were taken out */
     hp_gathered_thread *threads;
     uint32_t thread_count;
     char **hidden; /* file prefixes */
@@ -43,11 +45,27 @@ void hp_gathered_fini(hp_gathered *gathered);
 /* Any thread, no GIL needed. Changes `gathered` (its trees are prepared in place); to be called once. */
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out);
 
+/* Whether a function's file is hidden, or it is code of our own. */
+bool hp_assemble_hides(const hp_gathered *gathered, const hp_code_info *info);
+
 /* hook_time.c: gives what was sampled at the edges of extents to tracing's overhead. Changes the copies. */
 void hp_assemble_hook_time(hp_gathered *gathered);
 
-/* lines.c: the sampled instructions as lines of the profile. node_map: from nodes of the sampled tree to nodes of the profile. */
-hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile);
+/* tasks.c: takes the chains of awaiting tasks out of threads in which targets were traced. Changes the copies. */
+hp_status hp_assemble_tasks(hp_gathered *gathered);
+
+/* An instruction that was on top in some samples. */
+typedef struct hp_place {
+    uint32_t slot, unit; /* what the sampler saw */
+    uint32_t node, line; /* what it means in the profile */
+    hp_thread_state state;
+    uint64_t samples, sampled; /* ns */
+} hp_place;
+
+/* lines.c: the sampled instructions as lines of the profile. node_map: from nodes of the sampled tree to nodes of the profile. `more`:
+ * places that bear the profile's nodes already, their lines to be found. */
+hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, const hp_place *more,
+                            uint32_t more_count, hp_profile *profile);
 
 /* describe_profile.c: metadata and warnings, when the threads' times are known. */
 void hp_assemble_meta(const hp_gathered *gathered, hp_profile *profile);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "frame/tasks.h"
 #include "module/snapshot.h"
 #include "module/stream.h"
 
@@ -40,12 +41,12 @@ static bool check_budget(double percent) {
     return false;
 }
 
-static bool check_seed(PyObject *seed, uint64_t *value) {
-    *value = seed ? PyLong_AsUnsignedLongLong(seed) : 0;
+static bool check_natural(const char *name, PyObject *number, uint64_t *value) {
+    *value = number ? PyLong_AsUnsignedLongLong(number) : 0;
     if (!PyErr_Occurred())
         return true;
     if (PyErr_ExceptionMatches(PyExc_OverflowError))
-        PyErr_Format(PyExc_ValueError, "seed must be from 0 to 2**64 - 1, not %R", seed);
+        PyErr_Format(PyExc_ValueError, "%s must be from 0 to 2**64 - 1, not %R", name, number);
     return false;
 }
 
@@ -54,34 +55,37 @@ bool hp_monitoring_is_there(void) {
 }
 
 static bool read_options(hp_session_options *options, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", "budget", NULL};
+    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", "budget", "tasks", "event_limit", NULL};
     static const char *const clocks[] = {"wall", "cpu", NULL};
-    static const char *const methods[] = {"auto", "same-cpu", "remote", NULL};
+    static const char *const methods[] = {"auto", "same-cpu", "signal", "remote", NULL};
     static const char *const hooks[] = {"auto", "monitoring", "setprofile", NULL};
     static const char *const old_hooks[] = {"auto", "setprofile", NULL};
     double rate = 100, budget = 0;
     const char *clock = "wall", *method = "auto", *hook = "auto";
-    int c_calls = 0;
-    PyObject *seed_argument = NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspOd:start", names, &rate, &clock, &method, &hook, &c_calls, &seed_argument,
-                                     &budget))
+    int c_calls = 0, tasks = 0;
+    PyObject *seed_argument = NULL, *limit_argument = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspOdpO:start", names, &rate, &clock, &method, &hook, &c_calls,
+                                     &seed_argument, &budget, &tasks, &limit_argument))
         return false;
     int clock_index, method_index;
-    uint64_t seed;
+    uint64_t seed, event_limit;
     if (!check_rate(rate) || !check_budget(budget) || (clock_index = choose("clock", clock, clocks)) < 0 ||
         (method_index = choose("method", method, methods)) < 0 || choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 ||
-        !check_seed(seed_argument, &seed))
+        !check_natural("seed", seed_argument, &seed) || !check_natural("event_limit", limit_argument, &event_limit))
         return false;
-    options->sampler =
-        (hp_sampler_options){.rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed};
-    options->tracer = (hp_tracer_options){
-        .hook = (hp_hook_kind)choose("hook", hook, hooks), .c_calls = c_calls != 0, .seed = seed, .budget = budget / 100};
+    options->sampler = (hp_sampler_options){
+        .rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed, .tasks = tasks != 0};
+    options->tracer = (hp_tracer_options){.hook = (hp_hook_kind)choose("hook", hook, hooks),
+                                          .c_calls = c_calls != 0,
+                                          .seed = seed,
+                                          .budget = budget / 100,
+                                          .event_limit = event_limit};
     return true;
 }
 
 static PyObject *start(PyObject *module, PyObject *arguments, PyObject *keywords) {
     hp_session_options options;
-    if (!read_options(&options, arguments, keywords))
+    if (!read_options(&options, arguments, keywords) || (options.sampler.tasks && !hp_tasks_learn()))
         return NULL;
     int started = hp_session_start(hp_module_state_of(module), &options);
     return started < 0 ? NULL : PyBool_FromLong(started);
@@ -91,10 +95,49 @@ static PyObject *stop(PyObject *module, PyObject *Py_UNUSED(none)) {
     return PyBool_FromLong(hp_session_stop(hp_module_state_of(module)));
 }
 
+/* It counts from the next tick on, which at a low rate may be minutes away: then the thread begins anew. */
+static void change_rate(hp_session *session, double rate) {
+    hp_error error = {0};
+    (void)hp_sampler_set_rate(session->sampler, rate, &error); /* was checked */
+    if (session->options.sampler.rate_hz >= 2 || session->options.sampler.rate_hz == rate)
+        return;
+    hp_sampler_stop(session->sampler);
+    if (hp_sampler_start(session->sampler, &error) != HP_OK)
+        hp_session_warn(session, error.text);
+}
+
+/* In a transition. What a running session can change without being made anew. False: it would have to be (no sampler where one is wanted,
+ * or the reverse; see hp_tracer_set_budget). */
+static bool adjust_session(hp_session *session, double rate, double share) {
+    hp_tracer_options *tracer = &session->options.tracer;
+    bool same_kind = (rate > 0) == (session->sampler != NULL);
+    if (!same_kind || (session->tracer && !hp_tracer_set_budget(session->tracer, share)))
+        return false;
+    tracer->budget = share;
+    if (session->sampler)
+        change_rate(session, rate);
+    session->options.sampler.rate_hz = rate;
+    return true;
+}
+
+static PyObject *adjust(PyObject *module, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"rate", "budget", NULL};
+    double rate, budget;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$dd:adjust", names, &rate, &budget) || !check_rate(rate) ||
+        !check_budget(budget))
+        return NULL;
+    hp_module_state *state = hp_module_state_of(module);
+    if (!hp_session_begin_transition(state))
+        Py_RETURN_FALSE;
+    bool done = hp_session_is_running(state) && adjust_session(state->session, rate, budget / 100);
+    hp_session_end_transition(state);
+    return PyBool_FromLong(done);
+}
+
 static PyObject *running(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
     hp_fork_check(state);
-    return PyBool_FromLong(state->session && state->session->running);
+    return PyBool_FromLong(hp_session_is_running(state));
 }
 
 /* The session as it is when nobody is in the middle of changing it; NULL with RuntimeError set. */
@@ -182,12 +225,16 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
 
 PyMethodDef hp_session_methods[] = {
     {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0, budget=0.0)\n--\n\nStarts the "
+     "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0, budget=0.0, "
+     "tasks=False, event_limit=0)\n--\n\nStarts the "
      "session. False "
      "(and "
      "nothing changed) if one runs. rate in Hz; 0: no sampler, tracing only."},
     {"stop", stop, METH_NOARGS,
      "stop($module, /)\n--\n\nEnds sampling and tracing; the data stays until the next start(). False if none ran."},
+    {"adjust", (PyCFunction)(void (*)(void))adjust, METH_VARARGS | METH_KEYWORDS,
+     "adjust($module, /, *, rate, budget)\n--\n\nThe running session goes on with these. False, and nothing changed, where none runs or it "
+     "would have to begin anew."},
     {"running", running, METH_NOARGS, "running($module, /)\n--\n\nWhether a session runs."},
     {"snapshot", snapshot, METH_NOARGS,
      "snapshot($module, /)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if there never was one."},

@@ -2,9 +2,12 @@
 /* What a profile says about itself: where it comes from, what was counted, and what its reader should know before trusting a number. */
 #include "module/assemble.h"
 
+#include "frame/tasks.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,8 +33,8 @@ static void fill_meta(const hp_gathered *gathered, hp_profile *profile) {
     meta->duration_ns = (uint64_t)(gathered->ended.ns - gathered->began.ns);
     meta->clock = gathered->clock;
     meta->rate_hz = gathered->rate_hz;
-    bool same_cpu = gathered->sampled.method == HP_METHOD_SAME_CPU;
-    meta->sampler_method = hp_profile_string(profile, !gathered->has_sampled ? "" : same_cpu ? "same-cpu" : "remote");
+    static const char *const methods[] = HP_METHOD_NAMES;
+    meta->sampler_method = hp_profile_string(profile, gathered->has_sampled ? methods[gathered->sampled.method] : "");
     meta->tracer_hook = hp_profile_string(profile, gathered->hook);
 }
 
@@ -55,10 +58,41 @@ static void fill_counts(const hp_gathered *gathered, hp_profile *profile) {
         meta->tracing_overhead_ns += profile->threads[i].overhead_ns;
 }
 
+static int by_share(const void *left, const void *right) {
+    const struct hp_traced_spared *a = left, *b = right;
+    return a->share < b->share ? 1 : a->share > b->share ? -1 : a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+/* Why was this traced, why not that? All was that fits in the budget; these did not. */
+static void tell_spared(const hp_gathered *gathered, hp_profile *profile) {
+    enum { SHOWN = 5 };
+    const hp_traced *traced = &gathered->traced;
+    char list[HP_ERROR_TEXT] = "";
+    size_t used = 0;
+    if (traced->spared_count == 0)
+        return;
+    qsort(traced->spared, traced->spared_count, sizeof *traced->spared, by_share);
+    uint32_t told = 0, hidden = 0;
+    for (uint32_t i = 0; i < traced->spared_count && told < SHOWN && used < sizeof list; i++) {
+        hp_code_info info = {0};
+        bool known = hp_code_table_info(gathered->code, traced->spared[i].slot, &info) && info.qualname != NULL;
+        if (hp_assemble_hides(gathered, &info)) {
+            hidden++;
+            continue;
+        }
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.60s (%.1f %% of a core)", told++ > 0 ? ", " : "",
+                                 known ? info.qualname : "<unknown>", 100.0 * (double)traced->spared[i].share);
+    }
+    bool more = traced->spared_count > told + hidden;
+    if (told > 0)
+        warn(profile, "left to the sampler for what their calls cost: %s%s", list, more ? ", and others" : "");
+}
+
 static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     const hp_sampler_counts *counts = &gathered->sampled.counts;
     for (uint32_t i = 0; i < gathered->warning_count; i++)
         hp_profile_add_warning(profile, gathered->warnings[i]);
+    tell_spared(gathered, profile);
     if (counts->unresolved * 1000 > counts->kept)
         warn(profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,
              counts->kept);
@@ -68,9 +102,20 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     if (gathered->has_sampled && gathered->sampled.method == HP_METHOD_REMOTE)
         warn(profile, "sampled from another CPU (%s): self times of functions shorter than about 0.3 us are biased",
              gathered->sampled.method_reason && *gathered->sampled.method_reason ? gathered->sampled.method_reason : "as asked for");
+    if (counts->task_names_refused > 0)
+        warn(profile, "asyncio tasks had more than %d different names: those of %" PRIu64 " looks at a stack are <task ...>", HP_TASK_NAMES,
+             counts->task_names_refused);
+    if (gathered->unchained)
+        warn(profile, "threads in which targets were traced are shown without their chains of awaiting tasks: exact calls are known by the "
+                      "thread's own stack");
+    if (gathered->tasks_impossible)
+        warn(profile, "stacks were not continued through awaiting tasks: this asyncio's tasks do not look as expected");
     uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
     if (overflowed > 0)
         warn(profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
+    if (gathered->sampled.left_out_of_lines > 0)
+        warn(profile, "the table of lines reached its bound: lines and states leave out %" PRIu64 " of %" PRIu64 " samples",
+             gathered->sampled.left_out_of_lines, counts->kept);
     if (gathered->clock == HP_CLOCK_CPU && gathered->traced.counts.calls > 0)
         warn(profile, "CPU clock: exact call counts are kept, exact times are not, for they are wall time; times come from samples");
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+static const char NO_MEMORY[] = "not enough memory for what the profiler was asked; what it has measured is kept";
+
 /* OSError(errno, sentence, path): Python picks the subclass (FileNotFoundError, PermissionError, ...) by errno. */
 static void raise_system(const hp_error *error, const char *path) {
     PyObject *filename = path ? PyUnicode_DecodeFSDefault(path) : Py_NewRef(Py_None);
@@ -26,16 +28,24 @@ static PyObject *exception_of(const hp_module_state *state, hp_status status, co
     return status == HP_BAD_VALUE ? PyExc_ValueError : PyExc_RuntimeError;
 }
 
-PyObject *hp_raise(hp_module_state *state, const hp_error *error, const char *path) {
-    if (error->status == HP_NO_MEMORY)
-        return PyErr_NoMemory();
-    if (error->status == HP_IO) {
+/* Where there is not even memory for the sentence, Python raises the MemoryError that it keeps for that. */
+PyObject *hp_raise_no_memory(const char *sentence) {
+    PyErr_SetString(PyExc_MemoryError, sentence);
+    return NULL;
+}
+
+PyObject *hp_raise(hp_module_state *state, hp_status status, const hp_error *error, const char *path) {
+    if (error->status != status)
+        return hp_raise_status(state, status); /* whoever failed had no sentence for it */
+    if (status == HP_NO_MEMORY)
+        return hp_raise_no_memory(error->text[0] ? error->text : NO_MEMORY);
+    if (status == HP_IO) {
         raise_system(error, path);
         return NULL;
     }
     PyObject *text = hp_text_to_unicode(error->text);
     if (text)
-        PyErr_SetObject(exception_of(state, error->status, path), text);
+        PyErr_SetObject(exception_of(state, status, path), text);
     Py_XDECREF(text);
     return NULL;
 }
@@ -45,5 +55,5 @@ PyObject *hp_raise_status(hp_module_state *state, hp_status status) {
     if (status != HP_NO_MEMORY)
         strcpy(error.text,
                status == HP_AGAIN ? "the program changed too fast to be read; try again" : "a bound of the profiler was reached");
-    return hp_raise(state, &error, NULL);
+    return hp_raise(state, status, &error, NULL);
 }

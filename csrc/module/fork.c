@@ -20,15 +20,29 @@ void hp_fork_forget(hp_module_state *state) {
     Py_CLEAR(state->fork_frame);
 }
 
-static void restart(hp_module_state *state) {
-    bool wanted = state->restart_after_fork && !state->exiting;
-    hp_fork_forget(state);
-    if (!wanted || !state->session || !state->session->running)
-        return;
+static void restart_session(hp_module_state *state) {
     hp_error error = {0};
     if (state->session->sampler && hp_sampler_start(state->session->sampler, &error) != HP_OK)
         hp_session_warn(state->session, error.text);
     hp_stream_resume(state);
+}
+
+static void call_back(PyObject *callback) {
+    Py_XINCREF(callback); /* it may put another in its place */
+    PyObject *result = callback ? PyObject_CallNoArgs(callback) : NULL;
+    if (callback && !result)
+        PyErr_WriteUnraisable(callback);
+    Py_XDECREF(result);
+    Py_XDECREF(callback);
+}
+
+static void restart(hp_module_state *state) {
+    bool wanted = state->restart_after_fork && !state->exiting;
+    hp_fork_forget(state);
+    if (wanted && state->session && state->session->running)
+        restart_session(state);
+    if (wanted)
+        call_back(state->after_fork);
 }
 
 /* Whether `frame` calls (directly or not) what the calling thread runs now, from the same instruction as at the fork. */
@@ -64,7 +78,7 @@ static bool in_main_thread(void) {
 
 static void end_threads(hp_module_state *state) {
     hp_stream_pause(state);
-    if (state->session->sampler)
+    if (state->session && state->session->running && state->session->sampler)
         hp_sampler_stop(state->session->sampler);
     PyFrameObject *frame = PyEval_GetFrame();
     Py_XINCREF(frame);
@@ -77,7 +91,7 @@ static PyObject *before_fork(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
     if (!hp_session_begin_transition(state))
         Py_RETURN_NONE;
-    if (state->session && state->session->running)
+    if (state->after_fork || (state->session && state->session->running))
         end_threads(state);
     hp_session_end_transition(state);
     Py_RETURN_NONE;
@@ -97,6 +111,7 @@ static PyObject *after_fork_in_parent(PyObject *module, PyObject *Py_UNUSED(none
 /* Locks may have been held by threads that do not exist here; then all that is the parent's goes, and targets stay. */
 static void become_child(hp_module_state *state) {
     state->pid = getpid();
+    hp_fork_forget(state);
     hp_code_table_after_fork(state->code);
     hp_session *session = state->session;
     if (session) {
@@ -127,6 +142,22 @@ static PyObject *at_exit(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_session_stop(state);
     Py_RETURN_NONE;
 }
+
+static PyObject *after_fork(PyObject *module, PyObject *callback) {
+    hp_module_state *state = hp_module_state_of(module);
+    if (callback != Py_None && !PyCallable_Check(callback)) {
+        PyErr_Format(PyExc_TypeError, "after_fork takes a callable, or None for nothing, not %.100s", Py_TYPE(callback)->tp_name);
+        return NULL;
+    }
+    Py_XSETREF(state->after_fork, callback == Py_None ? NULL : Py_NewRef(callback));
+    Py_RETURN_NONE;
+}
+
+PyMethodDef hp_fork_methods[] = {
+    {"after_fork", after_fork, METH_O,
+     "after_fork($module, callback, /)\n--\n\nCalled in the parent after each fork, when a thread may be started again without a warning."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyMethodDef callbacks[] = {
     {"before", before_fork, METH_NOARGS, NULL},

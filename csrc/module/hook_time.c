@@ -34,7 +34,17 @@ static void move_estimates(hp_sampled *sampled, const bool *whole, uint32_t slot
     sampled->estimate_count = kept;
 }
 
+/* Where a call has a hook of its own (3.11) the sampler knows which samples were taken on that hook's way: they are in no function's time.
+ */
+static void add_known(hp_sampled *sampled) {
+    for (uint32_t i = 0; i < sampled->thread_count; i++)
+        if (sampled->threads[i].root != HP_NO_NODE)
+            sampled->tree.nodes[sampled->threads[i].root].overhead += sampled->threads[i].hook_ns;
+}
+
 void hp_assemble_hook_time(hp_gathered *gathered) {
+    if (gathered->has_sampled)
+        add_known(&gathered->sampled);
     bool applies = gathered->has_sampled && gathered->has_traced && gathered->traced.whole_count > 0 && gathered->clock == HP_CLOCK_WALL;
     uint32_t slots = hp_code_table_count(gathered->code);
     bool *whole = applies ? whole_by_slot(gathered, slots) : NULL;

@@ -4,25 +4,19 @@
 #include "module/assemble.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "tree/line_table.h"
 
-typedef struct place {
-    uint32_t slot, unit; /* what the sampler saw */
-    uint32_t node, line; /* what it means in the profile */
-    hp_thread_state state;
-    uint64_t samples, sampled;
-} place;
-
 static int compare_places(const void *left, const void *right) {
-    const place *a = left, *b = right;
+    const hp_place *a = left, *b = right;
     if (a->slot != b->slot)
         return a->slot < b->slot ? -1 : 1;
     return a->unit < b->unit ? -1 : a->unit > b->unit;
 }
 
 static int compare_lines(const void *left, const void *right) {
-    const place *a = left, *b = right;
+    const hp_place *a = left, *b = right;
     if (a->node != b->node)
         return a->node < b->node ? -1 : 1;
     if (a->line != b->line)
@@ -30,7 +24,7 @@ static int compare_lines(const void *left, const void *right) {
     return a->state < b->state ? -1 : a->state > b->state;
 }
 
-static void decode(hp_code_table *code, const uint32_t *map, place *places, uint32_t count) {
+static void decode(hp_code_table *code, const uint32_t *map, hp_place *places, uint32_t count) {
     hp_line_reader reader;
     for (uint32_t i = 0; i < count; i++) {
         hp_code_info info = {0};
@@ -44,10 +38,10 @@ static void decode(hp_code_table *code, const uint32_t *map, place *places, uint
     }
 }
 
-static hp_status add_sums(const place *places, uint32_t count, hp_profile *profile) {
+static hp_status add_sums(const hp_place *places, uint32_t count, hp_profile *profile) {
     hp_status status = HP_OK;
     for (uint32_t i = 0; status == HP_OK && i < count;) {
-        place sum = places[i++];
+        hp_place sum = places[i++];
         for (; i < count && compare_lines(&sum, &places[i]) == 0; i++) {
             sum.samples += places[i].samples;
             sum.sampled += places[i].sampled;
@@ -57,26 +51,30 @@ static hp_status add_sums(const place *places, uint32_t count, hp_profile *profi
     return status;
 }
 
-hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, hp_profile *profile) {
+hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, const hp_place *more,
+                            uint32_t more_count, hp_profile *profile) {
     const hp_sampled *sampled = &gathered->sampled;
-    if (sampled->line_count == 0)
+    uint32_t count = sampled->line_count + more_count;
+    if (count == 0)
         return HP_OK;
-    place *places = malloc(sampled->line_count * sizeof *places);
+    hp_place *places = malloc(count * sizeof *places);
     if (!places)
         return HP_NO_MEMORY;
     for (uint32_t i = 0; i < sampled->line_count; i++) {
         const hp_sampled_line *from = &sampled->lines[i];
-        places[i] = (place){.slot = sampled->tree.nodes[from->node].function,
-                            .unit = from->unit,
-                            .state = (hp_thread_state)from->state,
-                            .node = node_map[from->node],
-                            .samples = from->samples,
-                            .sampled = from->sampled};
+        places[i] = (hp_place){.slot = sampled->tree.nodes[from->node].function,
+                               .unit = from->unit,
+                               .state = (hp_thread_state)from->state,
+                               .node = node_map[from->node],
+                               .samples = from->samples,
+                               .sampled = from->sampled};
     }
-    qsort(places, sampled->line_count, sizeof *places, compare_places);
-    decode(gathered->code, map, places, sampled->line_count);
-    qsort(places, sampled->line_count, sizeof *places, compare_lines);
-    hp_status status = add_sums(places, sampled->line_count, profile);
+    if (more_count > 0)
+        memcpy(places + sampled->line_count, more, more_count * sizeof *places);
+    qsort(places, count, sizeof *places, compare_places);
+    decode(gathered->code, map, places, count);
+    qsort(places, count, sizeof *places, compare_lines);
+    hp_status status = add_sums(places, count, profile);
     free(places);
     return status;
 }

@@ -40,6 +40,11 @@ static int add_types(PyObject *module, hp_module_state *state) {
     state->profile_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hp_profile_type_spec, NULL);
     if (!state->profile_type || PyModule_AddType(module, state->profile_type) < 0)
         return -1;
+    PyObject *merge_type = PyType_FromModuleAndSpec(module, &hp_merge_type_spec, NULL);
+    int added = merge_type ? PyModule_AddType(module, (PyTypeObject *)merge_type) : -1;
+    Py_XDECREF(merge_type);
+    if (added < 0)
+        return -1;
     state->deep_function_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hp_deep_function_type_spec, NULL);
     return state->deep_function_type ? PyModule_AddType(module, state->deep_function_type) : -1;
 }
@@ -61,7 +66,8 @@ static int module_exec(PyObject *module) {
     state->names = PyDict_New();
     if (!state->targets || !state->names || add_types(module, state) < 0 || add_hooks(module) < 0)
         return -1;
-    if (PyModule_AddFunctions(module, hp_session_methods) < 0 || PyModule_AddFunctions(module, hp_target_methods) < 0)
+    if (PyModule_AddFunctions(module, hp_session_methods) < 0 || PyModule_AddFunctions(module, hp_target_methods) < 0 ||
+        PyModule_AddFunctions(module, hp_fork_methods) < 0)
         return -1;
     hp_status status = hp_code_table_new(&state->code);
     if (status != HP_OK) {
@@ -82,6 +88,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->format_error);
     Py_VISIT(state->profile_type);
     Py_VISIT(state->deep_function_type);
+    Py_VISIT(state->after_fork);
     return 0;
 }
 
@@ -104,6 +111,7 @@ static void module_free(void *object) {
         hp_session_stop(state);
         hp_session_drop(state);
         hp_stream_drop(state);
+        hp_names_unwatch(state);
         is_loaded = false;
     }
     for (uint32_t i = 0; i < state->hidden.count; i++)
@@ -114,6 +122,7 @@ static void module_free(void *object) {
     Py_CLEAR(state->format_error);
     Py_CLEAR(state->profile_type);
     Py_CLEAR(state->deep_function_type);
+    Py_CLEAR(state->after_fork);
 }
 
 /* The lines of a code object's instruction units, 0 where one has none: what co_positions() says, decoded as profiles decode it. */
@@ -141,6 +150,14 @@ static PyMethodDef module_methods[] = {
     {"format_for_path", hp_core_format_for_path, METH_O,
      "format_for_path($module, path, /)\n--\n\nThe format that a file's name tells, or None."},
     {"load", hp_core_load, METH_O, "load($module, path, /)\n--\n\nReads a profile, by content. FormatError or OSError, each one sentence."},
+    {"sources", hp_core_sources, METH_O,
+     "sources($module, path, /)\n--\n\nWhat a file was merged from, or itself: see Profile.sources(). Reads little of it."},
+    {"diff", hp_core_diff, METH_VARARGS,
+     "diff($module, base, new, compare, /)\n--\n\nTwo Profiles compared, as plain data. ValueError where their clocks differ."},
+    {"diff_stacks", hp_core_diff_stacks, METH_VARARGS,
+     "diff_stacks($module, base, new, compare, /)\n--\n\nDifferential collapsed stacks. FormatError where one has no stacks."},
+    {"diff_write", hp_core_diff_write, METH_VARARGS,
+     "diff_write($module, base, new, compare, path, /)\n--\n\nThe same, atomically to a file."},
     {"_unit_lines", unit_lines, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -51,12 +51,14 @@ typedef struct hp_module_state {
     PyFrameObject *fork_frame; /* what called os.fork(), until the sampler runs again; see fork.c */
     int fork_instruction;
     bool restart_after_fork;
+    PyObject *after_fork; /* NULL: none. What in Python starts its own thread again */
     pid_t pid;
 } hp_module_state;
 
 /* errors.c: the one place where a status becomes an exception. Each returns NULL. `path` (may be NULL) is what a file error is about. */
-PyObject *hp_raise(hp_module_state *state, const hp_error *error, const char *path);
+PyObject *hp_raise(hp_module_state *state, hp_status status, const hp_error *error, const char *path);
 PyObject *hp_raise_status(hp_module_state *state, hp_status status);
+PyObject *hp_raise_no_memory(const char *sentence);
 
 /* text.c: the code table's strings are UTF-8 in which lone surrogates stand as they are (surrogatepass). */
 PyObject *hp_text_to_unicode(const char *text);
@@ -68,12 +70,21 @@ char *hp_text_from_path(PyObject *path);
 /* names.c. Both leave no exception behind: a name that cannot be found out is no reason to fail. */
 void hp_names_describe(hp_module_state *state);
 void hp_names_threads(hp_module_state *state, hp_session *session);
+/* From now on, where it is possible, the names of threads are learned as they end. */
+void hp_names_watch(hp_module_state *state);
+void hp_names_unwatch(const hp_module_state *state);
 
 /* profile_meta.c: {cause: samples} of those unresolved. New reference. */
 PyObject *hp_causes_dict(const uint64_t counts[HP_CAUSES]);
 /* profile_type.c: takes the profile over, in failure too. */
 PyObject *hp_profile_wrap(hp_module_state *state, hp_profile *profile);
 extern PyType_Spec hp_profile_type_spec;
+extern PyType_Spec hp_merge_type_spec; /* merge_type.c */
+PyObject *hp_core_sources(PyObject *module, PyObject *path_argument);
+/* diff.c */
+PyObject *hp_core_diff(PyObject *module, PyObject *arguments);
+PyObject *hp_core_diff_stacks(PyObject *module, PyObject *arguments);
+PyObject *hp_core_diff_write(PyObject *module, PyObject *arguments);
 PyObject *hp_core_formats(PyObject *module, PyObject *none);
 PyObject *hp_core_format_for_path(PyObject *module, PyObject *path);
 PyObject *hp_core_load(PyObject *module, PyObject *path);
@@ -87,6 +98,7 @@ bool hp_monitoring_is_there(void);
 
 /* targets.c: what is remembered from session to session. */
 extern PyMethodDef hp_target_methods[];
+extern PyMethodDef hp_fork_methods[];
 
 /* fork.c: registers with `os` and atexit; hp_fork_forget drops what a pending restart holds; hp_fork_check finds out about forks that went
  * around Python's hooks (uWSGI's). */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "tree/merge.h"
+
 static PyObject *thread_dict(const hp_profile_thread *thread) {
     long long residual = (long long)(thread->measured_ns - thread->sampled_ns - thread->exact_ns - thread->overhead_ns);
     PyObject *root = thread->root == HP_NO_NODE ? Py_NewRef(Py_None) : PyLong_FromUnsignedLong(thread->root);
@@ -51,7 +53,7 @@ static const char *next_word(const char *at, char *word) {
 
 static PyObject *split_program(const char *program) {
     char *word = malloc(strlen(program) + 1);
-    PyObject *list = word ? PyList_New(0) : PyErr_NoMemory();
+    PyObject *list = word ? PyList_New(0) : hp_raise_no_memory("not enough memory for the words of a profile's command line");
     while (list && *program) {
         program = next_word(program, word);
         PyObject *item = hp_text_to_unicode(word);
@@ -116,6 +118,28 @@ static PyObject *tracing_dict(const hp_meta *meta) {
                          (unsigned long long)meta->tracing_calls, "events", (unsigned long long)meta->tracing_events, "gated",
                          (unsigned long long)meta->tracing_gated, "overhead_ns", (unsigned long long)meta->tracing_overhead_ns, "truncated",
                          (unsigned long long)meta->tracing_truncated);
+}
+
+static PyObject *source_dict(const hp_meta *meta) {
+    return Py_BuildValue("{sN sN sN sN sK sN sN sK sd sK ss}", "profile_id", id_text(meta->id), "python", hp_text_to_unicode(meta->python),
+                         "implementation", hp_text_to_unicode(meta->implementation), "platform", hp_text_to_unicode(meta->platform), "pid",
+                         (unsigned long long)meta->pid, "argv", split_program(meta->program), "started", time_text(meta->started_ns),
+                         "duration_ns", (unsigned long long)meta->duration_ns, "rate_hz", meta->rate_hz, "samples_kept",
+                         (unsigned long long)meta->samples_kept, "clock", meta->clock == HP_CLOCK_CPU ? "cpu" : "wall");
+}
+
+PyObject *hp_profile_source_list(const hp_profile *profile) {
+    uint32_t count;
+    const hp_meta *sources = hp_profile_sources(profile, &count);
+    PyObject *list = PyList_New(count);
+    for (uint32_t i = 0; list && i < count; i++) {
+        PyObject *item = source_dict(&sources[i]);
+        if (!item)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, item);
+    }
+    return list;
 }
 
 PyObject *hp_profile_meta(hp_profile_object *self, PyObject *Py_UNUSED(none)) {

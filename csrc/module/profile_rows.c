@@ -24,7 +24,7 @@ static PyObject *place_or_minus_one(uint32_t place) {
 static uint32_t *place_functions(const hp_profile *profile) {
     uint32_t *places = PyMem_Malloc((profile->function_count + 1u) * sizeof *places);
     if (!places) {
-        PyErr_NoMemory();
+        hp_raise_no_memory("not enough memory to list a profile of this size");
         return NULL;
     }
     memset(places, 0xff, (profile->function_count + 1u) * sizeof *places);
@@ -47,7 +47,7 @@ static bool put(PyObject **list, Py_ssize_t index, PyObject *item) {
 static char *find_thread_functions(const hp_profile *profile) {
     char *is_thread = PyMem_Calloc(profile->function_count + 1u, 1);
     if (!is_thread) {
-        PyErr_NoMemory();
+        hp_raise_no_memory("not enough memory to list a profile of this size");
         return NULL;
     }
     for (uint32_t i = 0; i < profile->thread_count; i++) {
@@ -109,7 +109,7 @@ PyObject *hp_profile_edges(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
 static uint64_t *node_totals(const hp_tree *tree) {
     uint64_t *totals = PyMem_Calloc(tree->count + 1u, sizeof *totals);
     if (!totals) {
-        PyErr_NoMemory();
+        hp_raise_no_memory("not enough memory to list a profile of this size");
         return NULL;
     }
     for (uint32_t i = tree->count; i-- > 0;) {

@@ -99,7 +99,7 @@ static PyObject *profile_write(PyObject *self, PyObject *arguments, PyObject *ke
         hp_error error = {0};
         hp_status status;
         Py_BEGIN_ALLOW_THREADS status = hp_export(((hp_profile_object *)self)->profile, path, format, &error);
-        Py_END_ALLOW_THREADS result = status == HP_OK ? Py_NewRef(Py_None) : hp_raise(state, &error, path);
+        Py_END_ALLOW_THREADS result = status == HP_OK ? Py_NewRef(Py_None) : hp_raise(state, status, &error, path);
     }
     free(path);
     return result;
@@ -133,7 +133,7 @@ static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *k
     } else if (status == HP_UNSUPPORTED) { /* the profile and the format do not go together: bad input, as for write() */
         PyErr_SetString(state->format_error, error.text);
     } else {
-        hp_raise(state, &error, NULL);
+        hp_raise(state, status, &error, NULL);
     }
     hp_sink_free(sink);
     return result;
@@ -172,9 +172,9 @@ PyObject *hp_core_load(PyObject *module, PyObject *path_argument) {
     hp_profile *profile = NULL;
     hp_error error = {0};
     hp_status status;
-    Py_BEGIN_ALLOW_THREADS status = hp_import(path, &profile, &error);
+    Py_BEGIN_ALLOW_THREADS status = hp_import(path, HP_IMPORT_ALL, &profile, &error);
     Py_END_ALLOW_THREADS PyObject *result =
-        status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), &error, path);
+        status == HP_OK ? hp_profile_wrap(hp_module_state_of(module), profile) : hp_raise(hp_module_state_of(module), status, &error, path);
     free(path);
     return result;
 }
@@ -216,6 +216,14 @@ PyObject *hp_core_format_for_path(PyObject *Py_UNUSED(module), PyObject *path_ar
     return format ? PyUnicode_FromString(format->name) : Py_NewRef(Py_None);
 }
 
+static PyObject *profile_sources(PyObject *self, PyObject *Py_UNUSED(none)) {
+    return hp_profile_source_list(((hp_profile_object *)self)->profile);
+}
+
+static PyObject *profile_left_out(PyObject *self, PyObject *Py_UNUSED(none)) {
+    return PyLong_FromUnsignedLongLong(((hp_profile_object *)self)->profile->left_out);
+}
+
 static PyMethodDef profile_methods[] = {
     {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
      "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
@@ -229,6 +237,9 @@ static PyMethodDef profile_methods[] = {
      "nodes($self, /)\n--\n\n(parent, function, calls, self_ns, total_ns, samples, measured), parents first."},
     {"threads", (PyCFunction)hp_profile_threads, METH_NOARGS, "threads($self, /)\n--\n\nA dict for each thread; times in ns."},
     {"lines", (PyCFunction)hp_profile_lines, METH_NOARGS, "lines($self, /)\n--\n\n(node, line, samples, sampled_ns, state)."},
+    {"sources", profile_sources, METH_NOARGS,
+     "sources($self, /)\n--\n\nA dict for each profile that was merged into this one; itself where none was."},
+    {"left_out", profile_left_out, METH_NOARGS, "left_out($self, /)\n--\n\nFiles that merges could not read."},
     {"select", profile_select, METH_O,
      "select($self, states, /)\n--\n\nThe samples in these states (a sequence of names), as a Profile. ValueError for an unknown name."},
     {"write", (PyCFunction)(void (*)(void))profile_write, METH_VARARGS | METH_KEYWORDS,

@@ -16,5 +16,6 @@ PyObject *hp_profile_nodes(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_lines(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_threads(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_meta(hp_profile_object *self, PyObject *none);
+PyObject *hp_profile_source_list(const hp_profile *profile);
 
 #endif

@@ -87,8 +87,7 @@ static hp_status see_thread(hp_session *session, PyThreadState *state, uint64_t 
         thread->native_id = state->native_thread_id;
     if (thread->pthread == 0)
         thread->pthread = state->thread_id;
-    /* Relaxed: a number that stands for itself. The sampler may write a later one at the same time; either is true. */
-    atomic_store_explicit(&thread->last_seen_ns, now, memory_order_relaxed);
+    hp_thread_seen(thread, now);
     return HP_OK;
 }
 
@@ -108,8 +107,11 @@ void hp_session_own_thread(hp_session *session) {
     uint32_t *grown = realloc(session->own_threads, (session->own_thread_count + 1) * sizeof *grown);
     if (grown)
         session->own_threads = grown;
-    if (grown && thread) /* else memory is short, and the thread shows: no harm but that */
+    /* Else memory is short, or the sampler met this thread first and gave it the record of the program's own that ended: then it shows. */
+    if (grown && thread && thread->earlier == 0)
         grown[session->own_thread_count++] = thread->index;
+    if (thread)
+        hp_threads_keep(session->threads, thread);
 }
 
 static hp_status session_new(hp_session **out, hp_module_state *state, const hp_session_options *options) {
@@ -159,9 +161,10 @@ static void start_tracer(hp_module_state *state, hp_session *session) {
     hp_tracer_session_began(session->tracer);
 }
 
-/* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. */
+/* Code objects die under the tracer's eyes too: their deaths are watched without a sampler as well. So are forks, because the stream, which
+ * comes next, must be the first to hear of one. */
 static hp_status start_sampler(hp_module_state *state, hp_session *session, hp_error *error) {
-    hp_status watched = hp_code_life_watch(state->code, error);
+    hp_status watched = hp_sampler_watch_forks(state->code, error);
     if (watched != HP_OK)
         return watched;
     if (session->options.sampler.rate_hz <= 0)
@@ -181,9 +184,10 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
     hp_code_table_session_began(state->code);
     session->began = hp_timebase_now();
     session->started_wall_ns = hp_wall_clock_ns();
-    if (start_sampler(state, session, &error) != HP_OK) {
+    status = start_sampler(state, session, &error);
+    if (status != HP_OK) {
         hp_session_free(session);
-        hp_raise(state, &error, NULL);
+        hp_raise(state, status, &error, NULL);
         return -1;
     }
     start_tracer(state, session);
@@ -192,15 +196,38 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
     state->session = session;
     state->tracer = session->tracer;
     hp_session_free(previous);
+    hp_names_watch(state);
     hp_stream_session_started(state);
     return 1;
+}
+
+bool hp_session_is_running(const hp_module_state *state) {
+    const hp_session *session = state->session;
+    if (!session || !session->running)
+        return false;
+    return !session->sampler || state->restart_after_fork || hp_sampler_running(session->sampler);
+}
+
+/* After a fork the system may have refused the threads that were there before. */
+static int resume_in_transition(hp_module_state *state) {
+    hp_error error = {0};
+    if (hp_session_is_running(state))
+        return 0;
+    hp_status status = hp_sampler_start(state->session->sampler, &error);
+    if (status != HP_OK) {
+        hp_raise(state, status, &error, NULL);
+        return -1;
+    }
+    hp_stream_resume(state);
+    return 0;
 }
 
 int hp_session_start(hp_module_state *state, const hp_session_options *options) {
     if (!hp_session_begin_transition(state))
         return 0;
-    bool possible = !state->exiting && !(state->session && state->session->running);
-    int result = possible ? start_in_transition(state, options) : 0;
+    int result = 0;
+    if (!state->exiting)
+        result = state->session && state->session->running ? resume_in_transition(state) : start_in_transition(state, options);
     hp_session_end_transition(state);
     return result;
 }
@@ -223,7 +250,8 @@ static void end_tracer(hp_module_state *state, hp_session *session) {
 
 static void stop_in_transition(hp_module_state *state) {
     hp_session *session = state->session;
-    hp_fork_forget(state);
+    if (!state->after_fork) /* it waits for the same pending call */
+        hp_fork_forget(state);
     if (session->sampler)
         hp_sampler_stop(session->sampler);
     hp_names_threads(state, session); /* while those that live can still be told from those that ended */

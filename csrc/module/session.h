@@ -8,6 +8,7 @@
 #define HP_MODULE_SESSION_H
 
 #include "base/clock.h"
+#include "base/pairs.h"
 #include "base/threads.h"
 #include "module/module.h"
 #include "sampler/sampler.h"
@@ -46,8 +47,12 @@ bool hp_session_settle(hp_module_state *state);
 bool hp_session_begin_transition(hp_module_state *state);
 void hp_session_end_transition(hp_module_state *state);
 
-/* 1: started; 0: one runs already or the interpreter ends; -1: an exception is set. */
+/* 1: started; 0: one runs already (a sampler of its that the system refused after a fork is tried again) or the interpreter ends;
+ * -1: an exception is set. */
 int hp_session_start(hp_module_state *state, const hp_session_options *options);
+/* A session runs and measures. While a fork has its threads ended they count as running; where the system refused them afterwards they do
+ * not, though the session waits for stop(), or for start() to try them again. */
+bool hp_session_is_running(const hp_module_state *state);
 /* 1: stopped; 0: none ran. Never fails. */
 int hp_session_stop(hp_module_state *state);
 /* The session and all it gathered are dropped without a last word: when the module goes. */
@@ -61,6 +66,10 @@ hp_status hp_session_see_threads(hp_session *session, bool at_start, int64_t *no
 
 /* The calling thread is one of ours: it is left out of profiles. */
 void hp_session_own_thread(hp_session *session);
+
+/* names.c: what a reader of a profile sees as the thread's name, malloc'ed; NULL: unnamed. `served` is an empty map before the first call.
+ */
+hp_status hp_names_thread(hp_threads *threads, const hp_thread *thread, hp_pairs *served, char **out);
 
 void hp_session_free(hp_session *session);
 /* Keeps a copy of a sentence for the profile; past the bound, and when memory is short, it is left out. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "frame/tasks.h"
+
 void hp_gathered_fini(hp_gathered *gathered) {
     if (gathered->has_sampled)
         hp_sampled_fini(&gathered->sampled);
@@ -39,23 +41,26 @@ static hp_status copy_texts(char *const *from, uint32_t count, char ***to, uint3
     return HP_OK;
 }
 
-/* The stopped session keeps its original. Only the nodes are needed by what reads the copy. */
+/* The stopped session keeps its original. */
 static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
     *to = *from;
-    to->tree.index = NULL;
+    hp_status status = hp_tree_copy(&to->tree, &from->tree);
     to->whole_slots = malloc(((size_t)from->whole_count + 1) * sizeof *to->whole_slots);
-    to->tree.nodes = malloc(((size_t)from->tree.count + 1) * sizeof *to->tree.nodes);
+    to->reported_slots = malloc(((size_t)from->reported_count + 1) * sizeof *to->reported_slots);
+    to->spared = malloc(((size_t)from->spared_count + 1) * sizeof *to->spared);
     to->threads = malloc(((size_t)from->thread_count + 1) * sizeof *to->threads);
-    if (!to->tree.nodes || !to->threads || !to->whole_slots) {
+    if (status != HP_OK || !to->threads || !to->spared || !to->whole_slots || !to->reported_slots) {
         hp_traced_fini(to);
         return HP_NO_MEMORY;
     }
-    if (from->tree.count > 0)
-        memcpy(to->tree.nodes, from->tree.nodes, from->tree.count * sizeof *to->tree.nodes);
     if (from->thread_count > 0)
         memcpy(to->threads, from->threads, from->thread_count * sizeof *to->threads);
     if (from->whole_count > 0)
         memcpy(to->whole_slots, from->whole_slots, from->whole_count * sizeof *to->whole_slots);
+    if (from->spared_count > 0)
+        memcpy(to->spared, from->spared, from->spared_count * sizeof *to->spared);
+    if (from->reported_count > 0)
+        memcpy(to->reported_slots, from->reported_slots, from->reported_count * sizeof *to->reported_slots);
     return HP_OK;
 }
 
@@ -75,24 +80,29 @@ static hp_status gather_trees(hp_session *session, hp_gathered *gathered) {
 }
 
 static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
+    hp_status status = HP_NO_MEMORY;
     uint32_t count = hp_threads_count(session->threads);
+    hp_pairs served = {0};
     gathered->threads = calloc((size_t)count + 1, sizeof *gathered->threads);
     if (!gathered->threads)
-        return HP_NO_MEMORY;
+        goto done;
     for (uint32_t i = 0; i < count; i++) {
         const hp_thread *from = hp_threads_at(session->threads, i);
         hp_gathered_thread *to = &gathered->threads[i];
-        const char *name = hp_threads_name(session->threads, i);
-        if (name && !(to->name = strdup(name)))
-            return HP_NO_MEMORY;
+        if (hp_names_thread(session->threads, from, &served, &to->name) != HP_OK)
+            goto done;
         gathered->thread_count = i + 1;
         to->native_id = from->native_id;
-        to->began_ns = from->existed_at_start ? session->began.ns : from->first_seen_ns;
-        to->ended_ns = atomic_load_explicit(&from->last_seen_ns, memory_order_relaxed); /* a number that stands for itself */
-        if (!session->running && to->ended_ns > session->ended.ns)
-            to->ended_ns = session->ended.ns;
+        int64_t began = from->existed_at_start ? session->began.ns : from->first_seen_ns;
+        int64_t ended = atomic_load_explicit(&from->last_seen_ns, memory_order_relaxed); /* a number that stands for itself */
+        if (!session->running && ended > session->ended.ns)
+            ended = session->ended.ns;
+        to->lived_ns = hp_threads_lived_ns(session->threads, from, began, ended);
     }
-    return HP_OK;
+    status = HP_OK;
+done:
+    hp_pairs_fini(&served);
+    return status;
 }
 
 static void mark_own_threads(const hp_session *session, hp_gathered *gathered) {
@@ -166,6 +176,7 @@ static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered
     gathered->clock = session->options.sampler.clock;
     gathered->rate_hz = session->options.sampler.rate_hz;
     gathered->hook = session->hook;
+    gathered->tasks_impossible = session->options.sampler.tasks && hp_tasks_state_now() == HP_TASKS_IMPOSSIBLE;
     memcpy(gathered->id, session->id, sizeof gathered->id);
     hp_status status = gather_trees(session, gathered);
     gathered->ended = session->running ? hp_timebase_now() : session->ended;

@@ -2,6 +2,7 @@
 /* status(): numbers of the running or last session, without a snapshot. */
 #include "module/session.h"
 
+#include "frame/tasks.h"
 #include "module/stream.h"
 
 typedef struct tracing {
@@ -21,6 +22,15 @@ static PyObject *samples_dict(const hp_sampler_counts *counts) {
     return Py_BuildValue("{sK sK sK sK sK sN}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried,
                          "unresolved", (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed, "remote",
                          (unsigned long long)counts->remote, "unresolved_by", hp_causes_dict(counts->unresolved_by));
+}
+
+/* How stacks of asyncio tasks are read, and how many were. */
+static PyObject *tasks_dict(const hp_session_options *options, const hp_sampler_counts *counts) {
+    static const char *const states[] = {
+        [HP_TASKS_NOT_MET] = "asyncio not met", [HP_TASKS_KNOWN] = "on", [HP_TASKS_IMPOSSIBLE] = "unknown asyncio"};
+    const char *state = options && options->sampler.tasks ? states[hp_tasks_state_now()] : "off";
+    return Py_BuildValue("{ss sK sK}", "state", state, "samples", (unsigned long long)counts->in_tasks, "names_refused",
+                         (unsigned long long)counts->task_names_refused);
 }
 
 static double overhead_ticks(const hp_tree *tree) {
@@ -50,6 +60,14 @@ static hp_status look_at_tracing(const hp_session *session, tracing *out) {
     return HP_OK;
 }
 
+static bool is_own(const hp_session *session, uint32_t thread) {
+    for (uint32_t i = 0; i < session->own_thread_count; i++)
+        if (session->own_threads[i] == thread)
+            return true;
+    return false;
+}
+
+/* Without the threads that are ours, as in a profile. */
 static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *counts, const char **method) {
     hp_sampled copy;
     if (!session->sampler)
@@ -58,7 +76,11 @@ static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *
     if (status != HP_OK)
         return status;
     *counts = copy.counts;
-    *method = copy.method == HP_METHOD_SAME_CPU ? "same-cpu" : "remote";
+    for (uint32_t i = 0; i < copy.thread_count; i++)
+        if (copy.threads[i].root != HP_NO_NODE && is_own(session, copy.threads[i].thread))
+            counts->kept -= copy.tree.nodes[copy.threads[i].root].samples;
+    static const char *const methods[] = HP_METHOD_NAMES;
+    *method = methods[copy.method];
     hp_sampled_fini(&copy);
     return HP_OK;
 }
@@ -66,12 +88,12 @@ static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *
 static PyObject *status_dict(hp_module_state *state, const hp_session *session, const hp_sampler_counts *sampled, const char *method,
                              const tracing *traced) {
     const hp_session_options *options = session ? &session->options : NULL;
-    return Py_BuildValue("{sN sd ss sn ss ss sN sK sN sN}", "running", PyBool_FromLong(session && session->running), "rate_hz",
+    return Py_BuildValue("{sN sd ss sn ss ss sN sN sK sN sN}", "running", PyBool_FromLong(hp_session_is_running(state)), "rate_hz",
                          options ? options->sampler.rate_hz : 0.0, "clock",
                          options && options->sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall", "targets", PyDict_GET_SIZE(state->targets),
-                         "sampler_method", method, "tracer_hook", session ? session->hook : "", "samples", samples_dict(sampled),
-                         "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing", tracing_dict(traced), "stream_error",
-                         hp_stream_error(state));
+                         "sampler_method", method, "tracer_hook", session ? session->hook : "", "samples", samples_dict(sampled), "tasks",
+                         tasks_dict(options, sampled), "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing",
+                         tracing_dict(traced), "stream_error", hp_stream_error(state));
 }
 
 PyObject *hp_core_status(PyObject *module, PyObject *Py_UNUSED(none)) {

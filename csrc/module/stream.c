@@ -4,13 +4,17 @@
  * another thread adds at all. */
 #include "module/stream.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "formats/hyprof/hyprof.h"
+#include "frame/current.h"
+#include "frame/frame.h"
 #include "module/snapshot.h"
 
 /* Owner: the module's state. `mutex` is held for an exchange of pointers only, never while the GIL may be released. */
@@ -21,6 +25,7 @@ struct hp_stream {
     hp_hyprof_stream *file; /* owner: the thread, or whoever joined it */
     pthread_t thread;
     bool thread_runs; /* guarded by: GIL */
+    hp_error refused; /* guarded by: GIL. Why there is no thread; the end of the session is written all the same */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* Guarded by: mutex */
@@ -63,14 +68,73 @@ static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
     return gathered;
 }
 
+/* Held by the thread while it has the GIL or waits for it. A C program that forks without a word to Python (uWSGI does) would copy that
+ * wait, or that hold, into a child where nobody ever ends it: the child would hang at its first switch, though the program has no second
+ * thread. So a fork waits for the end of such a turn, and gives the GIL away for it where it has it. Static because pthread_atfork takes no
+ * argument. Lock order: turn > GIL. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static bool forks_watched; /* guarded by: GIL */
+static _Thread_local bool has_turn;
+
+/* Bounded: whoever has the GIL may keep it for long, and a fork must not wait for that. */
+static bool take_turn_soon(void) {
+    bool taken = false;
+    for (int i = 0; i < 200 && !taken; i++) {
+        usleep(1000);
+        taken = pthread_mutex_trylock(&turn) == 0;
+    }
+    return taken;
+}
+
+/* From 3.13 on Python's own fork comes here with the runtime's head lock. Others wait for that with the GIL, so it must not be given away;
+ * and it need not, because such a child's GIL is made anew. The sampler has the lock for less long than this takes. */
+static bool is_pythons_fork(void) {
+    for (int i = 0; i < 50; i++) {
+        if (hp_states_try_lock()) {
+            hp_states_unlock();
+            return false;
+        }
+        usleep(100);
+    }
+    return true;
+}
+
+static void fork_prepare(void) {
+    has_turn = pthread_mutex_trylock(&turn) == 0;
+    if (has_turn || !Py_IsInitialized() || is_pythons_fork())
+        return;
+    PyThreadState *mine = PyGILState_GetThisThreadState();
+    bool has_gil = mine != NULL && mine == hp_state_current();
+    if (has_gil)
+        PyEval_SaveThread();
+    has_turn = take_turn_soon();
+    if (has_gil)
+        PyEval_RestoreThread(mine);
+}
+static void fork_parent(void) {
+    if (has_turn)
+        pthread_mutex_unlock(&turn);
+}
+static void fork_child(void) {
+    pthread_mutex_init(&turn, NULL);
+}
+
+static bool watch_forks(void) {
+    if (!forks_watched)
+        forks_watched = pthread_atfork(fork_prepare, fork_parent, fork_child) == 0;
+    return forks_watched;
+}
+
 /* As one thread of the program among the others, for the time of a copy. NULL when there is nothing to copy. */
 static hp_gathered *gather_with_gil(hp_stream *stream, PyThreadState *thread) {
     hp_module_state *state = stream->state;
     hp_gathered *gathered = NULL;
+    pthread_mutex_lock(&turn);
     PyEval_RestoreThread(thread);
     if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running)
         gathered = gather_now(state, state->session);
     PyEval_SaveThread();
+    pthread_mutex_unlock(&turn);
     return gathered;
 }
 
@@ -96,17 +160,21 @@ static bool wait_for_next(hp_stream *stream) {
 
 static void *run(void *argument) {
     hp_stream *stream = argument;
+    pthread_mutex_lock(&turn);
     PyGILState_STATE entered = PyGILState_Ensure();
     if (stream->state->session)
         hp_session_own_thread(stream->state->session);
     PyThreadState *thread = PyEval_SaveThread();
+    pthread_mutex_unlock(&turn);
     while (wait_for_next(stream)) {
         hp_gathered *gathered = gather_with_gil(stream, thread);
         if (gathered)
             append(stream, gathered);
     }
+    pthread_mutex_lock(&turn);
     PyEval_RestoreThread(thread);
     PyGILState_Release(entered);
+    pthread_mutex_unlock(&turn);
     return NULL;
 }
 
@@ -118,13 +186,14 @@ static void start_thread(hp_stream *stream) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     stream->ending = false; /* no thread yet: nobody to share it with */
-    int refused = pthread_create(&stream->thread, NULL, run, stream);
+    int refused = watch_forks() ? pthread_create(&stream->thread, NULL, run, stream) : ENOMEM;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     stream->thread_runs = refused == 0;
+    stream->refused = (hp_error){0};
     if (refused == 0)
         pthread_setname_np(stream->thread, "hybridprof-file");
     else
-        hp_fail(&stream->error, HP_IO, refused, "no thread could be started to write '%s' while the program runs", stream->path);
+        hp_fail(&stream->refused, HP_IO, refused, "no thread could be started to write '%s' while the program runs", stream->path);
 }
 
 /* The GIL is free meanwhile: the thread may be waiting for it, and finishes an append. */
@@ -184,6 +253,8 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     hp_stream *stream = state->stream;
     state->stream = NULL;
     join_thread(stream);
+    if (stream->refused.status != HP_OK)
+        hp_session_warn(session, stream->refused.text);
     hp_gathered *last = gather_now(state, session);
     hp_error error = {0};
     Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
@@ -249,7 +320,8 @@ void hp_stream_drop(hp_module_state *state) {
     state->stream_path = NULL;
     if (!stream)
         return;
-    if (stream->file)
+    /* A fork that went around Python's hooks cut the thread off anywhere: what it was working on is nobody's to free. */
+    if (stream->file && !stream->thread_runs)
         (void)hp_hyprof_close(stream->file, false, NULL);
     stream_free(stream);
 }
@@ -260,5 +332,7 @@ PyObject *hp_stream_error(hp_module_state *state) {
     pthread_mutex_lock(&state->stream->mutex);
     hp_error error = state->stream->error;
     pthread_mutex_unlock(&state->stream->mutex);
+    if (error.status == HP_OK)
+        error = state->stream->refused;
     return error.status == HP_OK ? Py_NewRef(Py_None) : hp_text_to_unicode(error.text);
 }

@@ -90,7 +90,7 @@ static PyObject *hide_file(PyObject *module, PyObject *argument) {
     char **grown = realloc(hidden->prefixes, ((size_t)hidden->count + 1) * sizeof *grown);
     if (!grown) {
         free(prefix);
-        return PyErr_NoMemory();
+        return hp_raise_no_memory("not enough memory to remember a file prefix to hide");
     }
     hidden->prefixes = grown;
     grown[hidden->count++] = prefix;

@@ -16,7 +16,7 @@ PyObject *hp_text_to_unicode(const char *text) {
 static char *copy_bytes(PyObject *bytes) {
     char *copy = bytes ? strdup(PyBytes_AS_STRING(bytes)) : NULL;
     if (bytes && !copy)
-        PyErr_NoMemory();
+        hp_raise_no_memory("not enough memory for a copy of a name or path");
     Py_XDECREF(bytes);
     return copy;
 }

@@ -10,6 +10,9 @@ void hp_sampled_fini(hp_sampled *sampled) {
     free(sampled->lines);
     free(sampled->estimates);
     free(sampled->threads);
+    free(sampled->task_slots);
+    free(sampled->beneath);
+    free(sampled->beneath_lines);
     *sampled = (hp_sampled){0};
 }
 
@@ -17,9 +20,10 @@ static hp_status copy_lines(const hp_sampler *s, hp_sampled *out) {
     out->lines = malloc((s->lines.count + 1u) * sizeof *out->lines);
     if (out->lines == NULL)
         return HP_NO_MEMORY;
-    for (uint32_t i = 0; s->lines.mask != 0 && i <= s->lines.mask; i++)
-        if (s->lines.entries[i].samples != 0)
-            out->lines[out->line_count++] = s->lines.entries[i];
+    if (s->lines.count > 0)
+        memcpy(out->lines, s->lines.entries, s->lines.count * sizeof *out->lines);
+    out->line_count = s->lines.count;
+    out->left_out_of_lines = s->lines.left_out;
     return HP_OK;
 }
 
@@ -29,7 +33,12 @@ static hp_status copy_estimates(const hp_sampler *s, hp_sampled *out) {
         return HP_NO_MEMORY;
     for (uint32_t i = 0; i < s->tally_count; i++) {
         const hp_tally *t = &s->tallies[i];
-        out->estimates[i] = (hp_estimate){t->thread, t->slot, t->self_samples, t->self_runs, t->total_samples, t->total_runs};
+        out->estimates[i] = (hp_estimate){.thread = t->thread,
+                                          .function = t->slot,
+                                          .self_samples = t->self_samples,
+                                          .self_runs = t->self_runs,
+                                          .total_samples = t->total_samples,
+                                          .total_runs = t->total_runs};
     }
     out->estimate_count = s->tally_count;
     return HP_OK;
@@ -42,32 +51,20 @@ static hp_status copy_threads(const hp_sampler *s, hp_sampled *out) {
     for (uint32_t i = 0; i < s->watched_count; i++) {
         const hp_watched *w = s->watched[i];
         out->threads[i] = w->totals;
-        out->threads[i].pending_ns = w->pending_ns > 0 ? (uint64_t)w->pending_ns : 0;
+        out->threads[i].pending_ns = (uint64_t)(w->left_ns + (w->pending_ns > 0 ? w->pending_ns : 0));
     }
     out->thread_count = s->watched_count;
     return HP_OK;
 }
 
-/* Node numbers stay, so lines and roots need no map. */
-static hp_status copy_tree(const hp_sampler *s, hp_sampled *out) {
-    hp_tree *to = &out->tree;
-    const hp_tree *from = &s->tree;
-    *to = *from;
-    to->nodes = malloc(from->capacity * sizeof *to->nodes);
-    to->index = NULL;
-    to->index_mask = 0;
-    to->capacity = from->capacity;
-    if (to->nodes == NULL)
+static hp_status copy_task_slots(const hp_sampler *s, hp_sampled *out) {
+    uint32_t count = s->tasks == NULL ? 0 : s->tasks->reading.names.count;
+    out->task_slots = malloc((count + 1u) * sizeof *out->task_slots);
+    if (out->task_slots == NULL)
         return HP_NO_MEMORY;
-    memcpy(to->nodes, from->nodes, from->count * sizeof *to->nodes);
-    if (from->index != NULL) {
-        size_t size = ((size_t)from->index_mask + 1) * sizeof *to->index;
-        to->index = malloc(size);
-        if (to->index == NULL)
-            return HP_NO_MEMORY;
-        memcpy(to->index, from->index, size);
-        to->index_mask = from->index_mask;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        if (s->tasks->slots[i] != HP_NO_SLOT && s->tasks->slots[i] != 0)
+            out->task_slots[out->task_slot_count++] = s->tasks->slots[i];
     return HP_OK;
 }
 
@@ -75,9 +72,10 @@ static void fill_counts(const hp_sampler *s, hp_sampled *out) {
     uint64_t native_id = atomic_load_explicit(&s->native_id, memory_order_relaxed);
     int64_t cpu = native_id == 0 ? 0 : hp_other_thread_cpu_ns(native_id);
     out->counts = s->counts;
+    out->counts.task_names_refused = s->tasks == NULL ? 0 : s->tasks->reading.names_refused;
     out->counts.cpu_ns = s->earlier_cpu_ns + (cpu > 0 ? (uint64_t)cpu : 0);
-    out->method = s->follow.possible ? HP_METHOD_SAME_CPU : HP_METHOD_REMOTE;
-    out->method_reason = s->follow.reason;
+    out->method = s->stops ? HP_METHOD_SIGNAL : s->follow.possible ? HP_METHOD_SAME_CPU : HP_METHOD_REMOTE;
+    out->method_reason = s->options.method == HP_METHOD_SIGNAL ? s->stop_reason : s->follow.reason;
 }
 
 hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out) {
@@ -85,13 +83,17 @@ hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out) {
     pthread_mutex_lock(&sampler->mutex);
     for (uint32_t i = 0; i < sampler->watched_count; i++)
         hp_record_flush(sampler, sampler->watched[i]);
-    hp_status status = copy_tree(sampler, out);
+    hp_status status = hp_tree_copy(&out->tree, &sampler->tree); /* node numbers stay, so lines and roots need no map */
     if (status == HP_OK)
         status = copy_lines(sampler, out);
     if (status == HP_OK)
         status = copy_estimates(sampler, out);
     if (status == HP_OK)
         status = copy_threads(sampler, out);
+    if (status == HP_OK)
+        status = copy_task_slots(sampler, out);
+    if (status == HP_OK && !hp_beneath_copy(&sampler->beneath, out))
+        status = HP_NO_MEMORY;
     fill_counts(sampler, out);
     pthread_mutex_unlock(&sampler->mutex);
     if (status != HP_OK)

@@ -1,59 +1,78 @@
 /* SPDX-License-Identifier: MIT */
 #include "sampler/lines.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
+#include <string.h>
 
+#include "base/hash.h"
+#include "base/pages.h"
 #include "sampler/sampler.h"
 
-enum { FIRST = 1024, LIMIT = 2097152 };
+enum { FIRST = 256 };
 
-static uint32_t home(const hp_sampled_line *line, uint32_t mask) {
-    uint64_t key = (uint64_t)line->node << 32 | (uint32_t)line->unit << 4 | line->state;
-    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) & mask;
+static uint32_t *place(const hp_line_table *table, const hp_sampled_line *line) {
+    uint32_t at = (uint32_t)hp_hash_pair(line->node, (uint32_t)line->unit << 4 | line->state) & table->mask;
+    for (; table->index[at] != UINT32_MAX; at = (at + 1) & table->mask) {
+        const hp_sampled_line *entry = &table->entries[table->index[at]];
+        if (entry->node == line->node && entry->unit == line->unit && entry->state == line->state)
+            break;
+    }
+    return &table->index[at];
 }
 
-static bool is_same(const hp_sampled_line *a, const hp_sampled_line *b) {
-    return a->node == b->node && a->unit == b->unit && a->state == b->state;
+static size_t index_size(const hp_line_table *table) {
+    return table->index == NULL ? 0 : ((size_t)table->mask + 1) * sizeof *table->index;
 }
 
-static hp_sampled_line *find(hp_sampled_line *entries, uint32_t mask, const hp_sampled_line *line) {
-    uint32_t at = home(line, mask);
-    while (entries[at].samples != 0 && !is_same(&entries[at], line))
-        at = (at + 1) & mask;
-    return &entries[at];
+static bool grow_entries(hp_line_table *table) {
+    uint32_t capacity = table->capacity == 0 ? FIRST : table->capacity + table->capacity / 2;
+    hp_sampled_line *entries = hp_pages_resize(table->entries, table->capacity * sizeof *entries, capacity * sizeof *entries);
+    if (entries == NULL)
+        return false;
+    table->entries = entries;
+    table->capacity = capacity;
+    return true;
 }
 
-static void grow(hp_line_table *table) {
-    uint32_t size = table->mask == 0 ? FIRST : (table->mask + 1) * 2;
-    hp_sampled_line *larger = size > LIMIT ? NULL : calloc(size, sizeof *larger);
-    if (larger == NULL)
-        return;
-    for (uint32_t i = 0; table->mask != 0 && i <= table->mask; i++)
-        if (table->entries[i].samples != 0)
-            *find(larger, size - 1, &table->entries[i]) = table->entries[i];
-    free(table->entries);
-    table->entries = larger;
+static bool grow_index(hp_line_table *table) {
+    uint32_t size = table->index == NULL ? FIRST * 2 : (table->mask + 1) * 2;
+    uint32_t *index = hp_pages_resize(NULL, 0, size * sizeof *index);
+    if (index == NULL)
+        return false;
+    memset(index, 0xFF, size * sizeof *index);
+    hp_pages_free(table->index, index_size(table));
+    table->index = index;
     table->mask = size - 1;
+    for (uint32_t i = 0; i < table->count; i++)
+        *place(table, &table->entries[i]) = i;
+    return true;
+}
+
+static bool has_room(hp_line_table *table) {
+    if (table->count >= HP_LINES_LIMIT)
+        return false;
+    if (table->count == table->capacity && !grow_entries(table))
+        return false;
+    return (table->index != NULL && table->count < table->mask / 4 * 3) || grow_index(table);
 }
 
 void hp_line_table_fini(hp_line_table *table) {
-    free(table->entries);
+    hp_pages_free(table->entries, table->capacity * sizeof *table->entries);
+    hp_pages_free(table->index, index_size(table));
     *table = (hp_line_table){0};
 }
 
 void hp_line_table_add(hp_line_table *table, const hp_sampled_line *more) {
-    if (table->count >= table->mask / 2)
-        grow(table);
-    if (table->mask == 0 || more->samples == 0)
-        return;
-    hp_sampled_line *line = find(table->entries, table->mask, more);
-    if (line->samples == 0) {
-        if (table->count >= table->mask / 2)
-            return;
-        *line = *more;
-        table->count++;
+    uint32_t *at = table->index == NULL ? NULL : place(table, more);
+    if (at != NULL && *at != UINT32_MAX) {
+        table->entries[*at].samples += more->samples;
+        table->entries[*at].sampled += more->sampled;
         return;
     }
-    line->samples += more->samples;
-    line->sampled += more->sampled;
+    if (!has_room(table)) {
+        table->left_out += more->samples;
+        return;
+    }
+    *place(table, more) = table->count; /* not at `at`: the index may have grown */
+    table->entries[table->count++] = *more;
 }

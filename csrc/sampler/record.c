@@ -38,15 +38,28 @@ static bool frame_possible(hp_sampler *s, uint64_t epoch, const hp_frame *frame,
 
 static bool stack_possible(hp_sampler *s, const hp_watched *w) {
     for (uint32_t i = 0; i < w->last.count; i++)
-        if (!frame_possible(s, w->last_epoch, &w->last.frames[i], s->slots[i]))
+        if (!hp_frame_is_task(&w->last.frames[i]) && !frame_possible(s, w->last_epoch, &w->last.frames[i], s->slots[i]))
             return false;
     return hp_code_table_epoch(s->code) == w->last_epoch;
 }
 
+/* `<overflow>` where memory is short. */
+static uint32_t slot_of_task(hp_sampler *s, const hp_frame *frame) {
+    uint32_t name = hp_frame_task_name(frame);
+    if (s->tasks->slots[name] == HP_NO_SLOT)
+        s->tasks->slots[name] = hp_code_table_named(s->code, HP_CODE_SYNTHETIC, s->tasks->reading.names.text[name]);
+    return s->tasks->slots[name] == HP_NO_SLOT ? 0 : s->tasks->slots[name];
+}
+
 static bool slots_of_stack(hp_sampler *s, const hp_watched *w) {
+    uint32_t count = 0;
     for (uint32_t i = 0; i < w->last.count; i++)
-        s->addresses[i] = w->last.frames[i].code;
-    hp_status status = hp_code_table_slots(s->code, w->last_epoch, s->addresses, w->last.count, s->slots);
+        if (!hp_frame_is_task(&w->last.frames[i]))
+            s->addresses[count++] = w->last.frames[i].code;
+    hp_status status = hp_code_table_slots(s->code, w->last_epoch, s->addresses, count, s->slots);
+    s->short_of_slots = status == HP_NO_MEMORY;
+    for (uint32_t i = w->last.count; i-- > 0 && count < i + 1;) /* slots of functions move up to their frames, from the end */
+        s->slots[i] = hp_frame_is_task(&w->last.frames[i]) ? slot_of_task(s, &w->last.frames[i]) : s->slots[--count];
     return status == HP_OK || status == HP_FULL;
 }
 
@@ -133,10 +146,21 @@ static bool earn_wall(hp_watched *w, int64_t now, uint64_t ticks, double ns_per_
     return !inside;
 }
 
+/* A state that may be gone at the next tick stands for the time since the last one if it is on a CPU now (see watched.c): its clock cannot
+ * tell, it may be that of a thread which has done other things, and does not know how long this goes on. */
+static bool earn_first_cpu(hp_watched *w, int64_t cpu, int64_t now) {
+    bool on_cpu = cpu >= 0 && w->last.count > 0 && (w->running || hp_other_thread_cpu_ns(w->native_id) > cpu);
+    int64_t earned = on_cpu ? now - w->t_prev : 0;
+    w->cpu_prev = cpu;
+    w->pending_ns += earned;
+    w->totals.measured_ns += (uint64_t)earned;
+    return on_cpu;
+}
+
 /* CPU: what the thread's clock advanced. It goes to the stack only if the thread is on a CPU now: the holder of the GIL whose clock
  * advanced since the last tick, or another thread whose clock advances while we look twice. There is no exact CPU time, so extents of
  * targets are sampled like everything else. */
-static bool earn_cpu(hp_watched *w, uint64_t tick) {
+static bool earn_cpu(hp_watched *w, uint64_t tick, int64_t now) {
     /* A thread that has rested at one stack for a while is asked at every eighth tick: the question is a system call. Nothing is lost,
      * its clock goes on counting, and as soon as its stack changes it is asked again. */
     enum { REST = 8 };
@@ -144,6 +168,8 @@ static bool earn_cpu(hp_watched *w, uint64_t tick) {
     if (w->cpu_rest >= REST && (tick + w->thread->index) % REST != 0)
         return false;
     int64_t cpu = hp_other_thread_cpu_ns(w->native_id);
+    if (w->is_new)
+        return earn_first_cpu(w, cpu, now);
     int64_t earned = cpu < 0 || w->cpu_prev < 0 ? 0 : cpu - w->cpu_prev;
     w->cpu_rest = earned > 0 ? 0 : w->cpu_rest + 1;
     w->cpu_prev = cpu;
@@ -152,18 +178,56 @@ static bool earn_cpu(hp_watched *w, uint64_t tick) {
     return earned > 0 && (w->running || hp_other_thread_cpu_ns(w->native_id) > cpu);
 }
 
+/* One native thread's CPU time belongs to one stack; and a state that is kept for later, without a stack, is no thread that waits. */
+static bool stands_aside(hp_watched *w, bool cpu, int64_t now) {
+    if (!w->behind || (!cpu && w->last.count > 0))
+        return false;
+    if (cpu)
+        w->cpu_prev = hp_other_thread_cpu_ns(w->native_id);
+    w->totals.aside_ns += (uint64_t)(now - w->t_prev);
+    w->t_prev = now;
+    return true;
+}
+
+/* The target's frame is there, its extent is not: every call with a hook of its own is counted, so this is no time of a call that was not.
+ */
+static bool is_at_edge(const hp_watched *w) {
+    return w->edge_code != 0 && w->progress != HP_READ_PART && w->last.count > w->top && w->last.frames[w->top].code == w->edge_code;
+}
+
+static void give_to_hook(hp_watched *w) {
+    uint64_t weight = w->pending_ns > 0 ? (uint64_t)w->pending_ns : 0;
+    w->pending_ns -= (int64_t)weight;
+    w->totals.hook_ns += weight;
+    w->totals.traced_samples++;
+}
+
+static void note_beneath(hp_sampler *s, hp_watched *w, const hp_state *known) {
+    state_set(s, w, known);
+    hp_beneath_add(&s->beneath, w->leaf, w->traced_node, w->leaf == w->totals.root ? NO_UNIT : w->leaf_unit, w->leaf_state);
+}
+
 void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks) {
     bool cpu = sampler->options.clock == HP_CLOCK_CPU;
-    bool give = cpu ? earn_cpu(watched, sampler->tick) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
+    hp_thread_seen(watched->thread, now);
+    if (stands_aside(watched, cpu, now))
+        return;
+    bool give = cpu ? earn_cpu(watched, sampler->tick, now) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
-    atomic_store_explicit(&watched->thread->last_seen_ns, now, memory_order_relaxed); /* a number on its own */
+    watched->is_new = false;
     bool kept = give || !cpu, part = watched->progress == HP_READ_PART;
     sampler->counts.kept += kept;
     sampler->counts.remote += kept && watched->remote;
+    sampler->counts.in_tasks += kept && watched->in_task;
     sampler->counts.unresolved += kept && part;
     sampler->counts.unresolved_by[watched->cause] += kept && part;
-    if (!give)
+    if (!give) {
+        if (!cpu && !part)
+            note_beneath(sampler, watched, known);
         return;
+    }
+    if (!cpu && is_at_edge(watched))
+        return give_to_hook(watched);
     state_set(sampler, watched, known);
     uint64_t weight = watched->pending_ns > 0 ? (uint64_t)watched->pending_ns : 0;
     watched->pending_ns -= (int64_t)weight;

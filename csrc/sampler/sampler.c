@@ -34,6 +34,12 @@ static bool wanted(hp_sampler *s) {
     return atomic_load_explicit(&s->wanted, memory_order_acquire) == 1;
 }
 
+/* Where a sleep would be too long. It takes a CPU, which whoever asks for such rates gives. */
+static void spin_until(hp_sampler *s, int64_t deadline) {
+    while (wanted(s) && hp_now_ns() < deadline)
+        hp_pause();
+}
+
 static void ask_to_end(hp_sampler *s) {
     atomic_store_explicit(&s->wanted, 0, memory_order_release);
     syscall(SYS_futex, &s->wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -68,6 +74,7 @@ static void ask_for_short_slices(void) {
 typedef struct pace {
     double slower;
     int64_t window_began, cpu_then;
+    int64_t waited; /* of our CPU time in this window, ns: spinning */
     uint32_t ticks;
 } pace;
 
@@ -77,16 +84,32 @@ static pace pace_begin(double slower) {
     return (pace){.slower = slower, .window_began = hp_now_ns(), .cpu_then = hp_thread_cpu_ns()};
 }
 
-/* By CPU time: a tick in whose midst the system ran somebody else for some ms has not cost more. */
+/* By CPU time: a tick in whose midst the system ran somebody else for some ms has not cost more. Who spins has given us the CPU. */
 static void pace_adapt(pace *p) {
     if (++p->ticks < PACE_TICKS)
         return;
-    double share = (double)(hp_thread_cpu_ns() - p->cpu_then) / (double)(hp_now_ns() - p->window_began + 1);
-    if (share > 0.5)
+    double share = (double)(hp_thread_cpu_ns() - p->cpu_then - p->waited) / (double)(hp_now_ns() - p->window_began + 1);
+    if (share > (p->waited > 0 ? 0.9 : 0.5))
         p->slower *= 2;
     else if (share < 0.15 && p->slower > 1)
         p->slower /= 2;
     *p = pace_begin(p->slower);
+}
+
+/* Remote reading was asked for, so we are not on the program's CPU. */
+static bool may_spin(const hp_sampler *s, int64_t interval) {
+    enum { SHORTEST_SLEEP_NS = 40000 }; /* a sleep and the wake-up after it cost some 15 us of CPU time */
+    return s->options.method == HP_METHOD_REMOTE && s->cpu_count > 1 && interval < SHORTEST_SLEEP_NS;
+}
+
+static void wait_until(hp_sampler *s, pace *p, int64_t due) {
+    int64_t now = hp_now_ns();
+    if (!may_spin(s, due - now)) {
+        sleep_until(s, due);
+        return;
+    }
+    spin_until(s, due);
+    p->waited += due > now ? due - now : 0;
 }
 
 static int64_t next_interval(hp_sampler *s, const pace *p) {
@@ -94,12 +117,13 @@ static int64_t next_interval(hp_sampler *s, const pace *p) {
     return hp_intervals_next(&s->intervals, rate / p->slower);
 }
 
-/* Moments that are past by more than a mean interval are missed, not made up for in a burst. */
+/* Moments that are past by more than a mean interval are missed, not made up for in a burst. Each stands for as many of those that were
+ * asked for as we are slower. */
 static int64_t skip_missed(hp_sampler *s, const pace *p, int64_t due, int64_t now) {
     int64_t mean = (int64_t)(1e9 * p->slower / atomic_load_explicit(&s->rate_hz, memory_order_relaxed));
     while (due + mean < now) {
         due += next_interval(s, p);
-        s->counts.missed++;
+        s->counts.missed += (uint64_t)p->slower;
     }
     return due;
 }
@@ -124,7 +148,7 @@ static void *loop(void *argument) {
     atomic_store_explicit(&s->native_id, (uint64_t)syscall(SYS_gettid), memory_order_relaxed);
     int64_t due = hp_now_ns() + next_interval(s, &p);
     while (wanted(s)) {
-        sleep_until(s, due);
+        wait_until(s, &p, due);
         if (!wanted(s))
             break;
         if (hp_runtime_finalizing())
@@ -135,6 +159,7 @@ static void *loop(void *argument) {
         due += next_interval(s, &p);
     }
     s->earlier_cpu_ns += (uint64_t)hp_thread_cpu_ns();
+    s->status_file = -1; /* it goes with this thread */
     s->joined_id = atomic_load_explicit(&s->native_id, memory_order_relaxed);
     atomic_store_explicit(&s->native_id, 0, memory_order_relaxed);
     atomic_store_explicit(&s->alive, false, memory_order_relaxed);
@@ -156,7 +181,7 @@ static hp_status check_options(const hp_sampler_options *options, hp_error *erro
     if (options->clock != HP_CLOCK_WALL && options->clock != HP_CLOCK_CPU)
         return hp_fail(error, HP_BAD_VALUE, 0, "clock %d is unknown; it must be wall (0) or cpu (1)", (int)options->clock);
     if (options->method < HP_METHOD_AUTO || options->method > HP_METHOD_REMOTE)
-        return hp_fail(error, HP_BAD_VALUE, 0, "sampling method %d is unknown; it must be auto (0), same-cpu (1) or remote (2)",
+        return hp_fail(error, HP_BAD_VALUE, 0, "sampling method %d is unknown; it must be auto (0), same-cpu (1), signal (2) or remote (3)",
                        (int)options->method);
     return check_rate(options->rate_hz, error);
 }
@@ -172,8 +197,19 @@ static bool reserve_first(hp_sampler *s) {
     s->path_capacity = FIRST_DEPTH;
     s->states = malloc(FIRST_STATES * sizeof *s->states);
     s->present = malloc(FIRST_STATES * sizeof *s->present);
+    s->next_alike = malloc(FIRST_STATES * sizeof *s->next_alike);
     s->state_capacity = FIRST_STATES;
-    return s->scratch[0].frames && s->scratch[1].frames && s->addresses && s->slots && s->states && s->present;
+    return s->scratch[0].frames && s->scratch[1].frames && s->addresses && s->slots && s->states && s->present && s->next_alike;
+}
+
+static bool tasks_new(hp_sampler *s) {
+    s->tasks = malloc(sizeof *s->tasks);
+    if (s->tasks == NULL)
+        return false;
+    *s->tasks = (hp_sampler_tasks){.unknown = false};
+    hp_tasks_init(&s->tasks->reading);
+    memset(s->tasks->slots, 0xff, sizeof s->tasks->slots); /* HP_NO_SLOT */
+    return true;
 }
 
 /* Drops what was gathered. */
@@ -181,6 +217,7 @@ static void data_fini(hp_sampler *s) {
     hp_watched_drop_all(s);
     hp_tree_fini(&s->tree);
     hp_line_table_fini(&s->lines);
+    hp_beneath_fini(&s->beneath);
     hp_tally_clear(s);
     free(s->units_of_slot);
     s->units_of_slot = NULL;
@@ -210,8 +247,8 @@ static void fork_child(void) {
         hp_sampler_after_fork_child(forked);
 }
 
-static hp_status watch_process(hp_code_table *code, hp_error *error) {
-    hp_status status = hp_memory_watch(error);
+hp_status hp_sampler_watch_forks(hp_code_table *code, hp_error *error) {
+    hp_status status = hp_memory_watch_forks(error);
     if (status == HP_OK)
         status = hp_code_life_watch(code, error);
     /* After the two: handlers run in reverse order before a fork, and our mutex is the outermost lock. */
@@ -223,19 +260,25 @@ static hp_status watch_process(hp_code_table *code, hp_error *error) {
     return status;
 }
 
+static hp_status watch_process(hp_code_table *code, hp_error *error) {
+    hp_status status = hp_sampler_watch_forks(code, error);
+    return status == HP_OK ? hp_memory_watch(error) : status;
+}
+
 hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp_code_table *code, hp_threads *threads, hp_error *error) {
     hp_sampler *s = NULL;
     hp_status status = check_options(options, error);
     if (status != HP_OK)
         goto done;
     s = calloc(1, sizeof *s);
-    if (s == NULL || !reserve_first(s)) {
+    if (s == NULL || !reserve_first(s) || (options->tasks && !tasks_new(s))) {
         status = hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for a sampler");
         goto done;
     }
     s->options = *options;
     s->code = code;
     s->threads = threads;
+    s->status_file = -1;
     s->follow.pinned = -1;
     s->follow.reason = "";
     pthread_mutex_init(&s->mutex, NULL);
@@ -268,25 +311,40 @@ void hp_sampler_free(hp_sampler *sampler) {
     free(sampler->slots);
     free(sampler->states);
     free(sampler->present);
+    free(sampler->next_alike);
+    free(sampler->tasks);
     pthread_mutex_destroy(&sampler->mutex);
     free(sampler);
 }
 
-/* Threads that live now are measured from now on; time in which the sampler did not run belongs to nobody. */
+/* Threads that live now are measured from now on; time in which the sampler did not run belongs to nobody. Those that
+ * have ended are not touched: a program that forks comes here each time, may have had thousands, and shares their pages with its child. */
 static void meet_threads(hp_sampler *s) {
     bool inside;
     s->main_bounds = hp_main_stack_bounds();
     int64_t now = hp_now_ns();
     uint64_t ticks = hp_ticks();
+    bool met = hp_sampler_meet(s, now, ticks);
     for (uint32_t i = 0; i < s->watched_count; i++) {
         hp_watched *w = s->watched[i];
+        if (met && w->tick != s->tick)
+            continue;
         w->t_prev = now;
+        w->is_new = false;
         w->cpu_prev = hp_other_thread_cpu_ns(w->native_id);
         w->traced_prev = hp_thread_traced_ticks(w->thread, ticks, &inside);
         w->last_valid = false;
         w->pthread = 0; /* its C stack is looked up again */
     }
-    hp_sampler_meet(s, now, ticks);
+}
+
+static int cpu_count(void) {
+    unsigned long mask[HP_CPU_WORDS];
+    long size = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    int count = 0;
+    for (long i = 0; i < size / (long)sizeof *mask; i++)
+        count += __builtin_popcountl(mask[i]);
+    return count;
 }
 
 static int create_thread(hp_sampler *s) {
@@ -310,8 +368,14 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     forked = sampler;
     pthread_mutex_unlock(&forks);
     pthread_mutex_lock(&sampler->mutex); /* for a fork by C code, which the GIL does not keep away */
+    sampler->own_files = false;          /* those that it had went with the thread that had them; this thread's are the program's */
     /* Here and not by the thread, which inherits our affinity: a snapshot may ask for the method before it has run. */
-    hp_follow_init(&sampler->follow, sampler->options.method != HP_METHOD_REMOTE);
+    hp_sampler_method method = sampler->options.method;
+    hp_follow_init(&sampler->follow, method == HP_METHOD_AUTO || method == HP_METHOD_SAME_CPU);
+    sampler->stop_reason = method == HP_METHOD_SIGNAL ? hp_stop_begin() : "";
+    sampler->stops = method == HP_METHOD_SIGNAL && sampler->stop_reason == NULL;
+    sampler->stop_reason = sampler->stop_reason == NULL ? "" : sampler->stop_reason;
+    sampler->cpu_count = cpu_count();
     meet_threads(sampler);
     pthread_mutex_unlock(&sampler->mutex);
     atomic_store_explicit(&sampler->wanted, 1, memory_order_release);
@@ -319,7 +383,14 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     int failed = create_thread(sampler);
     sampler->started = failed == 0;
     atomic_store_explicit(&sampler->alive, failed == 0, memory_order_relaxed);
-    return failed == 0 ? HP_OK : hp_fail(error, HP_IO, failed, "the sampler's thread cannot be started: %s", strerror(failed));
+    if (failed == 0)
+        return HP_OK;
+    hp_stop_end(); /* nobody will stop what did not start */
+    return hp_fail(
+        error, HP_UNSUPPORTED, failed,
+        "the sampler's thread cannot be started: %s; the limits on threads (ulimit -u, the container's) and on memory (ulimit -v) must "
+        "leave room for one more",
+        strerror(failed));
 }
 
 /* A joined thread has given its memory back, not yet its files; until it has, the system counts it, and a fork would warn of it. Some us,
@@ -339,6 +410,7 @@ hp_status hp_sampler_stop(hp_sampler *sampler) {
     ask_to_end(sampler);
     pthread_join(sampler->native, NULL); /* at most one tick: it never waits for the GIL, which we hold */
     wait_until_gone(sampler->joined_id);
+    hp_stop_end();
     sampler->started = false;
     return HP_OK;
 }
@@ -360,6 +432,7 @@ void hp_sampler_after_fork_child(hp_sampler *sampler) {
     atomic_store_explicit(&sampler->alive, false, memory_order_relaxed);
     atomic_store_explicit(&sampler->native_id, 0, memory_order_relaxed);
     atomic_store_explicit(&sampler->wanted, 0, memory_order_relaxed);
+    sampler->status_file = -1;
     sampler->follow.pinned = -1;
     data_fini(sampler);
     (void)data_init(sampler);

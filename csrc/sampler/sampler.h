@@ -18,8 +18,12 @@
 typedef enum hp_sampler_method {
     HP_METHOD_AUTO = 0, /* same-CPU where it is possible, else remote; the choice is recorded */
     HP_METHOD_SAME_CPU, /* go to the running thread's CPU: being scheduled there is having stopped it */
+    HP_METHOD_SIGNAL,   /* stop the running thread by SIGURG for as long as it is read */
     HP_METHOD_REMOTE,   /* verified copies with retries: marked as biased below about 0.3 us */
 } hp_sampler_method;
+
+/* By hp_sampler_method. */
+#define HP_METHOD_NAMES {"auto", "same-cpu", "signal", "remote"}
 
 typedef struct hp_sampler_options {
     double rate_hz; /* 0 < rate <= 1,000,000; intervals are random with mean 1/rate */
@@ -27,6 +31,7 @@ typedef struct hp_sampler_options {
     hp_sampler_method method;
     uint64_t seed;       /* of the intervals; 0: from the system */
     uint32_t node_limit; /* 0: the default, 1,000,000 */
+    bool tasks;          /* stacks of asyncio tasks go on through the tasks that await them: frame/tasks.h */
 } hp_sampler_options;
 
 typedef struct hp_sampler_counts {
@@ -37,8 +42,10 @@ typedef struct hp_sampler_counts {
     uint64_t remote; /* kept, of a running thread, read from another CPU */
     uint64_t missed; /* ticks that the sampler was too late for, by more than one mean interval */
     uint64_t ticks;
-    uint64_t moves;  /* changes of CPU to follow a thread */
-    uint64_t cpu_ns; /* of the sampler's own thread */
+    uint64_t moves;              /* changes of CPU to follow a thread */
+    uint64_t cpu_ns;             /* of the sampler's own thread */
+    uint64_t in_tasks;           /* kept, of a stack with its chain of tasks */
+    uint64_t task_names_refused; /* times that a task's name was one too many */
 } hp_sampler_counts;
 
 /* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
@@ -56,23 +63,41 @@ typedef struct hp_sampled_thread {
     uint64_t sampled_ns;    /* in the tree */
     uint64_t unresolved_ns; /* part of sampled_ns that lies under `<unresolved>` */
     uint64_t pending_ns;    /* outside targets, not yet given to any stack: part of the residual */
+    uint64_t hook_ns;       /* not in the tree: the thread was on its way into or out of a target, with a hook that is on for that call */
+    uint64_t aside_ns;      /* it ran nothing and its native thread served another interpreter, which has the time: part of nothing here */
 } hp_sampled_thread;
+/* Samples beneath targets: see beneath.h. */
+typedef struct hp_sampled_beneath {
+    uint32_t leaf;        /* node of the sampled tree */
+    uint32_t traced_node; /* of the tracer's tree: where time went when they were taken */
+    uint64_t samples;
+} hp_sampled_beneath;
 typedef struct hp_sampled {
     hp_tree tree; /* children of the root: one per thread, whose `function` is the thread's INDEX, not a slot */
     hp_sampled_line *lines;
     uint32_t line_count;
-    hp_estimate *estimates; /* thread = index in hp_threads, function = slot */
+    uint64_t left_out_of_lines; /* samples of the tree that have none: their table was full */
+    hp_estimate *estimates;     /* thread = index in hp_threads, function = slot */
     uint32_t estimate_count;
     hp_sampled_thread *threads;
     uint32_t thread_count;
+    hp_sampled_beneath *beneath;
+    uint32_t beneath_count;
+    hp_sampled_line *beneath_lines; /* `node`: index in `beneath` */
+    uint32_t beneath_line_count;
     hp_sampler_counts counts;
     hp_sampler_method method;  /* the one in force */
     const char *method_reason; /* static text: why not the preferred one, or "" */
+    uint32_t *task_slots; /* slots that are names of tasks: what lies between the outermost and the innermost of them on a path awaits */
+    uint32_t task_slot_count;
 } hp_sampled;
 void hp_sampled_fini(hp_sampled *sampled);
 
 typedef struct hp_sampler hp_sampler;
 
+/* [GIL] Its part in forks, and code lifetimes (once per process, for ever). Whoever may give up the GIL inside a fork, where nothing of
+ * ours may be locked yet, asks for this before it watches forks itself. */
+hp_status hp_sampler_watch_forks(hp_code_table *code, hp_error *error);
 /* [GIL] Checks the options (HP_BAD_VALUE with a sentence), installs what must watch memory and code lifetimes (once per process, for ever),
  * starts nothing. */
 hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp_code_table *code, hp_threads *threads, hp_error *error);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "sampler/private.h"
 
 static uint32_t home(uint32_t thread, uint32_t slot, uint32_t mask) {
@@ -59,7 +60,7 @@ static bool reserve_nodes(hp_sampler *s) {
     if (s->tree.count <= s->tally_of_node_capacity)
         return true;
     uint32_t capacity = s->tree.capacity;
-    uint32_t *of_node = realloc(s->tally_of_node, capacity * sizeof *of_node);
+    uint32_t *of_node = hp_pages_resize(s->tally_of_node, s->tally_of_node_capacity * sizeof *of_node, capacity * sizeof *of_node);
     if (of_node == NULL)
         return false;
     memset(of_node + s->tally_of_node_capacity, 0xFF, (capacity - s->tally_of_node_capacity) * sizeof *of_node);
@@ -106,7 +107,7 @@ void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf
 
 void hp_tally_clear(hp_sampler *sampler) {
     free(sampler->tallies);
-    free(sampler->tally_of_node);
+    hp_pages_free(sampler->tally_of_node, sampler->tally_of_node_capacity * sizeof *sampler->tally_of_node);
     free(sampler->tally_index);
     sampler->tallies = NULL;
     sampler->tally_of_node = sampler->tally_index = NULL;

@@ -18,8 +18,19 @@
 
 enum {
     FEW_THREADS = 8, /* up to so many are asked at every tick */
-    REST = 8,        /* of more, those that stand still are asked at every eighth */
+    REST = 8,        /* of more, those that stand still are asked at every eighth, */
+    ASKED = 8,       /* and of very many so few at each */
 };
+
+/* How many seccomp filters this thread is under; -1 where the system does not say (before Linux 5.9). */
+static long count_filters(int file) {
+    static const char name[] = "\nSeccomp_filters:";
+    char text[4096];
+    ssize_t size = pread(file, text, sizeof text - 1, 0);
+    text[size > 0 ? size : 0] = '\0';
+    const char *at = strstr(text, name);
+    return at == NULL ? -1 : strtol(at + sizeof name - 1, NULL, 10);
+}
 
 /* A file that we open could get the very number that the program expects for its own next one, so there must be a table for us alone. It
  * must be empty: a copy of the program's would keep its pipes and sockets open after it has closed them. */
@@ -34,10 +45,15 @@ void hp_thread_states_begin(hp_sampler *sampler) {
 #else
     (void)first;
 #endif
+    sampler->status_file = sampler->own_files ? open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC) : -1;
+    sampler->filters = sampler->status_file < 0 ? -1 : count_filters(sampler->status_file);
     /* A table that an earlier sampler thread had went with it. */
     for (uint32_t i = 0; i < sampler->watched_count; i++) {
-        sampler->watched[i]->syscall_file = -1;
-        sampler->watched[i]->no_syscall = false;
+        hp_watched *w = sampler->watched[i];
+        if (w->syscall_file >= 0 || w->no_syscall) { /* else not a page is touched */
+            w->syscall_file = -1;
+            w->no_syscall = false;
+        }
     }
 }
 
@@ -82,10 +98,16 @@ static hp_thread_state state_in_words(const char *text, uintptr_t gil) {
     return number == SYS_restart_syscall ? HP_STATE_UNKNOWN : HP_STATE_IO;
 }
 
-static bool open_syscall(hp_watched *w) {
+bool hp_may_open(const hp_sampler *sampler) {
+    return sampler->status_file < 0 || count_filters(sampler->status_file) == sampler->filters;
+}
+
+static bool open_syscall(const hp_sampler *s, hp_watched *w) {
     char path[64];
     if (w->syscall_file >= 0)
         return true;
+    if (!hp_may_open(s))
+        return false;
     snprintf(path, sizeof path, "/proc/self/task/%llu/syscall", (unsigned long long)w->native_id);
     w->syscall_file = open(path, O_RDONLY | O_CLOEXEC);
     return w->syscall_file >= 0;
@@ -95,7 +117,7 @@ static hp_thread_state state_by_kernel(hp_sampler *s, hp_watched *w, uintptr_t g
     char text[256];
     if (!s->own_files || w->no_syscall || w->native_id == 0)
         return HP_STATE_UNKNOWN;
-    ssize_t size = open_syscall(w) ? pread(w->syscall_file, text, sizeof text - 1, 0) : -1;
+    ssize_t size = open_syscall(s, w) ? pread(w->syscall_file, text, sizeof text - 1, 0) : -1;
     if (size <= 0) {
         hp_thread_state_forget(w);
         w->no_syscall = true; /* it is ending, or /proc is not there, or may not be read */
@@ -105,15 +127,20 @@ static hp_thread_state state_by_kernel(hp_sampler *s, hp_watched *w, uintptr_t g
     return state_in_words(text, gil);
 }
 
+bool hp_thread_is_running(hp_sampler *sampler, hp_watched *watched) {
+    return state_by_kernel(sampler, watched, 0) == HP_STATE_NATIVE;
+}
+
 void hp_thread_state_find(hp_sampler *sampler, hp_watched *watched, const hp_state *known) {
     if (watched->running) {
         watched->state = state_of_holder(sampler, watched);
         return;
     }
     if (watched->progress == HP_READ_SAME && watched->state > HP_STATE_NATIVE) {
-        /* The question takes some 3 us. Of many threads those that stand still are asked at every eighth tick, and only if they have had
-         * CPU time since: whoever had none is where it was. Each answer then counts for the ticks around it. */
-        bool rests = sampler->state_count > FEW_THREADS && (sampler->tick + watched->thread->index) % REST != 0;
+        /* The question takes some 3 us. Of many threads those that stand still are asked now and then, and only if they have had CPU time
+         * since, which takes 1 us to know: whoever had none is where it was. Each answer then counts for the ticks around it. */
+        uint32_t period = sampler->state_count > REST * ASKED ? sampler->state_count / ASKED : REST;
+        bool rests = sampler->state_count > FEW_THREADS && (sampler->tick + watched->thread->index) % period != 0;
         int64_t cpu = rests ? -1 : hp_other_thread_cpu_ns(watched->native_id);
         if (rests || (cpu >= 0 && cpu == watched->state_cpu))
             return;

@@ -131,7 +131,7 @@ void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder) {
 
 /* Where marking is not enough (3.11) the thread's own hook is on for as long as the block is open. */
 static void block_hook_enter(hp_tracer *tracer, hp_recorder *recorder) {
-    PyObject *entered = tracer->hook->enter != NULL ? tracer->hook->enter(tracer) : NULL;
+    PyObject *entered = tracer->hook->enter != NULL ? tracer->hook->enter(tracer, NULL) : NULL;
     if (entered != NULL)
         Py_XSETREF(recorder->block_hook, entered);
 }
@@ -197,8 +197,12 @@ int hp_tracer_leave_block(hp_tracer *tracer, long token) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
         if (tracer->suspended[i].token == (uintptr_t)token)
             remove_at(tracer, i);
-    if (!hp_gate_open(tracer, thread))
+    if (!hp_gate_open(tracer, thread)) {
+        /* The budget may have ended the extent that the hook was switched on for. */
+        if (hp_gate_here.tracer_id == tracer->id && hp_gate_here.state_id == thread->id)
+            hp_block_hook_leave(tracer, hp_gate_here.recorder);
         return 0;
+    }
     hp_recorder *recorder = hp_gate_here.recorder;
     for (uint32_t i = recorder->stack.depth; i-- > 0;)
         if (recorder->stack.entries[i].kind == HP_ENTRY_BLOCK && recorder->stack.entries[i].detail == (uintptr_t)token)

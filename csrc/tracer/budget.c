@@ -1,49 +1,340 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/budget.h"
 
+#include <stdlib.h>
+
 #include "tracer/recorder.h"
 
 static const int64_t WINDOW_NS = 250000000;
 static const double LEAST_CHOSEN = 1.0 / 1048576;
+static const double LEAST_TRACED_NS = 30;         /* where calibration was disturbed and found nothing */
+static const int64_t BETWEEN_SHEDS_NS = 25000000; /* shedding looks at every function */
+enum { HP_CLEAN_WINDOWS = 10 };
 
-void hp_budget_init(hp_budget *budget, double share) {
-    *budget = (hp_budget){.share = share, .chosen = HP_BUDGET_ALL};
+static const char left_out[] = "tracing went over its budget: only a share of the targets' calls was traced, or the beginning of a call; "
+                               "their counts are lower bounds";
+static const char left_to_the_sampler[] =
+    "tracing went over its budget: the functions with the most calls were left to the sampler: their counts are lower bounds, and "
+    "their time since then is divided from their callers' by samples";
+
+static const char left_out_target[] = "tracing went over its budget: a target is called so often that choosing among its calls cost too "
+                                      "much: it was left to the sampler for some time, and its counts are lower bounds";
+static const char paused[] =
+    "tracing went over its budget by functions that it cannot spare: for some time nothing was traced, and counts are "
+    "lower bounds";
+static const char cut_short[] =
+    "a call of a target had more events than the limit allows: the rest of it was left to the sampler, and counts are lower bounds";
+
+static void look_next(hp_budget *budget) {
+    budget->look_at = budget->spent_at < budget->limit_look_at ? budget->spent_at : budget->limit_look_at;
+}
+
+static void look_when_spent(hp_budget *budget, uint64_t units) {
+    budget->spent_at = units;
+    look_next(budget);
+}
+
+void hp_budget_init(hp_budget *budget, double share, uint64_t event_limit) {
+    *budget = (hp_budget){.share = share, .chosen = HP_BUDGET_ALL, .spent_at = UINT64_MAX, .limit_look_at = UINT64_MAX};
+    budget->window_ends_ticks = UINT64_MAX;
+    budget->event_limit = event_limit > 0 ? event_limit : UINT64_MAX;
+    look_next(budget);
     budget->began = hp_timebase_now();
     budget->window_began_ns = budget->began.ns;
 }
 
-/* Recording an activation is two events. Events that met a closed gate are not in it: nobody calibrates those. */
-static double cost_ns(const hp_tracer *tracer, uint64_t events) {
-    hp_timebase now = hp_timebase_now();
-    double ticks = (double)events / 2 * (tracer->inside_ticks_per_call + tracer->outside_ticks_per_call);
-    return ticks * hp_ns_per_tick(&tracer->budget.began, &now);
+void hp_budget_restart(hp_budget *budget) {
+    budget->began = hp_timebase_now();
+    budget->window_began_ns = budget->began.ns;
+    budget->window_began_units = budget->units;
+    /* The first look comes soon: until then nobody knows how fast events come. */
+    look_when_spent(budget, budget->share > 0 ? budget->units + 1000 : UINT64_MAX);
+    budget->window_ends_ticks = UINT64_MAX;
 }
 
-/* Down in proportion, so that one window is enough; up by doubling, so that a program whose calls grew cheaper is traced in full again
- * soon. */
-static double next_share(double chosen, double used, double allowed) {
-    if (used > allowed)
-        return chosen * allowed / used < LEAST_CHOSEN ? LEAST_CHOSEN : chosen * allowed / used;
-    if (used < allowed / 2)
-        return chosen * 2 > 1.0 ? 1.0 : chosen * 2;
-    return chosen;
+bool hp_tracer_set_budget(hp_tracer *tracer, double share) {
+    hp_budget *budget = &tracer->budget;
+    if (share == budget->share)
+        return true;
+    bool first = budget->share <= 0;
+    if (share <= 0 || (first && tracer->everything)) /* without a budget nobody gives back what it took */
+        return false;
+    budget->share = share;
+    hp_budget_restart(budget);
+    return true;
+}
+
+static double unit_ns(const hp_tracer *tracer) {
+    hp_timebase now = hp_timebase_now();
+    double ticks = tracer->inside_ticks_per_call + tracer->outside_ticks_per_call;
+    double traced = ticks * hp_ns_per_tick(&tracer->budget.began, &now);
+    return (traced > LEAST_TRACED_NS ? traced : LEAST_TRACED_NS) / HP_UNITS_TRACED;
+}
+
+static void begin_window(hp_tracer *tracer, int64_t now, double allowed_units) {
+    hp_budget *budget = &tracer->budget;
+    hp_timebase here = hp_timebase_now();
+    budget->window_ends_ticks = here.ticks + (uint64_t)((double)WINDOW_NS / hp_ns_per_tick(&budget->began, &here));
+    budget->window_began_ns = now;
+    budget->window_began_units = budget->units;
+    budget->once = 0;
+    look_when_spent(budget, budget->units + (allowed_units < 1 ? 1 : (uint64_t)allowed_units));
+}
+
+/* --- functions lose their events ---------------------------------------------------------------------------------------------------- */
+
+static int by_units(const void *left, const void *right) {
+    const hp_code_state *a = *(hp_code_state *const *)left, *b = *(hp_code_state *const *)right;
+    return a->units < b->units ? 1 : a->units > b->units ? -1 : a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+static bool is_alive(const hp_tracer *tracer, const hp_code_state *state) {
+    return state->address != 0 && hp_code_table_address(tracer->code, state->slot) == state->address;
+}
+
+/* Where a call of a target has a hook of its own, leaving that off spares it; no other function can be spared then. */
+static bool can_be_spared(const hp_tracer *tracer, const hp_code_state *state) {
+    return tracer->hook->drop != NULL ||
+           ((state->flags & HP_CODE_TARGET) && tracer->hook->needs_wrapper(tracer, (PyCodeObject *)state->address));
+}
+
+/* Where everything is traced by function a target is a function like all others. */
+static bool may_drop(const hp_tracer *tracer, const hp_code_state *state, bool targets) {
+    bool is_target = (state->flags & HP_CODE_TARGET) != 0 && !tracer->by_function;
+    bool fixed = (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED | HP_CODE_OUTERMOST)) != 0 || is_target != targets;
+    return !fixed && (state->flags & HP_CODE_ARMED) && state->units > 0 && is_alive(tracer, state) && can_be_spared(tracer, state);
+}
+
+/* Addresses, the costliest function first; the list is the caller's. Arming and disarming may move the states. */
+static uintptr_t *candidates(hp_tracer *tracer, bool targets, uint32_t *count, uint64_t **units) {
+    hp_code_states *states = &tracer->states;
+    const hp_code_state **list = calloc(states->used + 1u, sizeof *list);
+    uintptr_t *addresses = calloc(states->used + 1u, sizeof *addresses);
+    *units = calloc(states->used + 1u, sizeof **units);
+    *count = 0;
+    if (list != NULL && addresses != NULL && *units != NULL) {
+        for (uint32_t i = 0; i <= states->mask; i++)
+            if (may_drop(tracer, &states->states[i], targets))
+                list[(*count)++] = &states->states[i];
+        qsort(list, *count, sizeof *list, by_units);
+        for (uint32_t i = 0; i < *count; i++) {
+            addresses[i] = list[i]->address;
+            (*units)[i] = list[i]->units;
+        }
+    }
+    free(list);
+    return addresses;
+}
+
+/* One that costs too much again as soon as it has its events back is left alone for longer and longer: each trial costs an allowance. */
+static void note_spared(hp_code_state *state, double share, int64_t now) {
+    enum { MOST_DOUBLINGS = 6 };
+    static const int64_t least = HP_CLEAN_WINDOWS * WINDOW_NS;
+    int64_t last = least << (state->spared_times > 0 ? state->spared_times - 1 : 0);
+    if (state->spared_until_ns != 0 && now > state->spared_until_ns + 4 * last)
+        state->spared_times = 0;
+    state->spared_until_ns = now + (least << state->spared_times);
+    state->spared_times += state->spared_times < MOST_DOUBLINGS;
+    state->spared = (float)share;
+}
+
+/* `share`: of a core, what its events cost. */
+static bool drop_one(hp_tracer *tracer, uintptr_t address, double share) {
+    if (tracer->hook->drop != NULL && tracer->hook->drop(tracer, (PyCodeObject *)address) < 0)
+        return false;
+    hp_shadows_leave_to_caller(tracer, (PyCodeObject *)address);
+    tracer->budget.was_cut |= hp_extents_end_of(tracer, (PyCodeObject *)address);
+    hp_code_state *state = hp_code_states_get(&tracer->states, address, HP_CODE_PYTHON);
+    if (state == NULL)
+        return false;
+    state->flags = (state->flags & ~(uint32_t)(HP_CODE_ARMED | HP_CODE_WHOLE)) | HP_CODE_DROPPED | HP_CODE_LATE;
+    note_spared(state, share, hp_now_ns());
+    tracer->budget.dropped++;
+    return true;
+}
+
+/* Returns how many units of the last window would not have been spent. */
+static uint64_t drop_costliest(hp_tracer *tracer, bool targets, uint64_t too_much, double share_of_unit) {
+    uint32_t count;
+    uint64_t *units, saved = 0;
+    uintptr_t *addresses = candidates(tracer, targets, &count, &units);
+    for (uint32_t i = 0; i < count && saved < too_much; i++)
+        saved += drop_one(tracer, addresses[i], share_of_unit * (double)units[i]) ? units[i] : 0;
+    free(addresses);
+    free(units);
+    if (saved > 0)
+        hp_tracer_warn(tracer, targets ? left_out_target : left_to_the_sampler);
+    return saved;
+}
+
+static void forget_units(hp_tracer *tracer) {
+    for (uint32_t i = 0; i <= tracer->states.mask; i++)
+        tracer->states.states[i].units = 0;
+}
+
+/* Those that may be called beneath a target and had their time out get their events back. */
+static void take_back(hp_tracer *tracer) {
+    hp_code_states *states = &tracer->states;
+    int64_t now = hp_now_ns();
+    tracer->budget.dropped = 0;
+    for (uint32_t i = 0; i <= states->mask; i++) {
+        hp_code_state *state = &states->states[i];
+        if (state->address == 0 || !(state->flags & HP_CODE_DROPPED))
+            continue;
+        if (now < state->spared_until_ns) {
+            tracer->budget.dropped++;
+            continue;
+        }
+        state->flags &= ~(uint32_t)HP_CODE_DROPPED;
+        /* Arming finds the state and adds none, so it does not move. */
+        if (is_alive(tracer, state) && tracer->hook->arm(tracer, (PyCodeObject *)state->address) < 0)
+            PyErr_Clear();
+    }
+}
+
+/* --- windows ------------------------------------------------------------------------------------------------------------------------ */
+
+static double clamped(double chosen) {
+    return chosen > 1.0 ? 1.0 : chosen < LEAST_CHOSEN ? LEAST_CHOSEN : chosen;
+}
+
+static void choose(hp_tracer *tracer, double factor) {
+    hp_budget *budget = &tracer->budget;
+    budget->chosen = (uint64_t)(clamped((double)budget->chosen / (double)HP_BUDGET_ALL * factor) * (double)HP_BUDGET_ALL);
+}
+
+/* A call that is left out costs too: where hardly any is traced any more, it is that which costs. */
+static bool leaving_out_is_dear(const hp_budget *budget) {
+    enum { HARDLY_ANY = 64 };
+    return budget->chosen <= HP_BUDGET_ALL / HARDLY_ANY;
+}
+
+static void pause_everything(hp_tracer *tracer) {
+    hp_tracer_warn(tracer, paused);
+    hp_extents_end(tracer);
+    tracer->everything = false;
+    tracer->budget.paused = tracer->budget.was_cut = true;
+}
+
+/* Whether functions that lose their events would save that much. */
+static bool can_save(const hp_tracer *tracer, uint64_t units) {
+    uint64_t saved = 0;
+    for (uint32_t i = 0; i <= tracer->states.mask; i++)
+        saved += may_drop(tracer, &tracer->states.states[i], false) ? tracer->states.states[i].units : 0;
+    return saved >= units;
+}
+
+/* Down in proportion, so that one window is enough. Where that cannot help no function is spared in vain: their events tell how time goes
+ * by, and so when the pause is over. */
+static void shed(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    spent -= tracer->budget.once < spent ? tracer->budget.once : spent;
+    uint64_t too_much = (double)spent > 0.8 * allowed ? (uint64_t)((double)spent - 0.8 * allowed) : 0;
+    bool in_vain = tracer->everything && tracer->by_function && (double)spent > allowed && !can_save(tracer, spent - (uint64_t)allowed);
+    uint64_t saved = in_vain ? 0 : drop_costliest(tracer, false, too_much, share_of_unit);
+    if ((double)spent - (double)saved > allowed && leaving_out_is_dear(&tracer->budget))
+        saved += drop_costliest(tracer, true, too_much - saved, share_of_unit);
+    double left = (double)spent - (double)saved;
+    if (left > allowed && tracer->by_function) {
+        pause_everything(tracer);
+    } else if (left > allowed) {
+        hp_tracer_warn(tracer, left_out);
+        choose(tracer, allowed / left);
+        hp_extents_truncate(tracer);
+        tracer->budget.was_cut = true;
+    }
+    PyErr_Restore(type, value, traceback);
+    tracer->budget.clean_windows = 0;
+    tracer->budget.shed_ns = hp_now_ns();
+}
+
+static void recover(hp_tracer *tracer) {
+    hp_budget *budget = &tracer->budget;
+    if (budget->chosen < HP_BUDGET_ALL)
+        choose(tracer, 2);
+    else if ((budget->dropped > 0 || budget->paused) && ++budget->clean_windows >= HP_CLEAN_WINDOWS) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        budget->clean_windows = 0;
+        take_back(tracer);
+        if (budget->paused)
+            tracer->hook->meet_again(tracer);
+        tracer->everything |= budget->paused;
+        budget->paused = false;
+        PyErr_Restore(type, value, traceback);
+    }
+}
+
+/* --- the limit of one call ------------------------------------------------------------------------------------------------------------ */
+
+/* A start costs units and has one event, as its end has: so many units may pass before there are more events than `left`. */
+static void look_at_limit(hp_budget *budget, uint64_t left) {
+    uint64_t units = budget->units + 1 + (left < UINT64_MAX / 4 ? left * HP_UNITS_TRACED / 2 : UINT64_MAX / 2);
+    if (units < budget->limit_look_at)
+        budget->limit_look_at = units;
+    look_next(budget);
+}
+
+void hp_budget_extent_began(hp_tracer *tracer, hp_recorder *recorder) {
+    recorder->events_began = recorder->events;
+    if (tracer->budget.event_limit < UINT64_MAX)
+        look_at_limit(&tracer->budget, tracer->budget.event_limit);
+}
+
+/* Only the calling thread's extent is ended, by itself; others come here with their own events. */
+static void hold_to_limit(hp_tracer *tracer) {
+    enum { NOT_NOW = 1000 }; /* it comes here itself, with its next start */
+    hp_budget *budget = &tracer->budget;
+    budget->limit_look_at = UINT64_MAX;
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        uint64_t had = recorder->events - recorder->events_began;
+        bool here = hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder == recorder;
+        if (recorder->stack.depth == 0)
+            continue;
+        if (had < budget->event_limit || !here) {
+            look_at_limit(budget, had < budget->event_limit ? budget->event_limit - had : NOT_NOW);
+            continue;
+        }
+        hp_extent_truncate(tracer, recorder);
+        budget->was_cut = true;
+        hp_tracer_warn(tracer, cut_short);
+        if (tracer->hook->quit != NULL)
+            tracer->hook->quit(tracer);
+    }
+    look_next(budget);
 }
 
 void hp_budget_look(hp_tracer *tracer) {
     hp_budget *budget = &tracer->budget;
-    int64_t now = hp_now_ns();
-    if (now - budget->window_began_ns < WINDOW_NS)
+    if (!tracer->calibrating && budget->units >= budget->limit_look_at)
+        hold_to_limit(tracer);
+    if (tracer->calibrating || budget->share <= 0)
         return;
-    double used = cost_ns(tracer, tracer->counts.events - budget->window_began_events) / (double)(now - budget->window_began_ns);
-    /* Events are recorded with the GIL held: more than one core is a calibration that a busy machine made too dear. */
-    used = used > 1.0 ? 1.0 : used;
-    double chosen = next_share((double)budget->chosen / (double)HP_BUDGET_ALL, used, budget->share);
-    budget->chosen = (uint64_t)(chosen * (double)HP_BUDGET_ALL);
-    if (budget->chosen < HP_BUDGET_ALL && !budget->was_cut) {
-        budget->was_cut = true;
-        hp_tracer_warn(tracer,
-                       "tracing went over its budget: only a share of the targets' calls was traced, their counts are lower bounds");
+    if (budget->units < budget->spent_at && hp_ticks() < budget->window_ends_ticks)
+        return;
+    int64_t now = hp_now_ns(), elapsed = now - budget->window_began_ns + 1;
+    uint64_t spent = budget->units - budget->window_began_units;
+    double unit = unit_ns(tracer);
+    /* Events are recorded with the GIL held: more than all of the time is a calibration that a busy machine made too dear. */
+    if (unit * (double)spent > (double)elapsed)
+        unit = (double)elapsed / (double)spent;
+    double in_a_window = budget->share * (double)WINDOW_NS / unit;
+    if (elapsed < WINDOW_NS && (double)spent < in_a_window) {
+        look_when_spent(budget, budget->window_began_units + (uint64_t)in_a_window + 1);
+        return;
     }
-    budget->window_began_ns = now;
-    budget->window_began_events = tracer->counts.events;
+    double allowed = budget->share * (double)elapsed / unit + 1;
+    if ((double)spent > allowed && now - budget->shed_ns < BETWEEN_SHEDS_NS) {
+        look_when_spent(budget, budget->units + 1000);
+        return;
+    }
+    if ((double)spent > allowed)
+        shed(tracer, spent, allowed, unit / (double)elapsed);
+    else if ((double)spent < allowed / 2)
+        recover(tracer);
+    else
+        budget->clean_windows = 0;
+    forget_units(tracer);
+    begin_window(tracer, now, in_a_window);
 }

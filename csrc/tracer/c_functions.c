@@ -74,3 +74,53 @@ hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function) {
     describe(tracer, state->slot, function);
     return state;
 }
+
+/* --- events --- */
+
+static bool is_on_top(const hp_shadow *stack, const hp_python_frame *frame) {
+    return stack->depth > 0 && stack->entries[stack->depth - 1].frame == frame;
+}
+
+/* They are events of their caller: when that loses its events, theirs are gone. */
+static void spend_on_c_call(hp_tracer *tracer, hp_python_frame *caller, uint32_t units) {
+    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)hp_frame_code(caller), hp_code_table_epoch(tracer->code));
+    if (state != NULL)
+        state->units += units;
+    if (hp_budget_spend(&tracer->budget, units))
+        hp_budget_look(tracer);
+}
+
+void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
+    hp_python_frame *frame = hp_frame_current(thread);
+    if (!hp_gate_open(tracer, thread)) {
+        if (frame != NULL)
+            spend_on_c_call(tracer, frame, tracer->budget.gated_units);
+        return;
+    }
+    hp_recorder *recorder = hp_gate_here.recorder;
+    if (recorder->stack.depth == 0 || frame == NULL || !hp_shadow_resolve(tracer, recorder, frame, HP_ENTRY_CONTEXT))
+        return;
+    hp_code_state *state = hp_c_function_state(tracer, function);
+    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
+        return;
+    hp_shadow_enter(tracer, recorder, state,
+                    (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
+    spend_on_c_call(tracer, frame, HP_UNITS_TRACED);
+}
+
+void hp_record_c_return(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
+    if (!hp_gate_open(tracer, thread))
+        return;
+    hp_recorder *recorder = hp_gate_here.recorder;
+    hp_shadow *stack = &recorder->stack;
+    hp_python_frame *frame = hp_frame_current(thread);
+    uintptr_t address = hp_c_function_address(function);
+    if (recorder->parked_count > 0 && frame != NULL && !is_on_top(stack, frame))
+        hp_extent_switch_to(tracer, recorder, frame, hp_frame_code(frame));
+    for (uint32_t i = stack->depth; i-- > 0 && stack->entries[i].frame == frame;)
+        if (stack->entries[i].kind == HP_ENTRY_C && stack->entries[i].detail == address) {
+            hp_shadow_close_to(tracer, recorder, i, hp_ticks());
+            recorder->events++;
+            return;
+        }
+}

@@ -14,6 +14,7 @@ hp_status hp_code_states_init(hp_code_states *states, hp_code_table *table) {
 
 void hp_code_states_fini(hp_code_states *states) {
     free(states->states);
+    free(states->late_slots);
     *states = (hp_code_states){0};
 }
 
@@ -38,6 +39,16 @@ static bool grow(hp_code_states *states) {
     return true;
 }
 
+static void keep_late(hp_code_states *states, uint32_t slot) {
+    uint32_t *slots = realloc(states->late_slots, (states->late_count + 1u) * sizeof *slots);
+    if (slots == NULL) {
+        states->late_lost = true;
+        return;
+    }
+    states->late_slots = slots;
+    states->late_slots[states->late_count++] = slot;
+}
+
 hp_code_state *hp_code_states_add(hp_code_states *states, uintptr_t address, hp_code_kind kind) {
     /* At most half full: probes stay short, and a search always meets a free place. */
     if (states->used >= states->mask / 2 && !grow(states))
@@ -49,8 +60,15 @@ hp_code_state *hp_code_states_add(hp_code_states *states, uintptr_t address, hp_
         return NULL;
     if (state->address == 0)
         states->used++;
+    if (state->address != 0 && state->slot != slot && (state->flags & HP_CODE_LATE))
+        keep_late(states, state->slot);
     if (state->address == 0 || state->slot != slot)
         *state = (hp_code_state){.address = address, .slot = slot};
     state->epoch = epoch;
     return state;
+}
+
+void hp_code_states_forget_nodes(hp_code_states *states) {
+    for (uint32_t i = 0; i <= states->mask; i++)
+        states->states[i].last_parent = states->states[i].last_node = 0;
 }

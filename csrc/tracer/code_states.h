@@ -20,6 +20,8 @@ enum {
     HP_CODE_DESCRIBED = 1u << 3,
     HP_CODE_LET_GO = 1u << 4,      /* discovery was told not to report it again; see `let_go_at` */
     HP_CODE_HOLDS_BLOCK = 1u << 5, /* a suspended frame of it has open blocks */
+    HP_CODE_DROPPED = 1u << 7,     /* the budget took its events away: it is left to the sampler */
+    HP_CODE_OUTERMOST = 1u << 8,   /* extents of everything began with it */
     HP_CODE_WHOLE = 1u << 6,       /* a target from before its first activation of this session on, with a rate of 1 */
 };
 
@@ -30,6 +32,13 @@ typedef struct hp_code_state {
     uint32_t flags;
     uint64_t threshold; /* targets: traced when a random 32-bit number is below it */
     uint64_t let_go_at; /* extents that may have begun without discovery watching it, counted when it was let go */
+    /* The node beneath which it was last called, and its own there: most functions have one caller at a time. No function is called beneath
+     * node 0. */
+    uint32_t last_parent, last_node;
+    uint64_t units;          /* what its events cost in the budget's present window */
+    int64_t spared_until_ns; /* CLOCK_MONOTONIC: not given back before */
+    uint32_t spared_times;   /* in a row: each time for twice as long */
+    float spared;            /* share of a core that they cost when the budget took them, the last time; 0: it never did */
 } hp_code_state;
 
 typedef struct hp_code_states {
@@ -37,12 +46,17 @@ typedef struct hp_code_states {
     hp_code_state *states;
     uint32_t mask;
     uint32_t used;
+    uint32_t *late_slots; /* HP_CODE_LATE of functions whose address is another's now */
+    uint32_t late_count;
+    bool late_lost; /* memory was short for one of them */
 } hp_code_states;
 
 hp_status hp_code_states_init(hp_code_states *states, hp_code_table *table);
 void hp_code_states_fini(hp_code_states *states);
 /* Finds or makes. NULL when memory is short. */
 hp_code_state *hp_code_states_add(hp_code_states *states, uintptr_t address, hp_code_kind kind);
+/* The tree begins anew: no node is known. */
+void hp_code_states_forget_nodes(hp_code_states *states);
 
 static inline uint32_t hp_code_states_hash(uintptr_t address) {
     return (uint32_t)(((uint64_t)(address >> 4) * 0x9E3779B97F4A7C15u) >> 32);

@@ -9,29 +9,9 @@ void hp_traced_fini(hp_traced *traced) {
     hp_tree_fini(&traced->tree);
     free(traced->threads);
     free(traced->whole_slots);
+    free(traced->reported_slots);
+    free(traced->spared);
     *traced = (hp_traced){0};
-}
-
-static hp_status copy_tree(hp_tree *into, const hp_tree *from) {
-    hp_status status = hp_tree_init(into, from->limit, from->overflow_function);
-    if (status != HP_OK)
-        return status;
-    hp_node *nodes = malloc((size_t)from->capacity * sizeof *nodes);
-    uint32_t *index = malloc(((size_t)from->index_mask + 1) * sizeof *index);
-    if (nodes == NULL || index == NULL) {
-        free(nodes);
-        free(index);
-        hp_tree_fini(into);
-        return HP_NO_MEMORY;
-    }
-    memcpy(nodes, from->nodes, from->count * sizeof *nodes);
-    memcpy(index, from->index, ((size_t)from->index_mask + 1) * sizeof *index);
-    free(into->nodes);
-    free(into->index);
-    *into = *from;
-    into->nodes = nodes;
-    into->index = index;
-    return HP_OK;
 }
 
 /* Brings the books of every open stack up to now. Another thread's extent is told from outside: it waits for the GIL. */
@@ -49,6 +29,15 @@ static void mark_open(hp_tree *tree, const hp_shadow *stack) {
         tree->nodes[stack->entries[i].node].flags |= HP_NODE_OPEN;
 }
 
+static bool is_late(const hp_tracer *tracer, const hp_tree *tree, const hp_node *node, const bool *late, uint32_t slots) {
+    uint32_t caller = tree->nodes[node->parent].function;
+    hp_code_info info;
+    if (node->function < slots && late[node->function])
+        return true;
+    return caller < slots && late[caller] && tree->nodes[node->parent].parent != 0 &&
+           hp_code_table_info(tracer->code, node->function, &info) && info.kind == HP_CODE_C;
+}
+
 static void mark_partial(const hp_tracer *tracer, hp_tree *tree) {
     uint32_t slots = hp_code_table_count(tracer->code);
     bool *late = calloc(slots + 1, sizeof *late);
@@ -59,21 +48,36 @@ static void mark_partial(const hp_tracer *tracer, hp_tree *tree) {
         if (state->address != 0 && (state->flags & HP_CODE_LATE) && state->slot < slots)
             late[state->slot] = true;
     }
+    for (uint32_t i = 0; i < tracer->states.late_count; i++)
+        if (tracer->states.late_slots[i] < slots)
+            late[tracer->states.late_slots[i]] = true;
+    bool all = tracer->budget.was_cut || tracer->states.late_lost;
     for (uint32_t i = 1; i < tree->count; i++) {
         hp_node *node = &tree->nodes[i];
-        /* Over the budget any function may have been called beneath a call that was left out. */
-        if (node->parent != 0 && node->calls > 0 && (tracer->budget.was_cut || (node->function < slots && late[node->function])))
+        /* Over the budget any function may have been called beneath a call that was left out; C functions are reported by their callers'
+         * events. */
+        if (node->parent != 0 && node->calls > 0 && (all || is_late(tracer, tree, node, late, slots)))
             node->flags |= HP_NODE_PARTIAL;
     }
     free(late);
 }
 
-static hp_status list_whole(const hp_tracer *tracer, hp_traced *out) {
+static bool is_reported(const hp_code_state *state) {
+    return (state->flags & (HP_CODE_ARMED | HP_CODE_LATE | HP_CODE_DROPPED)) == HP_CODE_ARMED;
+}
+
+static hp_status list_slots(const hp_tracer *tracer, hp_traced *out) {
     out->whole_slots = calloc((size_t)tracer->states.used + 1, sizeof *out->whole_slots);
-    if (out->whole_slots == NULL)
+    out->reported_slots = calloc((size_t)tracer->states.used + 1, sizeof *out->reported_slots);
+    out->spared = calloc((size_t)tracer->states.used + 1, sizeof *out->spared);
+    if (out->whole_slots == NULL || out->reported_slots == NULL || out->spared == NULL)
         return HP_NO_MEMORY;
     for (uint32_t i = 0; i <= tracer->states.mask; i++) {
         const hp_code_state *state = &tracer->states.states[i];
+        if (state->address != 0 && state->spared > 0)
+            out->spared[out->spared_count++] = (struct hp_traced_spared){state->slot, state->spared};
+        if (state->address != 0 && is_reported(state))
+            out->reported_slots[out->reported_count++] = state->slot;
         if (state->address != 0 && (state->flags & HP_CODE_WHOLE) && !tracer->budget.was_cut)
             out->whole_slots[out->whole_count++] = state->slot;
     }
@@ -132,9 +136,13 @@ static hp_status sum_threads(const hp_tree *tree, hp_traced *out) {
 hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
     *out = (hp_traced){.hook = tracer->hook->kind};
     tracer->hook->refresh(tracer);
+    /* A pause in which no function with events is called ends when somebody asks for numbers, if not before. Only that: a profile function
+     * may be switched off within an event and nowhere else. */
+    if (tracer->by_function)
+        hp_budget_look(tracer);
     for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
         account_open(tracer, recorder);
-    hp_status status = copy_tree(&out->tree, &tracer->tree);
+    hp_status status = hp_tree_copy(&out->tree, &tracer->tree);
     if (status != HP_OK)
         return status;
     for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
@@ -146,7 +154,7 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
     if (status == HP_OK)
         status = sum_threads(&out->tree, out);
     if (status == HP_OK)
-        status = list_whole(tracer, out);
+        status = list_slots(tracer, out);
     if (status != HP_OK) {
         hp_traced_fini(out);
         return status;

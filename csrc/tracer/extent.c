@@ -37,6 +37,7 @@ static uint32_t context_node(hp_tracer *tracer, hp_recorder *recorder, hp_python
 }
 
 static void start_clock(hp_recorder *recorder) {
+    hp_shadow_publish(recorder);
     recorder->last = hp_ticks();
     recorder->began = recorder->last;
     hp_thread_enter_traced(recorder->thread, recorder->last);
@@ -60,10 +61,11 @@ void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *
     node->calls += is_call;
     node->overhead += entry.kind == HP_ENTRY_CALL;
     node->flags |= node_flags;
-    tracer->counts.events++;
+    recorder->events++;
     stack->entries[stack->depth++] = entry;
     start_clock(recorder);
     hp_gate_update(recorder);
+    hp_budget_extent_began(tracer, recorder);
 }
 
 void hp_extent_end(hp_recorder *recorder) {
@@ -91,6 +93,56 @@ void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) 
     hp_gate_update(recorder);
 }
 
+void hp_extent_cut(hp_tracer *tracer, hp_recorder *recorder) {
+    hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
+    hp_extent_end(recorder);
+    hp_thread_forget_edge(recorder->thread);
+}
+
+void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder) {
+    hp_entry first = recorder->stack.entries[0];
+    hp_extent_cut(tracer, recorder);
+    if (first.kind == HP_ENTRY_CALL)
+        hp_recorder_skip(recorder, first.frame, first.code);
+}
+
+bool hp_extents_end_of(hp_tracer *tracer, const PyCodeObject *code) {
+    bool any = false;
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        for (uint32_t i = recorder->parked_count; i-- > 0;)
+            if (recorder->parked[i].entries[0].code == code) {
+                hp_extent_forget(tracer, recorder, i);
+                any = true;
+            }
+        if (recorder->stack.depth > 0 && recorder->stack.entries[0].code == code) {
+            hp_extent_cut(tracer, recorder);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void hp_extents_end(hp_tracer *tracer) {
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        while (recorder->parked_count > 0)
+            hp_extent_forget(tracer, recorder, 0);
+        if (recorder->stack.depth > 0) {
+            hp_extent_cut(tracer, recorder);
+        }
+    }
+}
+
+void hp_extents_truncate(hp_tracer *tracer) {
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        while (recorder->parked_count > 0)
+            hp_extent_forget(tracer, recorder, recorder->parked_count - 1);
+        if (recorder->stack.depth > 0)
+            hp_extent_truncate(tracer, recorder);
+    }
+    if (tracer->hook->quit != NULL)
+        tracer->hook->quit(tracer);
+}
+
 void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder) {
     hp_shadow *stack = &recorder->stack;
     if (stack->depth == 0)
@@ -99,6 +151,7 @@ void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder) {
     tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
     recorder->last = now;
     stop_clock(recorder);
+    stack->events = recorder->events - recorder->events_began;
     if (recorder->parked_count == HP_MOST_PARKED)
         hp_extent_forget(tracer, recorder, 0);
     hp_shadow *parked = realloc(recorder->parked, (recorder->parked_count + 1) * sizeof *parked);
@@ -118,8 +171,31 @@ void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index) 
     hp_extent_park(tracer, recorder);
     free(recorder->stack.entries);
     recorder->stack = stack;
+    recorder->events_began = recorder->events - stack.events;
     start_clock(recorder);
     hp_gate_update(recorder);
+}
+
+void hp_extent_switch_to(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code) {
+    for (uint32_t i = recorder->parked_count; i-- > 0;) {
+        const hp_shadow *parked = &recorder->parked[i];
+        const hp_entry *top = &parked->entries[parked->depth - 1];
+        if (top->frame != frame || top->code != code || !hp_chain_read(&recorder->scratch, frame, &parked->entries[0]))
+            continue;
+        hp_extent_unpark(tracer, recorder, i);
+        return;
+    }
+}
+
+/* Its end closes the extent: the budget never takes its events, and where it has none yet it gets them. */
+void hp_extent_begin_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call) {
+    hp_extent_begin(tracer, recorder, NULL, 0, state, entry, is_call);
+    if (!tracer->by_function || recorder->stack.depth == 0)
+        return;
+    hp_code_state *own = hp_tracer_state(tracer, entry.code, entry.frame);
+    if (own != NULL)
+        own->flags |= HP_CODE_OUTERMOST;
+    hp_tracer_found(tracer, entry.code, entry.frame);
 }
 
 void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller) {
@@ -132,8 +208,8 @@ void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_pyt
         return;
     hp_chain all = recorder->scratch;
     recorder->scratch = (hp_chain){0}; /* hp_extent_begin reads a chain of its own */
-    hp_extent_begin(tracer, recorder, NULL, 0, state,
-                    (hp_entry){.frame = outermost.frame, .code = outermost.code, .kind = HP_ENTRY_CONTEXT}, false);
+    hp_extent_begin_outermost(tracer, recorder, state,
+                              (hp_entry){.frame = outermost.frame, .code = outermost.code, .kind = HP_ENTRY_CONTEXT}, false);
     if (recorder->stack.depth > 0)
         hp_shadow_enter_chain(tracer, recorder, all.links, last, HP_ENTRY_CONTEXT);
     free(recorder->scratch.links);

@@ -18,16 +18,25 @@ typedef struct hp_hook {
      * be seen. */
     int (*arm)(hp_tracer *tracer, PyCodeObject *code);
     int (*disarm)(hp_tracer *tracer, PyCodeObject *code);
-    /* Every function in every thread. */
+    /* No events of this function any more, as the budget wants it. NULL where one function alone cannot be spared. */
+    int (*drop)(hp_tracer *tracer, PyCodeObject *code);
+    /* The calling thread's extent was ended in the midst of it: what is on for its sake may go off, once the event at hand
+     * is over: switching runs the program's audit hooks, which may end the tracer. NULL: nothing is. */
+    void (*quit)(hp_tracer *tracer);
+    /* Every function in every thread: by events for all of them or, where the tracer says so (`by_function`), by giving each its own when
+     * it is met. */
     int (*everything)(hp_tracer *tracer, bool on);
     /* An outermost call of a target begins (or a block): time to look for functions that are not armed yet. */
     void (*learn)(hp_tracer *tracer);
+    /* Every function is to be met anew, also those that were met while nobody wanted them. NULL where `drop` is. */
+    void (*meet_again)(hp_tracer *tracer);
     /* Makes sure that threads that came by other ways are covered, and that nobody took the hook away. */
     void (*refresh)(hp_tracer *tracer);
+    int64_t refresh_every_ns; /* how old the last look may be where many targets are added: a look costs as much as arming a function */
     bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
-    /* Switch the calling thread's own hook on and off around one call; NULL where marking is enough. Returns what to leave with: the call
-     * may end the tracer. NULL: it is on already, or somebody else's function is in its place. */
-    PyObject *(*enter)(hp_tracer *tracer);
+    /* Switch the calling thread's own hook on and off around one call of `target`, or around a block (NULL); NULL where marking is enough.
+     * Returns what to leave with: the call may end the tracer. NULL: it is on already, or somebody else's function is in its place. */
+    PyObject *(*enter)(hp_tracer *tracer, const PyCodeObject *target);
     void (*leave)(PyObject *entered);
 } hp_hook;
 

@@ -9,7 +9,9 @@
 #include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
-enum { HP_FIRST_TOOL = 3, HP_LAST_TOOL = 5 };
+/* In this order. ddtrace wants 4, without a look at who has it, and complains on stderr where it is taken; 0, 1 and 2 belong to debuggers,
+ * coverage and cProfile. */
+static const int tool_ids[] = {3, 5, 4};
 
 typedef struct hp_monitoring {
     PyObject *module; /* sys.monitoring */
@@ -22,6 +24,7 @@ typedef struct hp_monitoring {
     long local_set, global_set; /* of the recorder, while anything is armed */
     bool global_on;
     hp_handle *handle;
+    PyTypeObject *callback_type;
 } hp_monitoring;
 
 enum { HP_RECORDER = 0, HP_DISCOVERY = 1 };
@@ -32,22 +35,28 @@ static hp_monitoring *monitoring_of(const hp_tracer *tracer) {
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
 
-#define HP_CALLBACK(name, action)                                                                                                          \
-    static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {                                       \
-        hp_tracer *tracer = hp_handle_tracer(self);                                                                                        \
-        PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                                 \
-        if (tracer != NULL)                                                                                                                \
+/* Another tool may get hold of a callback, by registering its own in its place, and call it with anything. */
+static bool is_event(PyObject *const *arguments, size_t count, Py_ssize_t at_least) {
+    return PyVectorcall_NARGS(count) >= at_least && PyCode_Check(arguments[0]);
+}
+
+#define HP_CALLBACK(name, at_least, action)                                                                                                \
+    static PyObject *name(PyObject *self, PyObject *const *arguments, size_t count, PyObject *Py_UNUSED(keywords)) {                       \
+        hp_tracer *tracer = hp_callback_tracer(self);                                                                                      \
+        if (tracer != NULL && is_event(arguments, count, at_least)) {                                                                      \
+            PyCodeObject *code = (PyCodeObject *)arguments[0];                                                                             \
             action;                                                                                                                        \
+        }                                                                                                                                  \
         Py_RETURN_NONE;                                                                                                                    \
     }
 
-HP_CALLBACK(on_start, hp_record_start(tracer, code, HP_START_CALL))
-HP_CALLBACK(on_resume, hp_record_start(tracer, code, HP_START_RESUME))
-HP_CALLBACK(on_throw, hp_record_start(tracer, code, HP_START_THROW))
-HP_CALLBACK(on_return, hp_record_end(tracer, code, false))
-HP_CALLBACK(on_yield, hp_record_end(tracer, code, true))
-HP_CALLBACK(on_call, ((void)code, hp_record_c_call(tracer, PyThreadState_Get(), arguments[2])))
-HP_CALLBACK(on_c_return, ((void)code, hp_record_c_return(tracer, PyThreadState_Get(), arguments[2])))
+HP_CALLBACK(on_start, 1, hp_record_start(tracer, code, HP_START_CALL))
+HP_CALLBACK(on_resume, 1, hp_record_start(tracer, code, HP_START_RESUME))
+HP_CALLBACK(on_throw, 1, hp_record_start(tracer, code, HP_START_THROW))
+HP_CALLBACK(on_return, 1, hp_record_end(tracer, code, false))
+HP_CALLBACK(on_yield, 1, hp_record_end(tracer, code, true))
+HP_CALLBACK(on_call, 3, ((void)code, hp_record_c_call(tracer, PyThreadState_Get(), arguments[2])))
+HP_CALLBACK(on_c_return, 3, ((void)code, hp_record_c_return(tracer, PyThreadState_Get(), arguments[2])))
 
 static bool any_extent(const hp_tracer *tracer) {
     for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
@@ -56,11 +65,18 @@ static bool any_extent(const hp_tracer *tracer) {
     return false;
 }
 
+/* Where everything is traced by function, all that is met is armed, wherever it runs. */
+static bool wants_extent(hp_tracer *tracer, PyThreadState *thread) {
+    return hp_gate_open(tracer, thread) || (tracer->everything && tracer->by_function);
+}
+
 /* True when the function at hand was taken up: this very call is recorded, as its own events begin only with the next. */
 static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code) {
-    if (!hp_gate_open(tracer, thread))
+    if (!wants_extent(tracer, thread))
         return false;
     hp_record_start(tracer, code, HP_START_CALL);
+    if (!hp_gate_open(tracer, thread))
+        return false;
     const hp_shadow *stack = &hp_gate_here.recorder->stack;
     if (stack->depth == 0 || stack->entries[stack->depth - 1].frame != hp_frame_current(thread))
         return false;
@@ -79,15 +95,17 @@ static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
     return false;
 }
 
-static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, Py_ssize_t Py_UNUSED(count)) {
-    hp_tracer *tracer = hp_handle_tracer(self);
-    PyCodeObject *code = (PyCodeObject *)arguments[0];
-    if (tracer == NULL)
+static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t count, PyObject *Py_UNUSED(keywords)) {
+    hp_tracer *tracer = hp_callback_tracer(self);
+    if (tracer == NULL || !is_event(arguments, count, 1))
         Py_RETURN_NONE;
+    PyCodeObject *code = (PyCodeObject *)arguments[0];
     PyThreadState *thread = PyThreadState_Get();
+    if (hp_budget_pause_is_due(&tracer->budget))
+        hp_budget_look(tracer);
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    bool armed = state != NULL && (state->flags & HP_CODE_ARMED);
-    if (!armed && !tracer->everything && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
+    bool armed = state != NULL && (state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED));
+    if (!armed && (!tracer->everything || tracer->by_function) && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
         Py_RETURN_NONE;
     return Py_NewRef(monitoring_of(tracer)->disable);
 }
@@ -116,32 +134,29 @@ static int set_local(hp_monitoring *m, PyCodeObject *code, PyObject *events) {
     return result != NULL ? 0 : -1;
 }
 
-static int register_one(hp_monitoring *m, int id, const char *event, PyMethodDef *method) {
+static int register_one(hp_monitoring *m, int id, const char *event, vectorcallfunc function) {
     long number = event_number(m, event);
-    PyObject *callback = number >= 0 ? PyCFunction_New(method, (PyObject *)m->handle) : NULL;
+    PyObject *callback = number >= 0 ? hp_callback_new(m->callback_type, m->handle, function) : NULL;
     PyObject *previous = callback != NULL ? PyObject_CallMethod(m->module, "register_callback", "ilO", id, number, callback) : NULL;
     Py_XDECREF(callback);
     Py_XDECREF(previous);
     return previous != NULL ? 0 : -1;
 }
 
-/* A static: PyCFunction keeps a pointer to its definition. Constant. */
-#define HP_METHOD(function) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
-static struct {
+static const struct {
     const char *event;
     int tool;
-    PyMethodDef method;
+    vectorcallfunc function;
 } callbacks[] = {
-    {"PY_START", HP_RECORDER, HP_METHOD(on_start)},   {"PY_RESUME", HP_RECORDER, HP_METHOD(on_resume)},
-    {"PY_THROW", HP_RECORDER, HP_METHOD(on_throw)},   {"PY_RETURN", HP_RECORDER, HP_METHOD(on_return)},
-    {"PY_UNWIND", HP_RECORDER, HP_METHOD(on_return)}, {"PY_YIELD", HP_RECORDER, HP_METHOD(on_yield)},
-    {"CALL", HP_RECORDER, HP_METHOD(on_call)},        {"C_RETURN", HP_RECORDER, HP_METHOD(on_c_return)},
-    {"C_RAISE", HP_RECORDER, HP_METHOD(on_c_return)}, {"PY_START", HP_DISCOVERY, HP_METHOD(on_discovery)},
+    {"PY_START", HP_RECORDER, on_start},      {"PY_RESUME", HP_RECORDER, on_resume},  {"PY_THROW", HP_RECORDER, on_throw},
+    {"PY_RETURN", HP_RECORDER, on_return},    {"PY_UNWIND", HP_RECORDER, on_return},  {"PY_YIELD", HP_RECORDER, on_yield},
+    {"CALL", HP_RECORDER, on_call},           {"C_RETURN", HP_RECORDER, on_c_return}, {"C_RAISE", HP_RECORDER, on_c_return},
+    {"PY_START", HP_DISCOVERY, on_discovery},
 };
 
 static int register_all(hp_monitoring *m, int tool) {
     for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
-        if (callbacks[i].tool == tool && register_one(m, m->ids[tool], callbacks[i].event, &callbacks[i].method) < 0)
+        if (callbacks[i].tool == tool && register_one(m, m->ids[tool], callbacks[i].event, callbacks[i].function) < 0)
             return -1;
     return 0;
 }
@@ -162,7 +177,8 @@ static int is_ours(hp_monitoring *m, int tool) {
 
 /* Takes a free id. 1: taken, 0: none is free, -1: error. */
 static int take_id(hp_monitoring *m, int tool) {
-    for (int id = HP_FIRST_TOOL; id <= HP_LAST_TOOL; id++) {
+    for (size_t i = 0; i < sizeof tool_ids / sizeof *tool_ids; i++) {
+        int id = tool_ids[i];
         PyObject *name = holder(m, id);
         bool is_free = name == Py_None;
         Py_XDECREF(name);
@@ -210,16 +226,22 @@ static int arm(hp_tracer *tracer, PyCodeObject *code) {
         return hp_tracer_no_memory();
     if (state->flags & HP_CODE_ARMED)
         return 0;
-    if ((!m->global_on && set_globals(m, tracer->everything, true) < 0) || set_local(m, code, m->local_events) < 0)
+    if ((!m->global_on && set_globals(m, tracer->everything && !tracer->by_function, true) < 0) || set_local(m, code, m->local_events) < 0)
         return -1;
     state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL)
-        state->flags |= HP_CODE_ARMED;
+        state->flags = (state->flags & ~(uint32_t)HP_CODE_DROPPED) | HP_CODE_ARMED;
     return 0;
 }
 
+static int drop(hp_tracer *tracer, PyCodeObject *code) {
+    PyObject *none = PyLong_FromLong(0);
+    int status = none != NULL ? set_local(monitoring_of(tracer), code, none) : -1;
+    Py_XDECREF(none);
+    return status;
+}
+
 static int disarm(hp_tracer *tracer, PyCodeObject *code) {
-    hp_monitoring *m = monitoring_of(tracer);
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
@@ -227,15 +249,12 @@ static int disarm(hp_tracer *tracer, PyCodeObject *code) {
     state->flags &= ~(uint32_t)HP_CODE_ARMED;
     hp_tracer_let_go(tracer, state, any_extent(tracer));
     tracer->discovery.found++;
-    PyObject *none = PyLong_FromLong(0);
-    int status = none != NULL ? set_local(m, code, none) : -1;
-    Py_XDECREF(none);
-    return status;
+    return drop(tracer, code);
 }
 
 static int everything(hp_tracer *tracer, bool on) {
     hp_monitoring *m = monitoring_of(tracer);
-    return set_globals(m, on, m->global_on);
+    return set_globals(m, on && !tracer->by_function, m->global_on || (on && tracer->by_function));
 }
 
 #if PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
@@ -251,15 +270,18 @@ static void drop_executors(void) {
 static void drop_executors(void) {}
 #endif
 
-static void learn(hp_tracer *tracer) {
-    if (tracer->everything || !hp_discovery_begin(&tracer->discovery, hp_now_ns(), tracer->states.used))
-        return;
+static void meet_again(hp_tracer *tracer) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     drop_executors();
     PyObject *result = PyObject_CallMethod(monitoring_of(tracer)->module, "restart_events", NULL);
     Py_XDECREF(result);
     PyErr_Restore(type, value, traceback);
+}
+
+static void learn(hp_tracer *tracer) {
+    if (!tracer->everything && hp_discovery_begin(&tracer->discovery, hp_now_ns(), tracer->states.used))
+        meet_again(tracer);
 }
 
 /* Before 3.14 freeing a tool id leaves local events as they are, for the next owner of the id to stumble over. */
@@ -293,7 +315,8 @@ static bool take_again(hp_tracer *tracer, int tool) {
         return false;
     if (tool == HP_RECORDER)
         set_all_armed(tracer, m->local_events);
-    return m->ids[HP_RECORDER] >= 0 && m->ids[HP_DISCOVERY] >= 0 && set_globals(m, tracer->everything, m->global_on) == 0;
+    return m->ids[HP_RECORDER] >= 0 && m->ids[HP_DISCOVERY] >= 0 &&
+           set_globals(m, tracer->everything && !tracer->by_function, m->global_on) == 0;
 }
 
 /* Another tool may free any id, ours too. */
@@ -303,6 +326,7 @@ static void refresh(hp_tracer *tracer) {
     PyErr_Fetch(&type, &value, &traceback);
     for (int tool = HP_RECORDER; tool <= HP_DISCOVERY; tool++)
         if (is_ours(m, tool) != 1) {
+            tracer->budget.was_cut = true; /* any call may have been missed */
             hp_tracer_warn(tracer, take_again(tracer, tool)
                                        ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
                                        : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
@@ -322,6 +346,7 @@ static void close_hook(hp_tracer *tracer) {
         give_back(m, HP_DISCOVERY);
     }
     hp_handle_end(m->handle);
+    Py_XDECREF((PyObject *)m->callback_type);
     Py_XDECREF(m->local_events);
     Py_XDECREF(m->recorder_id);
     Py_XDECREF(m->set_local_events);
@@ -380,9 +405,11 @@ static int open_hook(hp_tracer *tracer) {
     m->ids[HP_RECORDER] = m->ids[HP_DISCOVERY] = -1;
     m->module = monitoring_module();
     m->handle = hp_handle_new(tracer);
+    m->callback_type = hp_callback_type_new();
     m->names[HP_RECORDER] = PyUnicode_FromString("hybridprof");
     m->names[HP_DISCOVERY] = PyUnicode_FromString("hybridprof discovery");
-    bool made = m->module != NULL && m->handle != NULL && m->names[HP_RECORDER] != NULL && m->names[HP_DISCOVERY] != NULL;
+    bool made = m->module != NULL && m->handle != NULL && m->callback_type != NULL && m->names[HP_RECORDER] != NULL &&
+                m->names[HP_DISCOVERY] != NULL;
     int taken = made && find_events(m, tracer->c_calls) == 0 ? take_id(m, HP_RECORDER) : -1;
     if (taken == 1)
         taken = take_id(m, HP_DISCOVERY);
@@ -405,8 +432,11 @@ const hp_hook hp_hook_monitoring = {
     .close = close_hook,
     .arm = arm,
     .disarm = disarm,
+    .drop = drop,
     .everything = everything,
     .learn = learn,
+    .meet_again = meet_again,
     .refresh = refresh,
+    .refresh_every_ns = 1000000,
     .needs_wrapper = needs_wrapper,
 };

@@ -21,6 +21,7 @@ typedef struct hp_setprofile {
     PyObject *installer; /* what threading.setprofile was given: new threads begin with it */
     PyObject *threading; /* the module that was given it: the program may put another, or none, in sys.modules. NULL: none was */
     bool for_good;
+    bool quitting;            /* the event at hand is the last one that this thread wants */
     bool in_pieces;           /* a target or the host of a block is a generator or coroutine */
     PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
 } hp_setprofile;
@@ -76,6 +77,7 @@ static hp_start_kind start_kind(hp_python_frame *frame, const PyCodeObject *code
 }
 
 static void set_all(hp_tracer *tracer, bool on);
+static void set_here(hp_tracer *tracer, bool on);
 
 /* A thread that has just been made has run no Python code yet, so it is covered from its first call on (threading.setprofile begins later).
  */
@@ -114,6 +116,10 @@ static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, 
     default:
         break;
     }
+    if (HP_UNLIKELY(setprofile_of(tracer)->quitting)) {
+        setprofile_of(tracer)->quitting = false;
+        set_here(tracer, false); /* last: the tracer may be gone then */
+    }
     return 0;
 }
 
@@ -126,8 +132,14 @@ static void set_here(hp_tracer *tracer, bool on) {
     PyErr_Restore(type, value, traceback);
 }
 
+static void note_edge(hp_tracer *tracer, const PyCodeObject *target) {
+    const hp_recorder *recorder = hp_recorder_here(tracer, PyThreadState_Get());
+    if (recorder != NULL)
+        atomic_store_explicit(&recorder->thread->edge_code, (uintptr_t)target, memory_order_release);
+}
+
 /* NULL: it is on already, or somebody else's is in its place. */
-static PyObject *enter(hp_tracer *tracer) {
+static PyObject *enter(hp_tracer *tracer, const PyCodeObject *target) {
     PyThreadState *thread = PyThreadState_Get();
     PyObject *handle = (PyObject *)setprofile_of(tracer)->handle;
     if (thread->c_profilefunc == on_event && thread->c_profileobj == handle)
@@ -136,14 +148,23 @@ static PyObject *enter(hp_tracer *tracer) {
         hp_tracer_warn(tracer, others_function);
         return NULL;
     }
+    Py_INCREF(handle);
     set_here(tracer, true);
-    return Py_NewRef(handle);
+    if (hp_handle_tracer(handle) == tracer) /* switching runs audit hooks, which may have ended it */
+        note_edge(tracer, target);
+    return handle;
+}
+
+static void quit(hp_tracer *tracer) {
+    setprofile_of(tracer)->quitting = HP_SWITCHING_IS_CHEAP && !setprofile_of(tracer)->for_good;
 }
 
 /* The call may have ended the tracer, which then has switched all threads off. */
 static void leave(PyObject *handle) {
     hp_tracer *tracer = hp_handle_tracer(handle);
     const PyThreadState *thread = PyThreadState_Get();
+    if (tracer != NULL)
+        note_edge(tracer, NULL);
     if (tracer != NULL && !setprofile_of(tracer)->for_good && thread->c_profilefunc == on_event && thread->c_profileobj == handle)
         set_here(tracer, false);
     Py_DECREF(handle);
@@ -339,6 +360,7 @@ const hp_hook hp_hook_setprofile = {
     .close = close_hook,
     .arm = arm,
     .disarm = disarm,
+    .quit = quit,
     .everything = everything,
     .learn = learn,
     .refresh = refresh,

@@ -13,7 +13,8 @@ enum { HP_SKIP_CHECK = 64 };
 
 /* --- skipped activations of targets with a rate --------------------------------------------------------------------------------- */
 
-static void skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code) {
+void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code) {
+    hp_thread_forget_edge(recorder->thread); /* what it runs from now on is the program's */
     if (recorder->skip_count == recorder->skip_capacity) {
         uint32_t capacity = recorder->skip_capacity ? recorder->skip_capacity * 2 : 8;
         hp_skip *skips = realloc(recorder->skips, capacity * sizeof *skips);
@@ -43,12 +44,14 @@ static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
 }
 
 /* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is
- * asked, because an end that was missed would silence the target in this thread for ever. */
-static bool is_skipped(hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code) {
+ * asked, because an end that was missed would silence the target in this thread for ever. Where the hook may have been switched off in the
+ * midst of a call, it is asked each time. */
+static bool is_skipped(hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code, bool sees_ends) {
     for (uint32_t i = recorder->skip_count; i-- > 0;) {
         if (recorder->skips[i].code != code)
             continue;
-        if (recorder->skips[i].frame != frame && (++recorder->skip_checks % HP_SKIP_CHECK != 0 || in_chain(frame, &recorder->skips[i])))
+        bool believed = sees_ends && ++recorder->skip_checks % HP_SKIP_CHECK != 0;
+        if (recorder->skips[i].frame != frame && (believed || in_chain(frame, &recorder->skips[i])))
             return true;
         recorder->skip_count = i;
         hp_gate_update(recorder);
@@ -73,23 +76,22 @@ static bool is_whole(const hp_tracer *tracer, const hp_code_state *state) {
 /* Whether this outermost activation of a target is traced. */
 static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
                       hp_start_kind kind) {
-    if (tracer->budget.share > 0 && kind == HP_START_CALL)
-        hp_budget_look(tracer);
-    if (is_whole(tracer, state))
-        return true;
+    bool sees_ends = tracer->hook->quit == NULL;
+    if (is_whole(tracer, state)) /* a call that came to its limit is skipped all the same */
+        return recorder->skip_count == 0 || kind != HP_START_CALL || !is_skipped(recorder, frame, code, sees_ends);
     if (kind != HP_START_CALL) {
         if (hp_suspended_has(tracer, frame, code, false))
             return true;
-        skip(recorder, frame, code);
+        hp_recorder_skip(recorder, frame, code);
         return false;
     }
     hp_suspended_forget(tracer, frame);
-    if (is_skipped(recorder, frame, code))
+    if (is_skipped(recorder, frame, code, sees_ends))
         return false;
     if ((random_word(tracer) >> 32) < hp_budget_threshold(&tracer->budget, state->threshold))
         return true;
     tracer->counts.skipped++;
-    skip(recorder, frame, code);
+    hp_recorder_skip(recorder, frame, code);
     return false;
 }
 
@@ -188,14 +190,14 @@ static void start_beneath(hp_tracer *tracer, hp_recorder *recorder, const hp_cod
     hp_shadow_enter(tracer, recorder, state, entry, kind == HP_START_CALL);
     if (flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, entry.frame, entry.code);
-    if (!tracer->everything && !(flags & HP_CODE_ARMED))
+    if ((!tracer->everything || tracer->by_function) && !(flags & HP_CODE_ARMED))
         hp_tracer_found(tracer, entry.code, entry.frame);
 }
 
 /* Beneath nothing: does an extent begin here? */
 static void start_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, hp_start_kind kind) {
     if (tracer->everything)
-        hp_extent_begin(tracer, recorder, NULL, 0, state, entry, kind == HP_START_CALL);
+        hp_extent_begin_outermost(tracer, recorder, state, entry, kind == HP_START_CALL);
     else if ((state->flags & HP_CODE_TARGET) && is_chosen(tracer, recorder, state, entry.frame, entry.code, kind))
         begin_target(tracer, recorder, state, entry.frame, entry.code, kind);
     else if ((state->flags & HP_CODE_HOLDS_BLOCK) && kind != HP_START_CALL && hp_suspended_has(tracer, entry.frame, entry.code, true))
@@ -206,8 +208,8 @@ static void start_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_c
 
 void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, hp_start_kind kind) {
     hp_python_frame *frame = hp_frame_current(thread);
-    const hp_code_state *state = hp_tracer_state(tracer, code, frame);
-    if (state == NULL || frame == NULL || hp_frame_code(frame) != code)
+    hp_code_state *state = hp_tracer_state(tracer, code, frame);
+    if (state == NULL || frame == NULL || hp_frame_code(frame) != code || (state->flags & HP_CODE_DROPPED))
         return;
     bool matters =
         tracer->everything || (kind == HP_START_THROW && throws_matter(tracer)) || (state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
@@ -219,13 +221,22 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
     if (recorder == NULL || (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
         return;
     bool beneath = reach_caller(tracer, recorder, frame, kind);
+    tracer->budget.units += HP_UNITS_SLOW;
     state = hp_tracer_state(tracer, code, frame); /* what was met on the way may have moved it */
-    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
+    if (state != NULL)
+        state->units += HP_UNITS_SLOW;
+    if (!beneath && kind == HP_START_CALL && tracer->budget.share > 0) {
+        hp_budget_look(tracer);
+        state = hp_tracer_state(tracer, code, frame); /* and it may have lost its events */
+    }
+    if (state == NULL || (state->flags & HP_CODE_DROPPED) || !hp_shadow_reserve(&recorder->stack))
         return;
     hp_entry entry = {.frame = frame, .code = code, .kind = HP_ENTRY_CALL};
-    if (beneath)
+    if (beneath) {
         start_beneath(tracer, recorder, state, entry, kind);
-    else
+        if (hp_budget_spend(&tracer->budget, 0))
+            hp_budget_look(tracer); /* last: it may end the extent */
+    } else
         start_outermost(tracer, recorder, state, entry, kind);
 }
 
@@ -246,12 +257,18 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     hp_shadow *stack = &recorder->stack;
     hp_python_frame *frame = hp_frame_current(thread);
     uint64_t now = hp_ticks();
-    tracer->counts.events++;
+    recorder->events++;
+    tracer->budget.units += HP_UNITS_TRACED;
     if (recorder->skip_count > 0)
         unskip(recorder, frame, code);
     uint32_t at = hp_shadow_find_lowest(stack, frame, code);
+    if (at == stack->depth && recorder->parked_count > 0) {
+        hp_extent_switch_to(tracer, recorder, frame, code);
+        at = hp_shadow_find_lowest(stack, frame, code);
+    }
     if (at == stack->depth)
         return;
+    now = recorder->last > now ? recorder->last : now; /* the clock of what was taken up has just begun */
     if (suspended)
         remember_suspended(tracer, recorder, frame, code, at);
     if (stack->entries[at].kind < HP_ENTRY_C) {
@@ -267,37 +284,6 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     }
 }
 
-/* --- C functions ------------------------------------------------------------------------------------------------------------------ */
-
-void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
-    if (!hp_gate_open(tracer, thread))
-        return;
-    hp_recorder *recorder = hp_gate_here.recorder;
-    hp_python_frame *frame = hp_frame_current(thread);
-    if (recorder->stack.depth == 0 || frame == NULL || !hp_shadow_resolve(tracer, recorder, frame, HP_ENTRY_CONTEXT))
-        return;
-    hp_code_state *state = hp_c_function_state(tracer, function);
-    if (state == NULL || !hp_shadow_reserve(&recorder->stack))
-        return;
-    hp_shadow_enter(tracer, recorder, state,
-                    (hp_entry){.frame = frame, .code = hp_frame_code(frame), .detail = state->address, .kind = HP_ENTRY_C}, true);
-}
-
-void hp_record_c_return(hp_tracer *tracer, PyThreadState *thread, PyObject *function) {
-    if (!hp_gate_open(tracer, thread))
-        return;
-    hp_recorder *recorder = hp_gate_here.recorder;
-    hp_shadow *stack = &recorder->stack;
-    hp_python_frame *frame = hp_frame_current(thread);
-    uintptr_t address = hp_c_function_address(function);
-    for (uint32_t i = stack->depth; i-- > 0 && stack->entries[i].frame == frame;)
-        if (stack->entries[i].kind == HP_ENTRY_C && stack->entries[i].detail == address) {
-            hp_shadow_close_to(tracer, recorder, i, hp_ticks());
-            tracer->counts.events++;
-            return;
-        }
-}
-
 /* --- threads ---------------------------------------------------------------------------------------------------------------------- */
 
 void hp_gate_update(hp_recorder *recorder) {
@@ -305,8 +291,37 @@ void hp_gate_update(hp_recorder *recorder) {
     recorder->gate = open ? HP_GATE_OPEN : recorder->skip_count > 0 ? HP_GATE_WATCHING : HP_GATE_CLOSED;
 }
 
+static bool state_lives(uint64_t state_id) {
+    for (PyThreadState *at = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); at != NULL; at = PyThreadState_Next(at))
+        if (PyThreadState_GetID(at) == state_id)
+            return true;
+    return false;
+}
+
+/* C code that enters Python again and again gives its native thread a new state each time, and only the end of that thread would end the
+ * recorders of all of them (40,000 made each further one cost 0.7 ms). So the one before goes on as the new state's. */
+static hp_recorder *go_on_as(hp_tracer *tracer, hp_thread *thread) {
+    hp_recorder *recorder = hp_gate_here.tracer_id == tracer->id ? hp_gate_here.recorder : NULL;
+    if (recorder == NULL || recorder->stack.depth > 0 || recorder->parked_count > 0 || recorder->block_hook != NULL)
+        return NULL;
+    if (recorder->thread->state_id != hp_gate_here.state_id || state_lives(hp_gate_here.state_id))
+        return NULL;
+    recorder->thread->recorder = NULL;
+    recorder->thread = thread;
+    recorder->skip_count = recorder->context.count = 0;
+    recorder->context_node = HP_NO_NODE;
+    recorder->inside = 0;
+    recorder->root = hp_tree_child(&tracer->tree, 0, thread->index);
+    thread->recorder = recorder;
+    hp_gate_update(recorder);
+    return recorder;
+}
+
 static hp_recorder *make_recorder(hp_tracer *tracer, hp_thread *thread) {
-    hp_recorder *recorder = calloc(1, sizeof *recorder);
+    hp_recorder *recorder = go_on_as(tracer, thread);
+    if (recorder != NULL)
+        return recorder;
+    recorder = calloc(1, sizeof *recorder);
     if (recorder == NULL)
         return NULL;
     recorder->exit_note = hp_exit_note_new();
@@ -350,12 +365,14 @@ hp_recorder *hp_recorder_here(hp_tracer *tracer, PyThreadState *thread) {
     return recorder;
 }
 
-static void free_recorder(hp_recorder *recorder) {
+static void free_recorder(hp_tracer *tracer, hp_recorder *recorder) {
+    tracer->counts.events += recorder->events;
     for (uint32_t i = 0; i < recorder->parked_count; i++)
         free(recorder->parked[i].entries);
     hp_exit_note_drop(recorder->exit_note);
     Py_XDECREF(recorder->block_hook);
     recorder->thread->recorder = NULL;
+    hp_thread_forget_edge(recorder->thread);
     free(recorder->parked);
     free(recorder->stack.entries);
     free(recorder->skips);
@@ -379,7 +396,7 @@ void hp_recorders_reap(hp_tracer *tracer) {
         }
         *at = recorder->next;
         count_open(tracer, &recorder->stack);
-        free_recorder(recorder);
+        free_recorder(tracer, recorder);
     }
 }
 
@@ -387,7 +404,7 @@ void hp_recorders_forget(hp_tracer *tracer) {
     while (tracer->recorders != NULL) {
         hp_recorder *recorder = tracer->recorders;
         tracer->recorders = recorder->next;
-        free_recorder(recorder);
+        free_recorder(tracer, recorder);
     }
     tracer->suspended_count = 0;
 }

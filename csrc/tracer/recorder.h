@@ -28,6 +28,7 @@ typedef struct _PyInterpreterFrame hp_python_frame;
 typedef enum hp_entry_kind {
     HP_ENTRY_CALL = 0, /* its start was seen */
     HP_ENTRY_CONTEXT,  /* read from the real chain: no call is counted */
+    HP_ENTRY_UNSEEN,   /* the same, and its end will not be seen: the budget took its events, so the real chain tells whether it is there */
     HP_ENTRY_THROWN,   /* the same, and linked only by a throw() into what it delegates to: suspended again when that yields */
     HP_ENTRY_C,        /* a C function called by `frame`; detail: its PyMethodDef */
     HP_ENTRY_BLOCK,    /* a block open in `frame`; detail: its token */
@@ -48,6 +49,7 @@ typedef struct hp_shadow {
     uint32_t depth;
     uint32_t capacity;
     uint32_t node_flags; /* HP_NODE_PARTIAL where the target's rate is below 1 */
+    uint64_t events;     /* while it is parked: how many its extent had */
 } hp_shadow;
 
 /* A target's activation that its rate left out: calls of the same target beneath it are not asked again. */
@@ -80,10 +82,12 @@ typedef struct hp_recorder {
     hp_thread *thread;
     int gate; /* HP_GATE_...: here and not in the thread-local, because other threads may end an extent */
     hp_shadow stack;
-    uint64_t last;   /* ticks of the last event in this extent */
-    uint64_t began;  /* when the present stretch began */
-    uint64_t inside; /* ticks in finished stretches of extents */
-    uint32_t root;   /* this thread's node */
+    uint64_t events;       /* handled beneath targets */
+    uint64_t events_began; /* of them when the present extent began */
+    uint64_t last;         /* ticks of the last event in this extent */
+    uint64_t began;        /* when the present stretch began */
+    uint64_t inside;       /* ticks in finished stretches of extents */
+    uint32_t root;         /* this thread's node */
     /* Stacks of extents that another greenlet left standing. */
     hp_shadow *parked;
     uint32_t parked_count;
@@ -122,10 +126,12 @@ struct hp_tracer {
     hp_tracer_counts counts;
     hp_discovery discovery;
     bool everything;
+    bool by_function; /* everything, but each function has events of its own, which the budget may take: it does not use global ones */
     bool c_calls;
     bool calibrated;
     bool calibrating;
     bool session_began;
+    int64_t refreshed_at_ns; /* by adding targets; CLOCK_MONOTONIC, 0: never */
     hp_budget budget;
     bool has_generator_targets; /* a throw() somewhere may continue an extent */
     uint64_t random;
@@ -155,6 +161,10 @@ extern _Thread_local hp_gate hp_gate_here __attribute__((tls_model("initial-exec
 /* How a frame came to run. */
 typedef enum hp_start_kind { HP_START_CALL = 0, HP_START_RESUME, HP_START_THROW } hp_start_kind;
 
+/* Whether `frame` is on top, and beneath it what the stack says: functions whose ends are not seen may have ended, and others like them
+ * been called in their places. The stack is not empty. */
+bool hp_shadow_top_stands(const hp_shadow *stack, hp_python_frame *frame);
+
 void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, hp_start_kind kind);
 void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, bool suspended);
 void hp_record_c_call(hp_tracer *tracer, PyThreadState *thread, PyObject *function);
@@ -165,21 +175,53 @@ static inline bool hp_gate_open(const hp_tracer *tracer, const PyThreadState *th
     return hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN && hp_gate_here.state_id == thread->id;
 }
 
+/* Calls beneath this activation of a target are not asked whether they are traced. */
+void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
+
+/* The node of a call beneath `parent`. What did not fit in the tree is not remembered: it is counted each time. */
+static inline uint32_t hp_recorder_child(hp_tracer *tracer, hp_code_state *state, uint32_t parent) {
+    if (state->last_parent == parent)
+        return state->last_node;
+    uint32_t child = hp_tree_child(&tracer->tree, parent, state->slot);
+    if (tracer->tree.nodes[child].function == state->slot) {
+        state->last_parent = parent;
+        state->last_node = child;
+    }
+    return child;
+}
+
+/* Tells the sampler whose time it is now. */
+static inline void hp_shadow_publish(const hp_recorder *recorder) {
+    const hp_shadow *stack = &recorder->stack;
+    atomic_store_explicit(&recorder->thread->traced_node, stack->entries[stack->depth - 1].time_node, memory_order_relaxed);
+}
+
 static inline void hp_shadow_push(hp_tracer *tracer, hp_recorder *recorder, hp_entry entry, uint64_t now) {
     hp_shadow *stack = &recorder->stack;
     tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
     recorder->last = now;
-    stack->entries[stack->depth++] = entry;
+    /* Field by field: as one, the compiler would make it elsewhere first, and reading that back waits for each of its writes. */
+    hp_entry *place = &stack->entries[stack->depth++];
+    place->frame = entry.frame;
+    place->code = entry.code;
+    place->detail = entry.detail;
+    place->node = entry.node;
+    place->time_node = entry.time_node;
+    place->kind = entry.kind;
+    hp_shadow_publish(recorder);
 }
 
 /* A frame starts or goes on. */
 static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_start_kind kind) {
-    const hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
+    hp_code_state *state = hp_code_states_find(&tracer->states, (uintptr_t)code, hp_code_table_epoch(tracer->code));
     bool here = hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN;
     /* The case that untargeted code pays for when it shares a function with a target. */
     if (!here && state != NULL && !(state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK)) && kind != HP_START_THROW &&
         !tracer->everything) {
         tracer->counts.gated++;
+        state->units += HP_UNITS_GATED;
+        if (HP_UNLIKELY(hp_budget_spend(&tracer->budget, tracer->budget.gated_units) || hp_budget_pause_is_due(&tracer->budget)))
+            hp_budget_look(tracer);
         return;
     }
     PyThreadState *thread = PyThreadState_Get();
@@ -192,17 +234,22 @@ static inline void hp_record_start(hp_tracer *tracer, PyCodeObject *code, hp_sta
     hp_python_frame *frame = hp_frame_top(thread), *caller = frame->previous;
     if (HP_UNLIKELY(state == NULL || stack->depth == 0 || stack->depth == stack->capacity ||
                     stack->entries[stack->depth - 1].frame != caller || stack->entries[stack->depth - 1].code != hp_frame_code(caller) ||
-                    (state->flags & HP_CODE_HOLDS_BLOCK))) {
+                    (stack->entries[stack->depth - 1].kind == HP_ENTRY_UNSEEN && !hp_shadow_top_stands(stack, caller)) ||
+                    (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED)))) {
         hp_record_start_slow(tracer, thread, code, kind);
         return;
     }
-    uint32_t child = hp_tree_child(&tracer->tree, stack->entries[stack->depth - 1].node, state->slot);
+    uint32_t child = hp_recorder_child(tracer, state, stack->entries[stack->depth - 1].node);
     hp_node *node = &tracer->tree.nodes[child];
     node->calls += kind == HP_START_CALL;
     node->overhead++; /* activations, until collection turns them into ticks */
     node->flags |= stack->node_flags;
-    tracer->counts.events++;
-    hp_shadow_push(tracer, recorder, (hp_entry){.frame = frame, .code = code, .node = child, .time_node = child}, hp_ticks());
+    recorder->events++;
+    uint64_t now = hp_ticks();
+    hp_shadow_push(tracer, recorder, (hp_entry){.frame = frame, .code = code, .node = child, .time_node = child}, now);
+    state->units += HP_UNITS_TRACED;
+    if (HP_UNLIKELY(hp_budget_spend_at(&tracer->budget, HP_UNITS_TRACED, now)))
+        hp_budget_look(tracer); /* last: it may end the extent */
 }
 
 /* A frame ends (returns, yields, is left by an exception). */
@@ -229,7 +276,8 @@ static inline void hp_record_end(hp_tracer *tracer, PyCodeObject *code, bool sus
     tracer->tree.nodes[top->time_node].exact += now - recorder->last;
     recorder->last = now;
     stack->depth--;
-    tracer->counts.events++;
+    hp_shadow_publish(recorder);
+    recorder->events++;
 }
 
 /* --- the inside --- */
@@ -264,6 +312,8 @@ bool hp_shadow_reserve(hp_shadow *stack);
 void hp_shadow_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
 /* Closes all above the lowest `depth` entries; the time up to `now` goes to whoever is on top. */
 void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth, uint64_t now);
+/* The ends of this function's activations will not be seen: from now on their time is their callers'. */
+void hp_shadows_leave_to_caller(hp_tracer *tracer, const PyCodeObject *code);
 /* Index of the frame's own entry; stack->depth if there is none. */
 uint32_t hp_shadow_find(const hp_shadow *stack, const hp_python_frame *frame, const PyCodeObject *code);
 /* The same, or the lowest entry of a block or C function that the frame holds. */
@@ -284,10 +334,24 @@ void hp_extent_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *
 void hp_extent_begin_everything(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller);
 /* The stack has become empty. */
 void hp_extent_end(hp_recorder *recorder);
+/* The same, beneath nothing, where everything is traced. */
+void hp_extent_begin_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
+/* Ends it in the midst of its target. */
+void hp_extent_cut(hp_tracer *tracer, hp_recorder *recorder);
+/* The same, and what is left of the target's call is not traced. */
+void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder);
 /* Puts the present stack aside, as another greenlet runs; takes one up again; gives one up. */
 void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder);
 void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
 void hp_extent_forget(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
+/* Takes up the one that has `frame` on top, if there is one: another greenlet has been switched to. */
+void hp_extent_switch_to(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code);
+/* Ends those of all threads where they are. What they were in is not begun anew by calls beneath it. */
+/* A target's events go away: an extent that began with it would never end. Whether there was one. */
+bool hp_extents_end_of(hp_tracer *tracer, const PyCodeObject *code);
+/* All of all threads. */
+void hp_extents_end(hp_tracer *tracer);
+void hp_extents_truncate(hp_tracer *tracer);
 
 /* blocks.c */
 /* Remembers the frame's open blocks, which lie at `from` and above. */

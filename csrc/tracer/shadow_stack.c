@@ -17,16 +17,49 @@ bool hp_shadow_reserve(hp_shadow *stack) {
     return true;
 }
 
+/* Its blocks have ends of their own; the ends of its C calls are reported by its events, so those are over now. */
+static void leave_to_caller(hp_shadow *stack, const PyCodeObject *code) {
+    uint32_t kept = stack->depth > 0 ? 1 : 0;
+    for (uint32_t i = 1; i < stack->depth; i++) {
+        hp_entry entry = stack->entries[i];
+        if (entry.code == code && entry.kind == HP_ENTRY_C)
+            continue;
+        if (entry.code == code && entry.kind < HP_ENTRY_C) {
+            entry.kind = HP_ENTRY_UNSEEN;
+            entry.time_node = stack->entries[kept - 1].time_node;
+        }
+        stack->entries[kept++] = entry;
+    }
+    stack->depth = kept;
+}
+
+void hp_shadows_leave_to_caller(hp_tracer *tracer, const PyCodeObject *code) {
+    uint64_t now = hp_ticks();
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        hp_shadow *stack = &recorder->stack;
+        if (stack->depth > 0) {
+            tracer->tree.nodes[stack->entries[stack->depth - 1].time_node].exact += now - recorder->last;
+            recorder->last = now;
+        }
+        leave_to_caller(stack, code);
+        if (stack->depth > 0)
+            hp_shadow_publish(recorder);
+        for (uint32_t i = 0; i < recorder->parked_count; i++)
+            leave_to_caller(&recorder->parked[i], code);
+    }
+}
+
 void hp_shadow_enter(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call) {
     const hp_entry *top = &recorder->stack.entries[recorder->stack.depth - 1];
     entry.node = hp_tree_child(&tracer->tree, top->node, state->slot);
-    bool timed = entry.kind == HP_ENTRY_CALL || entry.kind >= HP_ENTRY_C || tracer->everything || (state->flags & HP_CODE_ARMED);
+    bool armed = (state->flags & HP_CODE_ARMED) || (tracer->everything && !(state->flags & HP_CODE_DROPPED)); /* or is about to be */
+    bool timed = entry.kind == HP_ENTRY_CALL || entry.kind >= HP_ENTRY_C || armed;
     entry.time_node = timed ? entry.node : top->time_node;
     hp_node *node = &tracer->tree.nodes[entry.node];
     node->calls += is_call;
     node->overhead += entry.kind == HP_ENTRY_CALL || entry.kind == HP_ENTRY_C;
     node->flags |= recorder->stack.node_flags;
-    tracer->counts.events++;
+    recorder->events++;
     hp_shadow_push(tracer, recorder, entry, hp_ticks());
 }
 
@@ -38,6 +71,8 @@ void hp_shadow_close_to(hp_tracer *tracer, hp_recorder *recorder, uint32_t depth
     recorder->last = now;
     while (stack->depth > depth)
         tracer->counts.truncated += stack->entries[--stack->depth].kind == HP_ENTRY_CALL;
+    if (depth > 0)
+        hp_shadow_publish(recorder);
 }
 
 static bool holds(const hp_entry *entry, const hp_python_frame *frame, const PyCodeObject *code) {
@@ -93,8 +128,9 @@ void hp_shadow_enter_chain(hp_tracer *tracer, hp_recorder *recorder, const hp_li
         if (state == NULL || !hp_shadow_reserve(&recorder->stack))
             return;
         bool was_armed = (state->flags & HP_CODE_ARMED) != 0;
-        hp_shadow_enter(tracer, recorder, state, (hp_entry){.frame = links[i].frame, .code = links[i].code, .kind = kind}, false);
-        if (!was_armed && !tracer->everything)
+        hp_entry_kind own = kind == HP_ENTRY_CONTEXT && (state->flags & HP_CODE_DROPPED) ? HP_ENTRY_UNSEEN : kind;
+        hp_shadow_enter(tracer, recorder, state, (hp_entry){.frame = links[i].frame, .code = links[i].code, .kind = own}, false);
+        if (!was_armed && (!tracer->everything || tracer->by_function))
             hp_tracer_found(tracer, links[i].code, links[i].frame);
     }
 }
@@ -133,11 +169,21 @@ static bool switch_stack(hp_tracer *tracer, hp_recorder *recorder) {
     return false;
 }
 
+bool hp_shadow_top_stands(const hp_shadow *stack, hp_python_frame *frame) {
+    uint32_t at = stack->depth - 1;
+    for (; at > 0 && stack->entries[at].kind == HP_ENTRY_UNSEEN; at--) {
+        if (frame == NULL || !holds(&stack->entries[at], frame, hp_frame_code(frame)))
+            return false;
+        frame = hp_frame_previous(frame);
+    }
+    return frame != NULL && holds(&stack->entries[at], frame, hp_frame_code(frame));
+}
+
 bool hp_shadow_resolve(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *caller, hp_entry_kind context_kind) {
     hp_shadow *stack = &recorder->stack;
     if (caller == NULL)
         return false;
-    if (stack->depth > 0 && holds(&stack->entries[stack->depth - 1], caller, hp_frame_code(caller)))
+    if (stack->depth > 0 && hp_shadow_top_stands(stack, caller))
         return true;
     if (stack->depth == 0 || !hp_chain_read(&recorder->scratch, caller, &stack->entries[0])) {
         if (recorder->parked_count == 0 || !hp_chain_read(&recorder->scratch, caller, NULL) || !switch_stack(tracer, recorder))

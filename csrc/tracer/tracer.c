@@ -13,7 +13,7 @@ enum { HP_MOST_NODES = 4000000 };
 static uint64_t last_id;
 
 int hp_tracer_no_memory(void) {
-    PyErr_NoMemory();
+    PyErr_SetString(PyExc_MemoryError, "not enough memory to trace calls");
     return -1;
 }
 
@@ -71,7 +71,7 @@ void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent) {
 
 void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
     hp_code_state *state = hp_tracer_state(tracer, code, frame);
-    if (state == NULL || (state->flags & HP_CODE_ARMED))
+    if (state == NULL || (state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED)))
         return;
     note_missed(tracer, state);
     state->flags &= ~(uint32_t)HP_CODE_LET_GO;
@@ -82,6 +82,8 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
     PyErr_Restore(type, value, traceback);
     tracer->discovery.found++;
     tracer->counts.learned++;
+    tracer->budget.units += HP_UNITS_FOUND;
+    tracer->budget.once += HP_UNITS_FOUND;
 }
 
 /* --- targets ------------------------------------------------------------------------------------------------------------------------ */
@@ -108,18 +110,35 @@ void hp_tracer_session_began(hp_tracer *tracer) {
     tracer->session_began = true;
 }
 
+static void refresh(hp_tracer *tracer) {
+    int64_t now = hp_now_ns();
+    if (tracer->refreshed_at_ns != 0 && now - tracer->refreshed_at_ns < tracer->hook->refresh_every_ns)
+        return;
+    tracer->refreshed_at_ns = now;
+    tracer->hook->refresh(tracer);
+}
+
+/* Where the hook was taken from us since the last look, it is looked after now. */
+static int arm(hp_tracer *tracer, PyCodeObject *code) {
+    if (tracer->hook->arm(tracer, code) == 0)
+        return 0;
+    PyErr_Clear();
+    tracer->hook->refresh(tracer);
+    return tracer->hook->arm(tracer, code);
+}
+
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     bool whole = will_be_whole(tracer, code, rate);
     if (hp_tracer_calibrate(tracer) < 0)
         return -1;
-    tracer->hook->refresh(tracer);
-    if (tracer->hook->arm(tracer, code) < 0)
+    refresh(tracer);
+    if (arm(tracer, code) < 0)
         return -1;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
     tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
-    state->flags &= ~(uint32_t)HP_CODE_LET_GO;
+    state->flags &= ~(uint32_t)(HP_CODE_LET_GO | HP_CODE_DROPPED);
     if (whole && !(state->flags & HP_CODE_TARGET))
         state->flags |= HP_CODE_WHOLE;
     else if (rate < 1.0)
@@ -128,19 +147,6 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     tracer->has_generator_targets |= (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
     state->threshold = rate >= 1.0 ? (uint64_t)1 << 32 : (uint64_t)(rate * 4294967296.0);
     return 0;
-}
-
-/* Its events go away: an extent that began with it would never end. */
-static void end_extents_of(hp_tracer *tracer, const PyCodeObject *code) {
-    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
-        for (uint32_t i = recorder->parked_count; i-- > 0;)
-            if (recorder->parked[i].entries[0].code == code)
-                hp_extent_forget(tracer, recorder, i);
-        if (recorder->stack.depth > 0 && recorder->stack.entries[0].code == code) {
-            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
-            hp_extent_end(recorder);
-        }
-    }
 }
 
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
@@ -152,32 +158,35 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     state->flags &= ~(uint32_t)(HP_CODE_TARGET | HP_CODE_WHOLE);
     tracer->counts.targets--;
     if (!tracer->everything)
-        end_extents_of(tracer, code);
+        (void)hp_extents_end_of(tracer, code);
+    /* Where everything is traced by function these are its events for that too, and nobody would meet it again. */
+    if (tracer->by_function && (tracer->everything || tracer->budget.paused))
+        return 0;
     return tracer->hook->disarm(tracer, code);
 }
 
-static void end_everything(hp_tracer *tracer) {
-    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
-        while (recorder->parked_count > 0)
-            hp_extent_forget(tracer, recorder, 0);
-        if (recorder->stack.depth > 0) {
-            hp_shadow_close_to(tracer, recorder, 0, hp_ticks());
-            hp_extent_end(recorder);
-        }
-    }
-}
+static const char no_budget_for_everything[] =
+    "not everything is traced: within a budget that takes sys.monitoring, by which single functions can be spared; sampling goes on";
 
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
-    if (on == tracer->everything)
+    if (on == (tracer->everything || tracer->budget.paused))
         return 0;
+    if (on && tracer->budget.share > 0 && tracer->hook->drop == NULL) {
+        hp_tracer_warn(tracer, no_budget_for_everything);
+        return 0;
+    }
     if (hp_tracer_calibrate(tracer) < 0)
         return -1;
     tracer->hook->refresh(tracer);
+    tracer->by_function = on && tracer->budget.share > 0;
     if (tracer->hook->everything(tracer, on) < 0)
         return -1;
+    if (on && tracer->by_function)
+        tracer->hook->meet_again(tracer);
     tracer->everything = on;
+    tracer->budget.paused = false;
     /* What was open so far has no entries for the frames above it (on), or is beneath no target any more (off). */
-    end_everything(tracer);
+    hp_extents_end(tracer);
     return 0;
 }
 
@@ -225,6 +234,7 @@ int hp_tracer_start_anew(hp_tracer *tracer) {
     forget_records(tracer);
     hp_tree_fini(&tracer->tree);
     tracer->tree = anew;
+    hp_code_states_forget_nodes(&tracer->states);
     tracer->counts = (hp_tracer_counts){.targets = tracer->counts.targets};
     return 0;
 }
@@ -232,7 +242,7 @@ int hp_tracer_start_anew(hp_tracer *tracer) {
 hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, hp_threads *threads) {
     hp_tracer *tracer = PyMem_RawCalloc(1, sizeof *tracer);
     if (tracer == NULL) {
-        PyErr_NoMemory();
+        (void)hp_tracer_no_memory();
         return NULL;
     }
     hp_clock_init();
@@ -241,9 +251,9 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
     tracer->random = options->seed != 0 ? options->seed : hp_ticks() ^ (uint64_t)(uintptr_t)tracer;
     tracer->random |= 1; /* xorshift has one dead state: zero */
     hp_discovery_init(&tracer->discovery);
-    hp_budget_init(&tracer->budget, options->budget);
+    hp_budget_init(&tracer->budget, options->budget, options->event_limit);
     if (hp_code_states_init(&tracer->states, code) != HP_OK || hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) != HP_OK) {
-        PyErr_NoMemory();
+        (void)hp_tracer_no_memory();
         hp_tracer_free(tracer);
         return NULL;
     }
@@ -251,13 +261,14 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
         hp_tracer_free(tracer);
         return NULL;
     }
+    tracer->budget.gated_units = tracer->hook->drop != NULL ? HP_UNITS_GATED : 0;
     return tracer;
 }
 
 void hp_tracer_free(hp_tracer *tracer) {
     if (tracer->hook != NULL)
         tracer->hook->close(tracer);
-    end_everything(tracer);
+    hp_extents_end(tracer);
     forget_records(tracer);
     hp_code_states_fini(&tracer->states);
     hp_tree_fini(&tracer->tree);
@@ -274,6 +285,8 @@ void hp_tracer_after_fork_child(hp_tracer *tracer) {
 hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     hp_tracer_counts counts = tracer->counts;
     counts.calls = 0;
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
+        counts.events += recorder->events;
     for (uint32_t i = 0; i < tracer->tree.count; i++)
         counts.calls += tracer->tree.nodes[i].calls;
     return counts;
@@ -291,13 +304,14 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     if (!PyFunction_Check(function))
         return false;
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)PyFunction_GET_CODE(function), HP_CODE_PYTHON);
-    return state != NULL && (state->flags & HP_CODE_TARGET);
+    return state != NULL && (state->flags & (HP_CODE_TARGET | HP_CODE_DROPPED)) == HP_CODE_TARGET;
 }
 
 /* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
     const hp_hook *hook = tracer->hook;
-    PyObject *entered = hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer) : NULL;
+    PyObject *entered =
+        hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer, (PyCodeObject *)PyFunction_GET_CODE(function)) : NULL;
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
     if (entered != NULL)
         hook->leave(entered);

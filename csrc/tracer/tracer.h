@@ -22,7 +22,8 @@ typedef struct hp_tracer_options {
     bool c_calls;
     double
         budget; /* share of one core's time that recording may take, 0 < budget <= 1; 0: no limit. Not for trace_everything. See budget.h */
-    uint64_t seed; /* of the choice of calls where a rate is below 1; 0: from the system */
+    uint64_t event_limit; /* events of one outermost call of a target, after which it goes on untraced; 0: none. See budget.h */
+    uint64_t seed;        /* of the choice of calls where a rate is below 1; 0: from the system */
 } hp_tracer_options;
 
 typedef struct hp_tracer_counts {
@@ -50,6 +51,16 @@ typedef struct hp_traced {
      * was caught while the hook was on its way into or out of the extent: that time is the hook's. */
     uint32_t *whole_slots;
     uint32_t whole_count;
+    /* Functions all of whose calls beneath targets were reported since they were met: a stack beneath a target that ends in one, while its
+     * caller's node had the time, was caught at an edge too. */
+    uint32_t *reported_slots;
+    uint32_t reported_count;
+    /* Functions whose events the budget took at some time. */
+    struct hp_traced_spared {
+        uint32_t slot;
+        float share; /* of a core: what they cost */
+    } *spared;
+    uint32_t spared_count;
     hp_tracer_counts counts;
     hp_hook_kind hook;
     double overhead_per_call_ticks; /* as calibrated: what recording one call adds to its own and its caller's time together */
@@ -76,6 +87,9 @@ int hp_tracer_trace_everything(hp_tracer *tracer, bool on);
  * any order and even if the frame was suspended between. */
 long hp_tracer_enter_block(hp_tracer *tracer, const char *name);
 int hp_tracer_leave_block(hp_tracer *tracer, long token);
+
+/* Another budget from now on. False, and nothing changed: it would be the last one, or the first where everything is traced. */
+bool hp_tracer_set_budget(hp_tracer *tracer, double share);
 
 /* True if this code object's functions must be called through hp_tracer_call to be traced (3.11's wrapper); false where marking is enough.
  */

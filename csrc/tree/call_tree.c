@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/pages.h"
 
 enum { FIRST_CAPACITY = 64, LEAST_LIMIT = 3 };
 #define MOST_NODES (1u << 31)
@@ -20,21 +21,29 @@ static uint32_t *tree_place(const hp_tree *tree, uint32_t parent, uint32_t funct
     }
 }
 
+static size_t nodes_size(const hp_tree *tree) {
+    return tree->nodes == NULL ? 0 : tree->capacity * sizeof *tree->nodes;
+}
+
+static size_t index_size(const hp_tree *tree) {
+    return tree->index == NULL ? 0 : ((size_t)tree->index_mask + 1) * sizeof *tree->index;
+}
+
 /* Nodes and index grow together: an index of twice the capacity is never more than half full, and appending below capacity cannot fail. */
 static bool tree_grow(hp_tree *tree, uint32_t capacity) {
     size_t size = 2;
     while (size < (size_t)capacity * 2)
         size *= 2;
-    uint32_t *index = malloc(size * sizeof *index);
+    uint32_t *index = hp_pages_resize(NULL, 0, size * sizeof *index);
     if (index == NULL)
         return false;
-    hp_node *nodes = realloc(tree->nodes, capacity * sizeof *nodes);
+    hp_node *nodes = hp_pages_resize(tree->nodes, nodes_size(tree), capacity * sizeof *nodes);
     if (nodes == NULL) {
-        free(index);
+        hp_pages_free(index, size * sizeof *index);
         return false;
     }
     memset(index, 0xff, size * sizeof *index);
-    free(tree->index);
+    hp_pages_free(tree->index, index_size(tree));
     tree->index = index;
     tree->index_mask = (uint32_t)(size - 1);
     tree->nodes = nodes;
@@ -42,6 +51,23 @@ static bool tree_grow(hp_tree *tree, uint32_t capacity) {
     for (uint32_t i = 1; i < tree->count; i++)
         *tree_place(tree, nodes[i].parent, nodes[i].function) = i;
     return true;
+}
+
+hp_status hp_tree_unindexed_reserve(hp_tree *tree, uint32_t count) {
+    hp_pages_free(tree->index, index_size(tree));
+    tree->index = NULL;
+    if (count > MOST_NODES - tree->count)
+        return HP_NO_MEMORY;
+    uint32_t needed = tree->count + count;
+    if (needed <= tree->capacity)
+        return HP_OK;
+    uint32_t capacity = needed < tree->capacity * UINT64_C(2) && tree->capacity < MOST_NODES / 2 ? tree->capacity * 2 : needed;
+    hp_node *nodes = hp_pages_resize(tree->nodes, nodes_size(tree), capacity * sizeof *nodes);
+    if (nodes == NULL)
+        return HP_NO_MEMORY;
+    tree->nodes = nodes;
+    tree->capacity = capacity;
+    return HP_OK;
 }
 
 hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function) {
@@ -57,9 +83,24 @@ hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function
 }
 
 void hp_tree_fini(hp_tree *tree) {
-    free(tree->nodes);
-    free(tree->index);
+    hp_pages_free(tree->nodes, nodes_size(tree));
+    hp_pages_free(tree->index, index_size(tree));
     *tree = (hp_tree){0};
+}
+
+hp_status hp_tree_copy(hp_tree *into, const hp_tree *from) {
+    *into = *from;
+    into->nodes = hp_pages_resize(NULL, 0, nodes_size(from));
+    into->index = from->index == NULL ? NULL : hp_pages_resize(NULL, 0, index_size(from));
+    if (into->nodes == NULL || (into->index == NULL && from->index != NULL)) {
+        hp_tree_fini(into);
+        return HP_NO_MEMORY;
+    }
+    if (from->count > 0)
+        memcpy(into->nodes, from->nodes, from->count * sizeof *into->nodes);
+    if (from->index != NULL)
+        memcpy(into->index, from->index, index_size(from));
+    return HP_OK;
 }
 
 uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function) {

@@ -19,6 +19,7 @@
 
 enum {
     HP_NODE_PARTIAL = 1u << 0, /* calls is a lower bound: a share of calls was traced, or the function was met late */
+    HP_NODE_DIVIDED = 1u << 2, /* samples beneath it took a part out of `exact`, which is an estimate since */
     HP_NODE_OPEN = 1u << 1,    /* an activation was still open when this was collected */
 };
 
@@ -52,6 +53,8 @@ typedef struct hp_tree {
 /* `limit` 0: no limit but 2^31. `overflow_function` is given to nodes that stand for what did not fit. */
 hp_status hp_tree_init(hp_tree *tree, uint32_t limit, uint32_t overflow_function);
 void hp_tree_fini(hp_tree *tree);
+/* Node numbers stay. HP_NO_MEMORY: `into` is empty. */
+hp_status hp_tree_copy(hp_tree *into, const hp_tree *from);
 
 /* Slow path of hp_tree_child: finds or makes. Never fails: when memory or the limit is reached the overflow child of the topmost possible
  * ancestor (one per thread root, reserved in time) is returned and counted. */
@@ -67,6 +70,16 @@ static inline uint32_t hp_tree_child(hp_tree *tree, uint32_t parent, uint32_t fu
 /* HP_NO_NODE if there is none. */
 uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function);
 
+/* Depth first through all that lies beneath `top`, by the links alone: for (at = top; at != HP_NO_NODE; at = hp_tree_next(tree, top, at)).
+ */
+static inline uint32_t hp_tree_next(const hp_tree *tree, uint32_t top, uint32_t at) {
+    if (tree->nodes[at].first_child != HP_NO_NODE)
+        return tree->nodes[at].first_child;
+    while (at != top && tree->nodes[at].next_sibling == HP_NO_NODE)
+        at = tree->nodes[at].parent;
+    return at == top ? HP_NO_NODE : tree->nodes[at].next_sibling;
+}
+
 /* What hp_tree_add does with a node of `from`: the function id it becomes, or one of these. */
 #define HP_MAP_HIDE                                                                                                                        \
     (UINT32_MAX -                                                                                                                          \
@@ -77,6 +90,14 @@ uint32_t hp_tree_find(const hp_tree *tree, uint32_t parent, uint32_t function);
  * receives for each node of `from` its node in `into` (from->count entries). HP_BAD_VALUE, and nothing added, where a function that occurs
  * maps to HP_NO_FUNCTION or a thread to HP_MAP_HIDE. */
 hp_status hp_tree_add(hp_tree *into, const hp_tree *from, const uint32_t *map, double exact_scale, uint32_t *node_map);
+
+/* For who reads a tree only to add it to another: without its index (half of what a large tree costs to read) nothing can be found in it,
+ * and whether each node is there once is left to hp_tree_add or whoever else takes them. Room for `count` more nodes; HP_NO_MEMORY. */
+hp_status hp_tree_unindexed_reserve(hp_tree *tree, uint32_t count);
+/* Room was reserved; the links between siblings are not made. */
+static inline void hp_tree_unindexed_append(hp_tree *tree, uint32_t parent, uint32_t function) {
+    tree->nodes[tree->count++] = (hp_node){parent, function, HP_NO_NODE, HP_NO_NODE, 0, 0, 0, 0, 0, 0, HP_NO_NODE};
+}
 
 /* Debug audit: HP_OK or HP_BAD_FORMAT if an invariant above is broken. For tests. */
 hp_status hp_tree_check(const hp_tree *tree);

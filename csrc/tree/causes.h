@@ -10,9 +10,10 @@ typedef enum hp_cause {
     HP_CAUSE_SWITCHED,    /* the GIL changed hands during the read */
     HP_CAUSE_HALFWAY,     /* it stayed in the midst of a call, where its caller cannot be told */
     HP_CAUSE_CODE,        /* a code object died during the read, or an address held none */
+    HP_CAUSE_MEMORY,      /* memory was short: no room for a stack so deep, or for code that was new */
     HP_CAUSES,
 } hp_cause;
 
-#define HP_CAUSE_NAMES {"moved", "interrupted", "changed", "switched", "halfway", "code"}
+#define HP_CAUSE_NAMES {"moved", "interrupted", "changed", "switched", "halfway", "code", "memory"}
 
 #endif

@@ -18,7 +18,7 @@ struct hp_function_index {
     uint32_t mask;
     hp_pairs lines;     /* (node, line) -> its place in `lines` */
     hp_pairs estimates; /* (thread, function) -> its place in `estimates` */
-    uint32_t function_capacity, line_capacity, estimate_capacity, thread_capacity, warning_capacity;
+    uint32_t function_capacity, line_capacity, estimate_capacity, thread_capacity, warning_capacity, source_capacity;
 };
 
 static void index_free(struct hp_function_index *index) {
@@ -89,6 +89,7 @@ void hp_profile_free(hp_profile *profile) {
     free(profile->rows);
     free(profile->edges);
     free(profile->meta.warnings);
+    free(profile->sources);
     hp_strings_free(profile->strings);
     index_free(profile->index_);
     free(profile);
@@ -222,6 +223,10 @@ hp_status hp_profile_add_line(hp_profile *profile, const hp_line *line) {
     return HP_OK;
 }
 
+static uint64_t saturated_sum(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estimate) {
     struct hp_function_index *index = profile->index_;
     hp_estimate *estimates = hp_array_grow(profile->estimates, &index->estimate_capacity, profile->estimate_count + 1, sizeof *estimates);
@@ -240,6 +245,8 @@ hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estima
     own->self_runs += estimate->self_runs;
     own->total_samples += estimate->total_samples;
     own->total_runs += estimate->total_runs;
+    own->self_variance_us2 = saturated_sum(own->self_variance_us2, estimate->self_variance_us2);
+    own->total_variance_us2 = saturated_sum(own->total_variance_us2, estimate->total_variance_us2);
     return HP_OK;
 }
 
@@ -252,6 +259,33 @@ hp_status hp_profile_add_warning(hp_profile *profile, const char *sentence) {
         return HP_NO_MEMORY;
     meta->warnings = warnings;
     warnings[meta->warning_count++] = own;
+    return HP_OK;
+}
+
+hp_status hp_profile_copy_meta(hp_profile *profile, hp_meta *meta, const hp_meta *from) {
+    hp_meta copy = *from;
+    const char **const texts[] = {&copy.python,  &copy.implementation, &copy.platform,
+                                  &copy.program, &copy.sampler_method, &copy.tracer_hook};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = intern_text(profile, *texts[i]);
+        if (*texts[i] == NULL)
+            return HP_NO_MEMORY;
+    }
+    copy.warnings = meta->warnings;
+    copy.warning_count = meta->warning_count;
+    *meta = copy;
+    return HP_OK;
+}
+
+hp_status hp_profile_add_source(hp_profile *profile, const hp_meta *source) {
+    hp_meta *sources = hp_array_grow(profile->sources, &profile->index_->source_capacity, profile->source_count + 1, sizeof *sources);
+    if (sources == NULL)
+        return HP_NO_MEMORY;
+    profile->sources = sources;
+    sources[profile->source_count] = (hp_meta){0};
+    if (hp_profile_copy_meta(profile, &sources[profile->source_count], source) != HP_OK)
+        return HP_NO_MEMORY;
+    profile->source_count++;
     return HP_OK;
 }
 

@@ -38,12 +38,16 @@ typedef struct hp_line {
 } hp_line;
 
 /* What an error bar needs of one function in one thread. A run is a maximal series of consecutive samples of the thread in which
- * the function is on top (self) or anywhere on the stack (total). Errors arise where a run begins or ends. */
+ * the function is on top (self) or anywhere on the stack (total). Errors arise where a run begins or ends.
+ *
+ * Variances are given where threads of several profiles were folded into one (tree/merge.h): their samples may stand for different times,
+ * so that runs alone do not tell. Whole us^2, so that sums do not depend on their order; 0: not given. */
 typedef struct hp_estimate {
     uint32_t thread;
     uint32_t function;
     uint64_t self_samples, self_runs;
     uint64_t total_samples, total_runs;
+    uint64_t self_variance_us2, total_variance_us2;
 } hp_estimate;
 
 typedef struct hp_profile_thread {
@@ -69,7 +73,7 @@ typedef struct hp_meta {
     uint64_t duration_ns;
     hp_clock_kind clock;
     double rate_hz;             /* 0: no sampler */
-    const char *sampler_method; /* "same-cpu", "remote", "" */
+    const char *sampler_method; /* "same-cpu", "signal", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
     uint64_t samples_remote;           /* of those kept: of a running thread, read from another CPU */
@@ -101,8 +105,21 @@ typedef struct hp_edge {
     uint64_t total_sampled, total_exact;
 } hp_edge;
 
+/* How the file ended that a profile was read from; all that was whole is in the profile. */
+typedef enum hp_ending {
+    HP_ENDING_WHOLE,
+    HP_ENDING_CUT,      /* no end mark, or an unfinished write: the program was killed, or runs */
+    HP_ENDING_TRAILING, /* bytes behind the end mark */
+    HP_ENDING_DAMAGED,  /* a checksum is wrong */
+} hp_ending;
+
 typedef struct hp_profile {
     hp_meta meta;
+    /* What was merged into this profile, sorted by id; none where nothing was. Their warnings are the profile's. */
+    hp_meta *sources;
+    uint32_t source_count;
+    uint64_t left_out;      /* files that a merge could not read */
+    hp_ending ending;       /* of its file: not part of the data */
     hp_function *functions; /* function 0 is always the synthetic `<overflow>`; it has a row only where something did not fit */
     uint32_t function_count;
     /* Empty (only a root) where the file held no tree (pstats): then `rows` and `edges` were read, not computed. */
@@ -140,6 +157,11 @@ static inline uint32_t hp_line_key(const hp_line *line) {
 hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estimate);
 hp_status hp_profile_add_warning(hp_profile *profile, const char *sentence);
 
+/* Copies a source, texts too, to the end of the list. */
+hp_status hp_profile_add_source(hp_profile *profile, const hp_meta *source);
+/* Copies all but warnings; texts become the profile's own. HP_NO_MEMORY: `meta` is as it was. */
+hp_status hp_profile_copy_meta(hp_profile *profile, hp_meta *meta, const hp_meta *from);
+
 /* Computes `rows`, `edges` and their errors from tree, lines and estimates. Call once, when the tree is complete. tree/summary.c. */
 hp_status hp_profile_summarize(hp_profile *profile);
 /* Signed: measured - sampled - exact - overhead over all threads, ns. */
@@ -147,6 +169,9 @@ int64_t hp_profile_residual_ns(const hp_profile *profile);
 /* Debug audit of every invariant above (indices in range, children <= parent, total >= self, rows sum to the tree). For tests and for what
  * was read from a file. */
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error);
+
+/* Of a profile whose rows were not computed, and whose tree may have no index: that what is added up is in range. */
+hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error);
 
 /* The name that viewers which know only names show: "module.qualname", plus ":first_line" when two functions would share it.
  * Made for all functions at once; label[i] belongs to function i; free with one hp_labels_free. Control characters, U+2028/2029 and lone

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* The audit of a whole profile (hp_profile_check). What a file says is judged here too, so nothing is taken for granted. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/pairs.h"
 #include "tree/profile.h"
 
 static hp_status broken(hp_error *error, const char *what, uint32_t at) {
     return hp_fail(error, HP_BAD_FORMAT, 0, "profile: %s (number %u)", what, at);
+}
+
+/* The i-th to say something of a pair must be the first. */
+static hp_status once(hp_pairs *seen, uint32_t a, uint32_t b, uint32_t i, const char *otherwise, hp_error *error) {
+    uint32_t place = hp_pairs_put(seen, a, b, i);
+    if (place == HP_NO_PAIR)
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to check a profile");
+    return place == i ? HP_OK : broken(error, otherwise, i);
 }
 
 static hp_status check_functions(const hp_profile *p, hp_error *error) {
@@ -58,8 +67,8 @@ static hp_status check_lines(const hp_profile *p, hp_error *error) {
             status = broken(error, "a line has no such node", i);
         else if (line->line >= HP_LINE_LIMIT || (unsigned)line->state >= HP_STATES)
             status = broken(error, "a line or its state is out of range", i);
-        else if (hp_pairs_put(&seen, line->node, hp_line_key(line), i) != i)
-            status = broken(error, "a line is told twice", i);
+        else if ((status = once(&seen, line->node, hp_line_key(line), i, "a line is told twice", error)) != HP_OK)
+            break;
         else if (line->samples > left[2 * line->node] || line->sampled > left[2 * line->node + 1])
             status = broken(error, "lines hold more than their node", i);
         else {
@@ -85,8 +94,8 @@ static hp_status check_estimates(const hp_profile *p, hp_error *error) {
     for (uint32_t i = 0; status == HP_OK && i < p->estimate_count; i++) {
         if (!estimate_is_sound(p, &p->estimates[i]))
             status = broken(error, "an estimate counts more than its thread, or is of nothing", i);
-        else if (hp_pairs_put(&seen, p->estimates[i].thread, p->estimates[i].function, i) != i)
-            status = broken(error, "an estimate is given twice", i);
+        else
+            status = once(&seen, p->estimates[i].thread, p->estimates[i].function, i, "an estimate is given twice", error);
     }
     hp_pairs_fini(&seen);
     return status;
@@ -137,9 +146,26 @@ static hp_status check_edges(const hp_profile *p, hp_error *error) {
     return HP_OK;
 }
 
+static hp_status check_sources(const hp_profile *p, hp_error *error) {
+    for (uint32_t i = 1; i < p->source_count; i++)
+        if (memcmp(p->sources[i - 1].id, p->sources[i].id, sizeof p->sources[i].id) >= 0)
+            return broken(error, "the merged profiles are not in the order of their ids", i);
+    return HP_OK;
+}
+
+hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error) {
+    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_threads, check_lines, check_estimates, check_sources};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        hp_status status = checks[i](profile, error);
+        if (status != HP_OK)
+            return status;
+    }
+    return HP_OK;
+}
+
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error) {
     static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_functions, check_tree, check_threads, check_lines,
-                                                                          check_estimates, check_rows, check_edges};
+                                                                          check_estimates, check_rows, check_edges,   check_sources};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         hp_status status = checks[i](profile, error);
         if (status != HP_OK)

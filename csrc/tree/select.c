@@ -2,6 +2,9 @@
 #include "tree/select.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
 
 typedef struct selection {
     const hp_profile *from;
@@ -22,20 +25,20 @@ static void mark(selection *s) {
         s->wanted[s->from->tree.nodes[i].parent] |= s->wanted[i];
 }
 
+/* A part is another profile: merging it with the whole, or with what the whole was merged from, must not take it for the same. */
+static void change_id(hp_meta *meta, uint32_t states) {
+    uint64_t halves[2];
+    memcpy(halves, meta->id, sizeof halves);
+    halves[0] = hp_hash_u64(halves[0] ^ states);
+    halves[1] = hp_hash_u64(halves[1] ^ halves[0]);
+    memcpy(meta->id, halves, sizeof halves);
+}
+
 static hp_status copy_meta(selection *s) {
     const hp_meta *from = &s->from->meta;
-    hp_meta *to = &s->to->meta;
-    hp_status status = HP_OK;
     const char *const *warnings = (const char *const *)from->warnings;
-    *to = *from;
-    to->python = hp_profile_string(s->to, from->python);
-    to->implementation = hp_profile_string(s->to, from->implementation);
-    to->platform = hp_profile_string(s->to, from->platform);
-    to->program = hp_profile_string(s->to, from->program);
-    to->sampler_method = hp_profile_string(s->to, from->sampler_method);
-    to->tracer_hook = hp_profile_string(s->to, from->tracer_hook);
-    to->warnings = NULL;
-    to->warning_count = 0;
+    hp_status status = hp_profile_copy_meta(s->to, &s->to->meta, from);
+    change_id(&s->to->meta, s->states);
     for (uint32_t i = 0; i < from->warning_count && status == HP_OK; i++)
         status = hp_profile_add_warning(s->to, warnings[i]);
     return status;

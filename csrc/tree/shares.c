@@ -61,16 +61,31 @@ static uint64_t runs_of(uint64_t known_samples, uint64_t known_runs, uint64_t se
     return known_runs + (seen > known_samples ? hp_error_independent_runs(seen - known_samples, samples) : 0);
 }
 
-static void use_estimate(hp_share *share, const hp_estimate *estimate, uint64_t samples) {
-    share->self_runs = runs_of(estimate->self_samples, estimate->self_runs, share->self_samples, samples);
-    share->total_runs = runs_of(estimate->total_samples, estimate->total_runs, share->total_samples, samples);
-    share->self_samples = larger(share->self_samples, estimate->self_samples);
-    share->total_samples = larger(share->total_samples, estimate->total_samples);
+static double variance_of(const hp_share *all, uint64_t ns, uint64_t seen, uint64_t runs) {
+    return all->total_samples == 0 ? hp_error_of_whole(ns) : hp_error_variance(seen, runs, all->total_samples, all->total_ns);
 }
 
-static void do_without_estimate(hp_share *share, uint64_t samples) {
-    share->self_runs = larger(share->self_runs, runs_of(0, 0, share->self_samples, samples));
-    share->total_runs = larger(share->total_runs, runs_of(0, 0, share->total_samples, samples));
+/* Where variances were added up in a merge, only what the estimate does not know is left to judge here. */
+static double estimated(const hp_share *all, uint64_t known, uint64_t runs, uint64_t variance_us2, uint64_t seen, uint64_t ns) {
+    uint64_t beyond = seen > known ? seen - known : 0;
+    if (variance_us2 == 0)
+        return variance_of(all, ns, larger(seen, known), runs_of(known, runs, seen, all->total_samples));
+    double rest = beyond == 0 ? 0.0 : variance_of(all, ns, beyond, hp_error_independent_runs(beyond, all->total_samples));
+    return (double)variance_us2 * 1e6 + rest;
+}
+
+static double self_variance(const hp_share *all, const hp_share *share, const hp_estimate *known) {
+    if (known == NULL)
+        return variance_of(all, share->self_ns, share->self_samples,
+                           larger(share->self_runs, runs_of(0, 0, share->self_samples, all->total_samples)));
+    return estimated(all, known->self_samples, known->self_runs, known->self_variance_us2, share->self_samples, share->self_ns);
+}
+
+static double total_variance(const hp_share *all, const hp_share *share, const hp_estimate *known) {
+    if (known == NULL)
+        return variance_of(all, share->total_ns, share->total_samples,
+                           larger(share->total_runs, runs_of(0, 0, share->total_samples, all->total_samples)));
+    return estimated(all, known->total_samples, known->total_runs, known->total_variance_us2, share->total_samples, share->total_ns);
 }
 
 void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
@@ -80,22 +95,14 @@ void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whol
         all.total_samples = larger(all.total_samples, shares->profile->threads[thread].samples);
         all.total_ns = larger(all.total_ns, shares->profile->threads[thread].sampled_ns);
     }
-    uint64_t samples = all.total_samples;
     for (uint32_t i = 0; i < shares->touched_count; i++) {
         uint32_t function = shares->touched[i];
-        hp_share share = shares->by_function[function];
-        uint32_t known = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
-        if (known != HP_NO_PAIR)
-            use_estimate(&share, &shares->profile->estimates[known], samples);
-        else
-            do_without_estimate(&share, samples);
+        const hp_share *share = &shares->by_function[function];
+        uint32_t place = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
+        const hp_estimate *known = place == HP_NO_PAIR ? NULL : &shares->profile->estimates[place];
         bool is_root = shares->profile->tree.nodes[root].function == function;
-        double self =
-            samples == 0 ? hp_error_of_whole(share.self_ns) : hp_error_variance(share.self_samples, share.self_runs, samples, all.total_ns);
-        double total = samples == 0 ? hp_error_of_whole(share.total_ns)
-                                    : hp_error_variance(share.total_samples, share.total_runs, samples, all.total_ns);
-        shares->self[function] += self;
-        shares->total[function] += is_root ? 0.0 : total;
+        shares->self[function] += self_variance(&all, share, known);
+        shares->total[function] += is_root ? 0.0 : total_variance(&all, share, known);
         shares->by_function[function] = (hp_share){0};
     }
     shares->touched_count = 0;

@@ -31,7 +31,7 @@ typedef struct summary {
     hp_shares shares;
 } summary;
 
-enum { ROW_EXISTS = 1u << 30 };
+enum { ROW_EXISTS = 1u << 30, ROW_DIVIDED = 1u << 29 };
 
 unsigned hp_node_seen(const hp_node *node) {
     bool exact = node->exact != 0 || node->overhead != 0;
@@ -142,8 +142,11 @@ static void enter_row(summary *work, uint32_t i) {
     row->calls += node->calls;
     row->self_sampled += node->sampled;
     row->self_exact += node->exact;
-    work->row_seen[node->function] |= hp_node_seen(node) | ROW_EXISTS;
+    bool divided = (node->flags & HP_NODE_DIVIDED) != 0;
+    work->row_seen[node->function] |= hp_node_seen(node) | ROW_EXISTS | (divided ? ROW_DIVIDED : 0u);
     hp_share share = {.self_samples = node->samples, .self_ns = node->sampled};
+    if (divided) /* what was taken out of its self time is as uncertain as what it became */
+        share.self_samples = work->inclusive[i].samples;
     if (work->row_active[node->function]++ == 0) {
         share.total_samples = work->inclusive[i].samples;
         share.total_ns = work->inclusive[i].sampled;
@@ -217,7 +220,7 @@ static void hand_over(summary *work, hp_profile *profile) {
         row.measured = hp_seen_measured(work->row_seen[f]);
         row.self_error_ns = hp_error_half_width(work->shares.self[f]);
         row.total_error_ns = hp_error_half_width(work->shares.total[f]);
-        if (row.measured == HP_EXACT)
+        if (row.measured == HP_EXACT && (work->row_seen[f] & ROW_DIVIDED) == 0)
             row.self_error_ns = 0;
         if (row.measured == HP_EXACT && row.total_sampled == 0)
             row.total_error_ns = 0;

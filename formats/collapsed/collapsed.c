@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/collapsed/reader.h"
 #include "formats/text.h"
 
 /* No viewer reads more, and a disk should not fill because a recursion was deep. */
@@ -110,7 +111,7 @@ static uint64_t measure(const hp_tree *tree, const frames *all, uint64_t *path, 
         if (path[i] > *longest)
             *longest = path[i];
         if (self_ns(node) != 0 && total <= SIZE_LIMIT)
-            total += path[i] + 12;
+            total += path[i] + 24;
     }
     return total;
 }
@@ -120,6 +121,7 @@ typedef struct walk {
     const frames *all;
     const uint64_t *path; /* by node: length of its path, with a `;` at its end */
     char *line;
+    bool both; /* two numbers: sampled and exact */
 } walk;
 
 static void visit(const walk *w, hp_sink *sink, uint32_t index) {
@@ -130,7 +132,11 @@ static void visit(const walk *w, hp_sink *sink, uint32_t index) {
     w->line[end - 1] = ' ';
     if (self_ns(node) != 0) {
         hp_sink_write(sink, w->line, end);
-        hp_sink_u64(sink, self_ns(node));
+        hp_sink_u64(sink, w->both ? node->sampled : self_ns(node));
+        if (w->both) {
+            hp_sink_byte(sink, ' ');
+            hp_sink_u64(sink, node->exact);
+        }
         hp_sink_byte(sink, '\n');
     }
     w->line[end - 1] = ';';
@@ -159,7 +165,7 @@ static hp_status refuse_size(hp_error *error) {
                    SIZE_LIMIT >> 30);
 }
 
-static hp_status write_tree(hp_sink *sink, const hp_tree *tree, const frames *all, hp_error *error) {
+static hp_status write_tree(hp_sink *sink, const hp_tree *tree, const frames *all, bool both, hp_error *error) {
     hp_status status = HP_NO_MEMORY;
     uint64_t longest = 0;
     char *line = NULL;
@@ -173,7 +179,7 @@ static hp_status write_tree(hp_sink *sink, const hp_tree *tree, const frames *al
     line = malloc(longest + 1);
     if (line == NULL)
         goto done;
-    walk_all(&(walk){tree, all, path, line}, sink);
+    walk_all(&(walk){tree, all, path, line, both}, sink);
     status = hp_sink_flush(sink, error);
 done:
     free(line);
@@ -181,7 +187,7 @@ done:
     return status;
 }
 
-static hp_status write_collapsed(hp_sink *sink, const hp_profile *profile, hp_error *error) {
+static hp_status write_stacks(hp_sink *sink, const hp_profile *profile, bool both, hp_error *error) {
     frames all = {0};
     if (profile->tree.count <= 1 && profile->row_count != 0)
         return hp_fail(
@@ -190,7 +196,7 @@ static hp_status write_collapsed(hp_sink *sink, const hp_profile *profile, hp_er
             "export it as pstats or callgrind");
     hp_status status = frames_make(&all, profile);
     if (status == HP_OK && profile->tree.count != 0)
-        status = write_tree(sink, &profile->tree, &all, error);
+        status = write_tree(sink, &profile->tree, &all, both, error);
     if (status == HP_NO_MEMORY)
         hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write collapsed stacks");
     free(all.start);
@@ -198,6 +204,20 @@ static hp_status write_collapsed(hp_sink *sink, const hp_profile *profile, hp_er
     return status;
 }
 
+static hp_status write_collapsed(hp_sink *sink, const hp_profile *profile, hp_error *error) {
+    return write_stacks(sink, profile, false, error);
+}
+
+hp_status hp_collapsed_write_both(hp_sink *sink, const hp_profile *profile, hp_error *error) {
+    return write_stacks(sink, profile, true, error);
+}
+
 static const char *const suffixes[] = {".collapsed", ".folded", NULL};
 
-const hp_format hp_format_collapsed = {.name = "collapsed", .suffixes = suffixes, .write = write_collapsed};
+const hp_format hp_format_collapsed = {
+    .name = "collapsed",
+    .suffixes = suffixes,
+    .write = write_collapsed,
+    .recognize = hp_collapsed_recognize,
+    .read = hp_collapsed_read,
+};

@@ -171,7 +171,10 @@ hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_bytes *room, const uint8_t 
     if (!hp_bytes_reserve(room, chunk->raw_size + 1u))
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to read a chunk of %u bytes", chunk->raw_size);
     uLongf size = chunk->raw_size + 1u; /* one more: a stream that is longer than it says shows */
-    if (uncompress(room->data, &size, chunk->payload, chunk->size) != Z_OK || size != chunk->raw_size)
+    int result = uncompress(room->data, &size, chunk->payload, chunk->size);
+    if (result == Z_MEM_ERROR)
+        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to inflate a chunk of %u bytes", chunk->raw_size);
+    if (result != Z_OK || size != chunk->raw_size)
         return hp_fail(error, HP_BAD_FORMAT, 0, "a chunk of type %u does not inflate to the %u bytes it says", chunk->type,
                        chunk->raw_size);
     *raw = room->data;

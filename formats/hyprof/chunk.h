@@ -19,13 +19,14 @@ enum {
     HP_FILE_HEADER_SIZE = 16,
     HP_CHUNK_HEADER_SIZE = 20,
     HP_HYPROF_MAJOR = 1, /* raised when an older reader would read wrong numbers: it refuses */
-    HP_HYPROF_MINOR = 0, /* raised when something was added that an older reader may pass over */
+    HP_HYPROF_MINOR = 1, /* raised when something was added that an older reader may pass over */
     /* What a reader must be ready to inflate, and the most that one payload byte may stand for: the writer stores a chunk as it is rather
      * than pass the ratio. With rows_limit and the rule of one payload byte for each row, memory is a small multiple of the file's size
      * whatever the file says. */
     HP_CHUNK_RAW_LIMIT = 64 << 20,
     HP_CHUNK_RATIO_LIMIT = 64,
     HP_CHUNK_ROWS_LIMIT = 1 << 16,
+    HP_SOURCE_BYTES = 8, /* of payload that a source takes at least: it is a long struct, and its id does not deflate */
 };
 
 typedef enum hp_chunk_type {
@@ -46,6 +47,8 @@ typedef enum hp_chunk_type {
     HP_CHUNK_THREADS = 15,
     HP_CHUNK_ROWS = 16,
     HP_CHUNK_EDGES = 17,
+    HP_CHUNK_SOURCES = 18,            /* since 1.1 */
+    HP_CHUNK_ESTIMATE_VARIANCES = 19, /* since 1.1 */
     HP_CHUNK_COMMIT = 30,
     HP_CHUNK_END = 31,
     /* 32 timeline samples, 33 coverage windows: reserved */

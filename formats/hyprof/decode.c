@@ -65,6 +65,32 @@ static hp_status read_warnings(hp_decoder *decoder, const uint8_t *raw, const hp
     return status;
 }
 
+static hp_status read_source(hp_profile *profile, hp_cursor *cursor, hp_error *error) {
+    hp_profile one = {.strings = profile->strings};
+    one.meta.python = one.meta.implementation = one.meta.platform = one.meta.program = one.meta.sampler_method = one.meta.tracer_hook = "";
+    hp_status status = hp_facts_read_map(&one, cursor, error);
+    if (status == HP_OK && hp_profile_add_source(profile, &one.meta) != HP_OK)
+        status = hp_decode_no_memory(error);
+    return status;
+}
+
+/* [first, map, map ...]: first 0 begins anew. */
+static hp_status read_sources(hp_decoder *decoder, const uint8_t *raw, const hp_chunk *chunk, hp_error *error) {
+    hp_profile *profile = decoder->record.profile;
+    hp_cursor cursor = {raw, raw + chunk->raw_size, false};
+    hp_status status = HP_OK;
+    uint32_t items = hp_cursor_array(&cursor);
+    uint64_t first = hp_cursor_u64(&cursor);
+    if (first == 0)
+        profile->source_count = 0;
+    if (cursor.bad || items == 0 || first != profile->source_count || items - 1 > chunk->size / HP_SOURCE_BYTES)
+        return hp_fail(error, HP_BAD_FORMAT, 0, "a chunk of sources is not a list of maps of %d bytes or more that goes on at source %u",
+                       HP_SOURCE_BYTES, profile->source_count);
+    for (uint32_t i = 1; i < items && status == HP_OK; i++)
+        status = read_source(profile, &cursor, error);
+    return status;
+}
+
 /* [first, count, sizes, texts]: sizes as varints, texts one behind another. */
 static hp_status read_strings(hp_decoder *decoder, const uint8_t *raw, const hp_chunk *chunk, hp_error *error) {
     static const hp_layout sizes_layout = {.width = 1};
@@ -152,24 +178,30 @@ static hp_status read_absent(hp_decoder *decoder, hp_marks *marks, const char *w
     return HP_OK;
 }
 
+static hp_status add_node(hp_tree *tree, uint32_t parent, uint32_t function, hp_error *error) {
+    uint32_t id = tree->count, got = hp_tree_find_or_add(tree, parent, function);
+    bool same = tree->nodes[got].parent == parent && tree->nodes[got].function == function;
+    if (got == id && same)
+        return HP_OK;
+    return got < id && tree->count == id && same ? hp_fail(error, HP_BAD_FORMAT, 0, "node %u is the same as node %u", id, got)
+                                                 : hp_decode_no_memory(error);
+}
+
 static hp_status read_nodes(hp_decoder *decoder, hp_error *error) {
-    hp_profile *profile = decoder->record.profile;
-    hp_status status = hp_decode_first(decoder, "nodes", profile->tree.count, error);
+    hp_tree *tree = &decoder->record.profile->tree;
+    hp_status status = hp_decode_first(decoder, "nodes", tree->count, error);
+    if (status == HP_OK && decoder->parts_only && hp_tree_unindexed_reserve(tree, decoder->rows.rows) != HP_OK)
+        status = hp_decode_no_memory(error);
     for (uint32_t r = 0; r < decoder->rows.rows && status == HP_OK; r++) {
-        uint32_t id = profile->tree.count;
         uint64_t parent = hp_decode_column(decoder, r, 0), function = hp_decode_column(decoder, r, 1);
-        if (parent >= id)
-            return hp_decode_refuse(error, "the parent of a node", parent, "nodes known:", id);
+        if (parent >= tree->count)
+            return hp_decode_refuse(error, "the parent of a node", parent, "nodes known:", tree->count);
         if (function >= decoder->function_count)
             return hp_decode_refuse(error, "the function of a node", function, "functions known:", decoder->function_count);
-        function = decoder->functions[function];
-        uint32_t got = hp_tree_find_or_add(&profile->tree, (uint32_t)parent, (uint32_t)function);
-        if (got == id && profile->tree.nodes[id].parent == parent && profile->tree.nodes[id].function == function)
-            continue;
-        return got < id && profile->tree.count == id && profile->tree.nodes[got].parent == parent &&
-                       profile->tree.nodes[got].function == function
-                   ? hp_fail(error, HP_BAD_FORMAT, 0, "node %u is the same as node %u", id, got)
-                   : hp_decode_no_memory(error);
+        if (decoder->parts_only)
+            hp_tree_unindexed_append(tree, (uint32_t)parent, decoder->functions[function]);
+        else
+            status = add_node(tree, (uint32_t)parent, decoder->functions[function], error);
     }
     return status;
 }
@@ -197,6 +229,8 @@ static hp_status read_table(hp_decoder *decoder, uint16_t type, hp_error *error)
         return hp_decode_estimates(decoder, error);
     case HP_CHUNK_ESTIMATE_COUNTS:
         return hp_decode_estimate_counts(decoder, error);
+    case HP_CHUNK_ESTIMATE_VARIANCES:
+        return hp_decode_estimate_variances(decoder, error);
     case HP_CHUNK_THREADS:
         return hp_decode_threads(decoder, error);
     case HP_CHUNK_ROWS:
@@ -208,7 +242,7 @@ static hp_status read_table(hp_decoder *decoder, uint16_t type, hp_error *error)
 
 static bool is_known(uint16_t type) {
     return type == HP_CHUNK_META || type == HP_CHUNK_COUNTERS || type == HP_CHUNK_WARNINGS || type == HP_CHUNK_STRINGS ||
-           hp_layout_of(type) != NULL;
+           type == HP_CHUNK_SOURCES || hp_layout_of(type) != NULL;
 }
 
 hp_status hp_decoder_chunk(hp_decoder *decoder, const hp_chunk *chunk, hp_error *error) {
@@ -231,5 +265,7 @@ hp_status hp_decoder_chunk(hp_decoder *decoder, const hp_chunk *chunk, hp_error 
         return read_strings(decoder, raw, chunk, error);
     if (chunk->type == HP_CHUNK_WARNINGS)
         return read_warnings(decoder, raw, chunk, error);
+    if (chunk->type == HP_CHUNK_SOURCES)
+        return read_sources(decoder, raw, chunk, error);
     return hp_facts_read(decoder->record.profile, raw, chunk->raw_size, error);
 }

@@ -101,6 +101,18 @@ hp_status hp_decode_estimate_counts(hp_decoder *decoder, hp_error *error) {
     return HP_OK;
 }
 
+hp_status hp_decode_estimate_variances(hp_decoder *decoder, hp_error *error) {
+    hp_record *record = &decoder->record;
+    for (uint32_t r = 0; r < decoder->rows.rows; r++) {
+        uint64_t id = hp_decode_column(decoder, r, 0);
+        if (id >= record->estimate_count)
+            return hp_decode_refuse(error, "estimate row", id, "known:", record->estimate_count);
+        record->estimates[id].self_variance_us2 += hp_decode_column(decoder, r, 1);
+        record->estimates[id].total_variance_us2 += hp_decode_column(decoder, r, 2);
+    }
+    return HP_OK;
+}
+
 static hp_status read_thread(hp_decoder *decoder, uint32_t r, hp_error *error) {
     hp_record *record = &decoder->record;
     uint64_t index = hp_decode_column(decoder, r, 0), name = hp_decode_column(decoder, r, 1), root = hp_decode_column(decoder, r, 2);

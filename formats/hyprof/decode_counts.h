@@ -21,6 +21,7 @@ hp_status hp_decode_lines(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_line_counts(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_estimates(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_estimate_counts(hp_decoder *decoder, hp_error *error);
+hp_status hp_decode_estimate_variances(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_threads(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_rows(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_edges(hp_decoder *decoder, hp_error *error);

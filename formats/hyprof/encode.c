@@ -8,7 +8,7 @@
 #include "formats/hyprof/table.h"
 
 /* Strings of one chunk together, unless a single one is longer: far below the limit on raw bytes, and enough to deflate well. */
-enum { STRINGS_RAW_AIM = 1 << 20 };
+enum { STRINGS_RAW_AIM = 1 << 20, SOURCES_AT_ONCE = 4096 };
 
 static uint64_t string_id(const hp_encoder *encoder, const char *text) {
     return hp_strings_find(encoder->strings, text, strlen(text));
@@ -40,6 +40,38 @@ static void write_warnings(const hp_encoder *encoder, hp_group *group) {
     if (!raw.failed)
         hp_group_chunk(group, HP_CHUNK_WARNINGS, raw.data, raw.size, meta->warning_count);
     hp_bytes_free(&raw);
+}
+
+static bool sources_differ(const hp_profile *known, const hp_profile *now) {
+    bool differ = known->source_count != now->source_count;
+    for (uint32_t i = 0; i < now->source_count && !differ; i++)
+        differ = memcmp(known->sources[i].id, now->sources[i].id, sizeof now->sources[i].id) != 0;
+    return differ;
+}
+
+static void write_source_chunk(hp_group *group, const hp_profile *now, uint32_t first, uint32_t count) {
+    hp_bytes raw = {0};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &raw, hp_bytes_pack);
+    msgpack_pack_array(&packer, count + 1u);
+    msgpack_pack_uint32(&packer, first);
+    for (uint32_t i = 0; i < count; i++)
+        hp_facts_pack_meta(&packer, &now->sources[first + i]);
+    group->failed |= raw.failed;
+    if (!raw.failed)
+        hp_group_chunk(group, HP_CHUNK_SOURCES, raw.data, raw.size, count * HP_SOURCE_BYTES);
+    hp_bytes_free(&raw);
+}
+
+/* All of them, each time: they change only where profiles are merged, and then there is one group. */
+static void write_sources(const hp_encoder *encoder, hp_group *group) {
+    const hp_profile *now = encoder->taken;
+    if (!sources_differ(encoder->record.profile, now))
+        return;
+    for (uint32_t first = 0; first < now->source_count || first == 0; first += SOURCES_AT_ONCE) {
+        uint32_t left = now->source_count - first;
+        write_source_chunk(group, now, first, left < SOURCES_AT_ONCE ? left : SOURCES_AT_ONCE);
+    }
 }
 
 static void write_string_chunk(hp_group *group, uint32_t first, uint32_t count, hp_bytes *sizes, hp_bytes *texts) {
@@ -169,6 +201,19 @@ static void write_estimates(const hp_encoder *encoder, hp_group *group) {
     hp_table_end(&counts, false);
 }
 
+static void write_variances(const hp_encoder *encoder, hp_group *group) {
+    const hp_record *record = &encoder->record;
+    hp_table table;
+    hp_table_begin(&table, group, HP_CHUNK_ESTIMATE_VARIANCES, 0);
+    for (uint32_t id = 0; id < record->estimate_count; id++) {
+        const hp_estimate *old = &record->estimates[id], *now = &encoder->estimates[id];
+        const uint64_t row[] = {id, now->self_variance_us2 - old->self_variance_us2, now->total_variance_us2 - old->total_variance_us2};
+        if ((row[1] | row[2]) != 0)
+            hp_table_row(&table, row);
+    }
+    hp_table_end(&table, false);
+}
+
 static bool threads_differ(const hp_profile_thread *a, const hp_profile_thread *b) {
     return strcmp(a->name, b->name) != 0 || a->root != b->root || a->native_id != b->native_id || a->samples != b->samples ||
            a->traced_samples != b->traced_samples || a->measured_ns != b->measured_ns || a->sampled_ns != b->sampled_ns ||
@@ -218,6 +263,7 @@ static void write_edges(const hp_encoder *encoder, hp_group *group) {
 void hp_encoder_write(const hp_encoder *encoder, hp_group *group) {
     hp_facts_write(group, encoder->record.profile, encoder->taken);
     write_warnings(encoder, group);
+    write_sources(encoder, group);
     write_strings(encoder, group);
     write_functions(encoder, group);
     write_nodes(encoder, group);
@@ -225,6 +271,7 @@ void hp_encoder_write(const hp_encoder *encoder, hp_group *group) {
     write_exact(encoder, group);
     write_lines(encoder, group);
     write_estimates(encoder, group);
+    write_variances(encoder, group);
     write_threads(encoder, group);
     write_rows(encoder, group);
     write_edges(encoder, group);

@@ -44,6 +44,7 @@ static const fact counter_facts[] = {
     FACT("unresolved_switched", FACT_U64, meta.unresolved_by[HP_CAUSE_SWITCHED]),
     FACT("unresolved_halfway", FACT_U64, meta.unresolved_by[HP_CAUSE_HALFWAY]),
     FACT("unresolved_code", FACT_U64, meta.unresolved_by[HP_CAUSE_CODE]),
+    FACT("unresolved_memory", FACT_U64, meta.unresolved_by[HP_CAUSE_MEMORY]),
     FACT("sampler_cpu_ns", FACT_U64, meta.sampler_cpu_ns),
     FACT("tracing_targets", FACT_U64, meta.tracing_targets),
     FACT("tracing_calls", FACT_U64, meta.tracing_calls),
@@ -52,6 +53,7 @@ static const fact counter_facts[] = {
     FACT("tracing_overhead_ns", FACT_U64, meta.tracing_overhead_ns),
     FACT("tracing_truncated", FACT_U64, meta.tracing_truncated),
     FACT("tree_overflowed", FACT_U64, tree.overflowed),
+    FACT("left_out", FACT_U64, left_out),
 };
 
 enum { META_COUNT = sizeof meta_facts / sizeof meta_facts[0], COUNTER_COUNT = sizeof counter_facts / sizeof counter_facts[0] };
@@ -119,20 +121,29 @@ static void fact_pack(msgpack_packer *packer, const fact *what, const hp_profile
         msgpack_pack_double(packer, value.rate);
 }
 
+static uint32_t facts_changed(const fact *facts, uint32_t count, const hp_profile *known, const hp_profile *now) {
+    uint32_t changed = 0;
+    for (uint32_t i = 0; i < count; i++)
+        changed += fact_differs(&facts[i], known, now);
+    return changed;
+}
+
+static void facts_pack(msgpack_packer *packer, const fact *facts, uint32_t count, const hp_profile *known, const hp_profile *now) {
+    for (uint32_t i = 0; i < count; i++)
+        if (fact_differs(&facts[i], known, now))
+            fact_pack(packer, &facts[i], now);
+}
+
 static void facts_write(hp_group *group, hp_chunk_type type, const fact *facts, uint32_t count, const hp_profile *known,
                         const hp_profile *now) {
     hp_bytes raw = {0};
     msgpack_packer packer;
-    uint32_t changed = 0;
-    for (uint32_t i = 0; i < count; i++)
-        changed += fact_differs(&facts[i], known, now);
+    uint32_t changed = facts_changed(facts, count, known, now);
     if (changed == 0)
         return;
     msgpack_packer_init(&packer, &raw, hp_bytes_pack);
     msgpack_pack_map(&packer, changed);
-    for (uint32_t i = 0; i < count; i++)
-        if (fact_differs(&facts[i], known, now))
-            fact_pack(&packer, &facts[i], now);
+    facts_pack(&packer, facts, count, known, now);
     if (raw.failed)
         group->failed = true;
     else
@@ -143,6 +154,14 @@ static void facts_write(hp_group *group, hp_chunk_type type, const fact *facts, 
 void hp_facts_write(hp_group *group, const hp_profile *known, const hp_profile *now) {
     facts_write(group, HP_CHUNK_META, meta_facts, META_COUNT, known, now);
     facts_write(group, HP_CHUNK_COUNTERS, counter_facts, COUNTER_COUNT, known, now);
+}
+
+void hp_facts_pack_meta(msgpack_packer *packer, const hp_meta *meta) {
+    const hp_profile nothing = {0}, now = {.meta = *meta};
+    msgpack_pack_map(packer,
+                     facts_changed(meta_facts, META_COUNT, &nothing, &now) + facts_changed(counter_facts, COUNTER_COUNT, &nothing, &now));
+    facts_pack(packer, meta_facts, META_COUNT, &nothing, &now);
+    facts_pack(packer, counter_facts, COUNTER_COUNT, &nothing, &now);
 }
 
 hp_status hp_facts_copy(hp_profile *to, const hp_profile *from) {
@@ -209,22 +228,26 @@ static void number_read(hp_profile *profile, const fact *what, hp_cursor *cursor
     }
 }
 
-hp_status hp_facts_read(hp_profile *profile, const uint8_t *raw, size_t size, hp_error *error) {
-    hp_cursor cursor = {raw, raw + size, false};
+hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, hp_error *error) {
     hp_status status = HP_OK;
-    uint32_t pairs = hp_cursor_map(&cursor);
-    for (uint32_t i = 0; i < pairs && status == HP_OK && !cursor.bad; i++) {
+    uint32_t pairs = hp_cursor_map(cursor);
+    for (uint32_t i = 0; i < pairs && status == HP_OK && !cursor->bad; i++) {
         size_t key_size;
-        const uint8_t *key = hp_cursor_bytes(&cursor, &key_size);
+        const uint8_t *key = hp_cursor_bytes(cursor, &key_size);
         const fact *what = fact_named(key, key_size);
         if (what == NULL)
-            hp_cursor_skip(&cursor);
+            hp_cursor_skip(cursor);
         else if (what->kind == FACT_TEXT || what->kind == FACT_ID)
-            status = text_read(profile, what, &cursor, error);
+            status = text_read(profile, what, cursor, error);
         else
-            number_read(profile, what, &cursor);
-        if (cursor.bad && status == HP_OK)
+            number_read(profile, what, cursor);
+        if (cursor->bad && status == HP_OK)
             return hp_fail(error, HP_BAD_FORMAT, 0, "the metadata is malformed at \"%.40s\"", what == NULL ? "an unknown key" : what->key);
     }
-    return cursor.bad && status == HP_OK ? hp_fail(error, HP_BAD_FORMAT, 0, "the metadata is not a map") : status;
+    return cursor->bad && status == HP_OK ? hp_fail(error, HP_BAD_FORMAT, 0, "the metadata is not a map") : status;
+}
+
+hp_status hp_facts_read(hp_profile *profile, const uint8_t *raw, size_t size, hp_error *error) {
+    hp_cursor cursor = {raw, raw + size, false};
+    return hp_facts_read_map(profile, &cursor, error);
 }

@@ -8,8 +8,14 @@
 #include "formats/hyprof/cursor.h"
 #include "tree/profile.h"
 
+struct msgpack_packer;
+
 /* Writes META and COUNTERS, each if something in it differs between what is `known` and what is `now`. */
 void hp_facts_write(hp_group *group, const hp_profile *known, const hp_profile *now);
+/* One map of all that differs from nothing, as the sources of a merged profile are written. */
+void hp_facts_pack_meta(struct msgpack_packer *packer, const hp_meta *meta);
+/* The map at the cursor; its end is behind it. */
+hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, hp_error *error);
 /* Reads either map into `profile`, whose strings own the texts. */
 hp_status hp_facts_read(hp_profile *profile, const uint8_t *raw, size_t size, hp_error *error);
 /* Copies all facts (the warnings are not among them); `to` owns its copies of the texts. Where memory is short `to` keeps what it had of

@@ -70,6 +70,12 @@ static hp_status finish_without_absent(hp_record *record, finish_maps *maps, hp_
         hp_profile_free(profile);
         return status;
     }
+    for (uint32_t i = 0; i < record->profile->source_count; i++) {
+        if (hp_profile_add_source(profile, &record->profile->sources[i]) != HP_OK) {
+            hp_profile_free(profile);
+            return no_memory(error);
+        }
+    }
     /* Names and warnings live in the old profile's strings. */
     for (uint32_t i = 0; i < record->thread_count; i++)
         record->threads[i].name = hp_profile_string(profile, record->threads[i].name);
@@ -166,7 +172,7 @@ static hp_status finish_warnings(hp_record *record, hp_error *error) {
     return HP_OK;
 }
 
-static hp_status finish_parts(hp_record *record, const finish_maps *maps, hp_error *error) {
+static hp_status finish_parts(hp_record *record, const finish_maps *maps, bool summarize, hp_error *error) {
     hp_status status = finish_lines(record, maps, error);
     if (status == HP_OK)
         status = finish_estimates(record, maps, error);
@@ -179,12 +185,12 @@ static hp_status finish_parts(hp_record *record, const finish_maps *maps, hp_err
             return does_not_fit(error, "it holds both a tree and a table");
         return finish_flat(record, maps, error);
     }
-    if (status == HP_OK && hp_profile_summarize(record->profile) != HP_OK)
+    if (status == HP_OK && summarize && hp_profile_summarize(record->profile) != HP_OK)
         return no_memory(error);
     return status;
 }
 
-hp_status hp_record_finish(hp_record *record, hp_profile **out, hp_error *error) {
+hp_status hp_record_finish(hp_record *record, bool summarize, hp_profile **out, hp_error *error) {
     finish_maps maps = {0};
     hp_status status = HP_OK;
     if (record->absent_functions.set > 0 || record->absent_nodes.set > 0) {
@@ -196,9 +202,9 @@ hp_status hp_record_finish(hp_record *record, hp_profile **out, hp_error *error)
             status = finish_without_absent(record, &maps, error);
     }
     if (status == HP_OK)
-        status = finish_parts(record, &maps, error);
+        status = finish_parts(record, &maps, summarize, error);
     if (status == HP_OK)
-        status = hp_profile_check(record->profile, error);
+        status = summarize ? hp_profile_check(record->profile, error) : hp_profile_check_parts(record->profile, error);
     if (status == HP_OK) {
         *out = record->profile;
         record->profile = NULL;

@@ -35,6 +35,7 @@ typedef struct reader {
     size_t size;
     size_t at; /* where the next group begins: everything before it is in the record */
     uint32_t groups;
+    bool facts_only, summarize;
     hp_decoder decoder;
 } reader;
 
@@ -69,13 +70,17 @@ static scan_result scan_group(const reader *in, size_t *end) {
     return in->at == in->size ? SCAN_NOTHING_MORE : SCAN_CUT;
 }
 
+static bool is_fact(uint16_t type) {
+    return type == HP_CHUNK_META || type == HP_CHUNK_COUNTERS || type == HP_CHUNK_SOURCES;
+}
+
 static hp_status take_group(reader *in, size_t end, hp_error *error) {
     hp_status status = HP_OK;
     while (in->at < end && status == HP_OK) {
         hp_chunk chunk;
         if (hp_chunk_header(in->bytes + in->at, end - in->at, &chunk) != HP_CHUNK_WHOLE)
             return hp_fail(error, HP_BAD_FORMAT, 0, "the file changed while it was read");
-        if (chunk.type != HP_CHUNK_COMMIT)
+        if (chunk.type != HP_CHUNK_COMMIT && (!in->facts_only || is_fact(chunk.type)))
             status = hp_decoder_chunk(&in->decoder, &chunk, error);
         in->at += HP_CHUNK_HEADER_SIZE + (size_t)chunk.size;
     }
@@ -97,6 +102,12 @@ static void describe_end(const reader *in, scan_result result, size_t end, char 
         snprintf(text, room, "%zu bytes behind the end mark of the file were left out", left);
 }
 
+static hp_ending ending_of(scan_result result, bool trouble) {
+    if (!trouble)
+        return HP_ENDING_WHOLE;
+    return result == SCAN_DAMAGED ? HP_ENDING_DAMAGED : result == SCAN_END ? HP_ENDING_TRAILING : HP_ENDING_CUT;
+}
+
 static hp_status nothing_to_recover(const reader *in, scan_result result, size_t end, hp_error *error) {
     if (result == SCAN_DAMAGED)
         return hp_fail(error, HP_BAD_FORMAT, 0, "damaged at byte %zu: nothing can be recovered", end);
@@ -116,10 +127,11 @@ static hp_status read_groups(reader *in, hp_profile **out, hp_error *error) {
     if (status == HP_OK && in->groups == 0)
         return nothing_to_recover(in, result, end, error);
     if (status == HP_OK)
-        status = hp_record_finish(&in->decoder.record, out, error);
+        status = hp_record_finish(&in->decoder.record, in->summarize, out, error);
     if (status != HP_OK)
         return status;
     describe_end(in, result, end, trouble, sizeof trouble);
+    (*out)->ending = ending_of(result, trouble[0] != '\0');
     if (trouble[0] != '\0' && hp_profile_add_warning(*out, trouble) != HP_OK) {
         hp_profile_free(*out);
         *out = NULL;
@@ -128,19 +140,32 @@ static hp_status read_groups(reader *in, hp_profile **out, hp_error *error) {
     return HP_OK;
 }
 
-static hp_status hyprof_read(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
-    reader in = {.bytes = bytes, .size = size, .at = HP_FILE_HEADER_SIZE};
+static hp_status read_file(reader in, hp_profile **out, hp_error *error) {
     *out = NULL;
-    hp_status status = hp_file_header_read(bytes, size, error);
+    in.at = HP_FILE_HEADER_SIZE;
+    hp_status status = hp_file_header_read(in.bytes, in.size, error);
     if (status != HP_OK)
         return status;
     status = hp_decoder_init(&in.decoder);
+    in.decoder.parts_only = !in.summarize;
     if (status == HP_OK)
         status = read_groups(&in, out, error);
     else
         hp_fail(error, status, 0, "not enough memory for the profile in the file");
     hp_decoder_fini(&in.decoder);
     return status;
+}
+
+static hp_status hyprof_read(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
+    return read_file((reader){.bytes = bytes, .size = size, .summarize = true}, out, error);
+}
+
+hp_status hp_hyprof_read_parts(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
+    return read_file((reader){.bytes = bytes, .size = size}, out, error);
+}
+
+hp_status hp_hyprof_read_sources(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
+    return read_file((reader){.bytes = bytes, .size = size, .facts_only = true}, out, error);
 }
 
 static const char *const suffixes[] = {".hyprof", NULL};
@@ -152,4 +177,6 @@ const hp_format hp_format_hyprof = {
     .write = hyprof_write,
     .recognize = hp_file_header_recognize,
     .read = hyprof_read,
+    .read_parts = hp_hyprof_read_parts,
+    .read_sources = hp_hyprof_read_sources,
 };

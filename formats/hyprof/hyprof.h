@@ -20,6 +20,12 @@ hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, 
 /* `complete`: writes the end mark (a file without it was cut short, and readers say so). Closes and frees in any case. */
 hp_status hp_hyprof_close(hp_hyprof_stream *stream, bool complete, hp_error *error);
 
+/* As hp_format_hyprof.read, but rows and edges are not computed: for who adds the profile to others (tree/merge.h). */
+hp_status hp_hyprof_read_parts(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+/* Metadata, counters and sources alone, in a profile that is empty otherwise: what tells whether a merge needs the file. Whether the rest
+ * can be read is not found out, but groups that are damaged or unfinished are left out of this too. */
+hp_status hp_hyprof_read_sources(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+
 extern const hp_format hp_format_hyprof;
 
 #endif

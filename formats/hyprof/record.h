@@ -49,8 +49,8 @@ typedef struct hp_record {
 hp_status hp_record_init(hp_record *record);
 void hp_record_fini(hp_record *record);
 
-/* Turns what the record says into a finished profile, summarized and checked; the record is empty afterwards. Ids are kept where nothing is
- * absent. HP_BAD_FORMAT where the parts do not fit together. */
-hp_status hp_record_finish(hp_record *record, hp_profile **out, hp_error *error);
+/* Turns what the record says into a finished profile, checked and, if wanted, summarized; the record is empty afterwards. Ids are kept
+ * where nothing is absent. HP_BAD_FORMAT where the parts do not fit together. */
+hp_status hp_record_finish(hp_record *record, bool summarize, hp_profile **out, hp_error *error);
 
 #endif

@@ -18,8 +18,9 @@ static const hp_layout layouts[] = {
     [HP_CHUNK_ESTIMATE_COUNTS] = {5, 0x1, false},  /* estimate row | self samples, self runs, total samples, total runs */
     [HP_CHUNK_THREADS] = {11, 0x7,
                           false}, /* thread, name, root + 1 | native id, samples, traced, measured, sampled, exact, overhead, unresolved */
-    [HP_CHUNK_ROWS] = {11, 0x1, true}, /* function | measured, samples, calls, primitive, self s/e, total s/e, errors */
-    [HP_CHUNK_EDGES] = {9, 0x3, true}, /* caller + 1, callee | measured, calls, primitive, self s/e, total s/e */
+    [HP_CHUNK_ROWS] = {11, 0x1, true},               /* function | measured, samples, calls, primitive, self s/e, total s/e, errors */
+    [HP_CHUNK_ESTIMATE_VARIANCES] = {3, 0x1, false}, /* estimate row | self, total */
+    [HP_CHUNK_EDGES] = {9, 0x3, true},               /* caller + 1, callee | measured, calls, primitive, self s/e, total s/e */
 };
 
 const hp_layout *hp_layout_of(uint32_t type) {
@@ -78,6 +79,11 @@ static bool column_read(const uint8_t *at, const uint8_t *end, bool relative, ui
         uint64_t value = 0;
         unsigned shift = 0;
         uint8_t byte = 0x80;
+        if (at < end && *at < 0x80) { /* nearly all */
+            above = hp_unzigzag(*at++) + (relative ? above : 0);
+            values[r] = above;
+            continue;
+        }
         for (; (byte & 0x80) != 0; shift += 7) {
             if (at == end || shift > 63)
                 return false;

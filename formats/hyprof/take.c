@@ -267,18 +267,30 @@ static void remember_warnings(hp_encoder *encoder) {
     }
 }
 
+/* An old memory is harmless here too: they would be written once more. */
+static void remember_sources(hp_encoder *encoder) {
+    hp_profile *known = encoder->record.profile;
+    known->source_count = 0;
+    for (uint32_t i = 0; i < encoder->taken->source_count; i++)
+        if (hp_profile_add_source(known, &encoder->taken->sources[i]) != HP_OK)
+            return;
+}
+
 void hp_encoder_written(hp_encoder *encoder) {
     hp_record *record = &encoder->record;
     hp_facts_copy(record->profile, encoder->taken);
     remember_warnings(encoder);
+    remember_sources(encoder);
     remember_functions(encoder);
     remember_nodes(encoder);
     if (record->line_count > 0)
         memcpy(record->lines, encoder->lines, record->line_count * sizeof *record->lines);
     for (uint32_t id = 0; id < record->estimate_count; id++) {
         hp_estimate *old = &record->estimates[id];
-        const hp_estimate *now = &encoder->estimates[id];
-        *old = (hp_estimate){old->thread, old->function, now->self_samples, now->self_runs, now->total_samples, now->total_runs};
+        uint32_t thread = old->thread, function = old->function;
+        *old = encoder->estimates[id];
+        old->thread = thread;
+        old->function = function;
     }
     record->thread_count = encoder->taken->thread_count;
     if (record->thread_count > 0)

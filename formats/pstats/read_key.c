@@ -5,20 +5,6 @@
 
 #include "formats/pstats/keys.h"
 #include "formats/pstats/reading.h"
-#include "formats/text.h"
-
-/* What of a text cannot stand in a profile (NUL, bytes that are no UTF-8) is escaped. */
-static const char *take_string(hp_pstats_reading *r, const hp_object *text) {
-    if (memchr(text->text, '\0', text->size) == NULL && hp_text_is_utf8(text->text, text->size))
-        return hp_profile_string_sized(r->profile, (const char *)text->text, text->size);
-    char *escaped = malloc(hp_text_escaped_limit(text->size));
-    if (escaped == NULL)
-        return "";
-    size_t size = hp_text_escape(escaped, (const char *)text->text, text->size, 0);
-    const char *made = hp_profile_string_sized(r->profile, escaped, size);
-    free(escaped);
-    return made;
-}
 
 /* Not strtod: that follows the program's locale. */
 static double decimal(const char *text) {
@@ -43,35 +29,10 @@ static void take_marker(hp_pstats_reading *r, const char *sentence) {
         r->profile->meta.rate_hz = decimal(rate + sizeof before_rate - 1);
 }
 
-static bool is_between(const char *text, const char *before, const char *after) {
-    size_t size = strlen(text), head = strlen(before), tail = strlen(after);
-    return size >= head + tail && memcmp(text, before, head) == 0 && memcmp(text + size - tail, after, tail) == 0;
-}
-
-/* ('~', 0, name): what is no Python code. `<block NAME>`, `<thread NAME #n>` and a few more are ours; else a built-in function. */
-static void name_builtin(hp_pstats_reading *r, hp_function *function) {
-    static const char *const ours[] = {"<unresolved>", "<overflow>", "<unknown>"};
-    function->kind = HP_CODE_C;
-    function->file = "";
-    if (is_between(function->name, "<block ", ">")) {
-        function->kind = HP_CODE_BLOCK;
-        function->name = hp_profile_string_sized(r->profile, function->name + 7, strlen(function->name) - 8);
-        return;
-    }
-    if (is_between(function->name, "<thread ", ">")) {
-        function->kind = HP_CODE_SYNTHETIC;
-        r->ours = true;
-    }
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (strcmp(function->name, ours[i]) == 0)
-            function->kind = HP_CODE_SYNTHETIC;
-    }
-}
-
 static hp_status key_function(hp_pstats_reading *r, const hp_object part[3], uint32_t *key) {
     hp_function function = {.kind = HP_CODE_PYTHON, .module = ""};
-    function.file = take_string(r, &part[0]);
-    function.name = take_string(r, &part[2]);
+    function.file = hp_reading_text(r->profile, part[0].text, part[0].size);
+    function.name = hp_reading_text(r->profile, part[2].text, part[2].size);
     if (part[1].kind == HP_OBJECT_INT && !part[1].negative && part[1].integer <= INT32_MAX)
         function.first_line = (uint32_t)part[1].integer;
     if (strcmp(function.file, HP_PSTATS_MARKER_FILE) == 0) {
@@ -85,9 +46,11 @@ static hp_status key_function(hp_pstats_reading *r, const hp_object part[3], uin
             *key = HP_KEY_ROOT;
             return HP_OK;
         }
-        name_builtin(r, &function);
+        hp_reading_name_unfiled(r->profile, function.name, &function);
+        r->ours |= strncmp(function.name, "<thread ", 8) == 0;
+    } else {
+        function.qualname = function.name;
     }
-    function.qualname = function.name;
     *key = hp_profile_function(r->profile, &function);
     return *key < HP_KEY_SAMPLED ? HP_OK : hp_pstats_no_memory(r);
 }

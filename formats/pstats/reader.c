@@ -209,17 +209,6 @@ bool hp_pstats_recognize(const uint8_t *bytes, size_t size) {
     return next == HP_MARSHAL_TUPLE || next == HP_MARSHAL_SMALL_TUPLE || next == HP_MARSHAL_NULL;
 }
 
-/* The same file read twice must merge as one: its id is made of its bytes. */
-static void identify(hp_profile *profile, const uint8_t *bytes, size_t size) {
-    uint64_t a = UINT64_C(0xcbf29ce484222325), b = size;
-    for (size_t i = 0; i < size; i++) {
-        a = (a ^ bytes[i]) * UINT64_C(0x100000001b3);
-        b = (b ^ a >> 29) * UINT64_C(0x9e3779b97f4a7c15);
-    }
-    memcpy(profile->meta.id, &a, sizeof a);
-    memcpy(profile->meta.id + sizeof a, &b, sizeof b);
-}
-
 hp_status hp_pstats_read(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error) {
     hp_pstats_reading r = {.error = error};
     hp_unmarshal_init(&r.source, bytes, size, error);
@@ -228,7 +217,7 @@ hp_status hp_pstats_read(const uint8_t *bytes, size_t size, hp_profile **out, hp
         status = hp_pstats_no_memory(&r);
         goto done;
     }
-    identify(r.profile, bytes, size);
+    hp_reading_identify(r.profile, bytes, size);
     status = take_rows(&r);
     if (status == HP_BAD_FORMAT && r.source.cut_short && r.rows_read != 0)
         status = save(&r);

@@ -5,6 +5,7 @@
 
 #include "formats/format.h"
 #include "formats/pstats/unmarshal.h"
+#include "formats/reading.h"
 
 /* What a key stands for besides functions of the profile. */
 #define HP_KEY_ROOT (UINT32_MAX - 1u)    /* ours: above the threads */
@@ -36,9 +37,5 @@ hp_status hp_pstats_add_edge(hp_pstats_reading *r, uint32_t caller, uint32_t cal
 hp_row *hp_pstats_row(hp_pstats_reading *r, uint32_t function);
 /* When the whole file has been read: what was measured how, the roots, order. */
 hp_status hp_pstats_settle(hp_pstats_reading *r);
-
-static inline uint64_t hp_add_saturated(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
 
 #endif

@@ -86,8 +86,28 @@ static void test_add_maps_hides_and_scales(void **state) {
     hp_tree_fini(&into);
 }
 
+/* All that lies beneath a node and nothing else, callers first, the newest child first. */
+static void test_next(void **state) {
+    (void)state;
+    hp_tree tree;
+    assert_ok(hp_tree_init(&tree, 0, 0));
+    uint32_t first = hp_tree_child(&tree, 0, 1), second = hp_tree_child(&tree, 0, 2);
+    uint32_t a = hp_tree_child(&tree, first, 3), b = hp_tree_child(&tree, first, 4), deep = hp_tree_child(&tree, a, 5);
+    const uint32_t expected[] = {first, b, a, deep, HP_NO_NODE};
+    uint32_t at = first;
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(at, expected[i]);
+        at = at != HP_NO_NODE ? hp_tree_next(&tree, first, at) : at;
+    }
+    assert_int_equal(hp_tree_next(&tree, second, second), HP_NO_NODE);
+    assert_int_equal(hp_tree_next(&tree, deep, deep), HP_NO_NODE);
+    assert_int_equal(hp_tree_next(&tree, a, deep), HP_NO_NODE);
+    assert_int_equal(hp_tree_next(&tree, 0, deep), HP_NO_NODE); /* `second` is newer than `first` and went before it */
+    hp_tree_fini(&tree);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_find_or_add), cmocka_unit_test(test_overflow),
-                                       cmocka_unit_test(test_add_maps_hides_and_scales)};
+                                       cmocka_unit_test(test_add_maps_hides_and_scales), cmocka_unit_test(test_next)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,6 +67,11 @@ static void test_table(void **state) {
     assert_format("svc.folded", "collapsed");
     assert_format("svc.collapsed", "collapsed");
     assert_format("svc.hyprof", "hyprof");
+    assert_format("svc.pb.gz", "pprof");
+    assert_format("svc.gz", NULL);
+    assert_format("svc.speedscope.json", "speedscope");
+    assert_format("svc.gecko.json", "gecko");
+    assert_format("svc.json", NULL);
     assert_format("svc.PSTATS", NULL);
     assert_format("out.prof.gz", NULL);
     assert_format("", NULL);
@@ -79,7 +84,7 @@ static void test_export_and_import(void **state) {
     hp_error error = {0};
     hp_profile *profile = hp_fixture_make("plain"), *back = NULL;
     assert_int_equal(hp_export(profile, path, hp_format_for_path(path), &error), HP_OK);
-    assert_int_equal(hp_import(path, &back, &error), HP_OK);
+    assert_int_equal(hp_import(path, HP_IMPORT_ALL, &back, &error), HP_OK);
     assert_int_equal(back->row_count, profile->row_count);
     assert_int_equal(unlink(path), 0);
     hp_profile_free(back);
@@ -110,7 +115,7 @@ static void test_failed_export(void **state) {
 static void assert_refused(const char *path, hp_status status, const char *words) {
     hp_error error = {0};
     hp_profile *profile = NULL;
-    assert_int_equal(hp_import(path, &profile, &error), status);
+    assert_int_equal(hp_import(path, HP_IMPORT_ALL, &profile, &error), status);
     assert_null(profile);
     assert_non_null(strstr(error.text, path));
     if (strstr(error.text, words) == NULL)
@@ -132,7 +137,14 @@ static void test_refusals(void **state) {
     assert_bytes_refused("\x89PNG\r\n", 6, HP_BAD_FORMAT, "is not a profile that can be read");
     assert_bytes_refused("{\"a\": 1}", 8, HP_BAD_FORMAT, "pstats");
     assert_bytes_refused("# callgrind format\n", 19, HP_UNSUPPORTED, "callgrind file");
+    static const char speedscope[] = "{\"profiles\": [], \"$schema\": \"https://www.speedscope.app/file-format-schema.json\"}";
+    assert_bytes_refused(speedscope, sizeof speedscope - 1, HP_UNSUPPORTED, "is a speedscope file, which is only written, not read");
+    static const char gecko[] = "{\"meta\":{\"preprocessedProfileVersion\":58}}";
+    assert_bytes_refused(gecko, sizeof gecko - 1, HP_UNSUPPORTED, "is a gecko file, which is only written, not read");
     assert_bytes_refused("{(\x03\0\0\0", 6, HP_BAD_FORMAT, "cut short");
+    assert_bytes_refused("\x1f\x8b\x08\0", 4, HP_BAD_FORMAT, "cut short");
+    assert_bytes_refused("Chapter 1\nof a book\n", 20, HP_BAD_FORMAT, "is not a profile that can be read");
+    assert_bytes_refused("Chapter 1\nChapter 2\n", 20, HP_BAD_FORMAT, "no collapsed stacks");
     assert_bytes_refused("{)\x02i\0\0\0\0", 8, HP_BAD_FORMAT, "(file, line, name)");
 }
 
@@ -143,7 +155,7 @@ static void test_too_large(void **state) {
     assert_int_equal(truncate(path, ((off_t)4 << 30) + 1), 0);
     hp_error error = {0};
     hp_profile *profile = NULL;
-    assert_int_equal(hp_import(path, &profile, &error), HP_BAD_VALUE);
+    assert_int_equal(hp_import(path, HP_IMPORT_ALL, &profile, &error), HP_BAD_VALUE);
     assert_non_null(strstr(error.text, path));
     assert_int_equal(unlink(path), 0);
 }

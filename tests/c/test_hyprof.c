@@ -94,7 +94,7 @@ static void test_round_trip_extremes(void **state) {
     profile->tree.nodes[node].flags = HP_NODE_PARTIAL | HP_NODE_OPEN;
     hp_line line = {node, HP_LINE_LIMIT - 1, HP_STATES - 1, UINT64_MAX, UINT64_MAX};
     assert_int_equal(hp_profile_add_line(profile, &line), HP_OK);
-    hp_estimate estimate = {thread, f, UINT64_MAX, 1, UINT64_MAX, 1};
+    hp_estimate estimate = {thread, f, UINT64_MAX, 1, UINT64_MAX, 1, UINT64_MAX, 3};
     assert_int_equal(hp_profile_add_estimate(profile, &estimate), HP_OK);
     hp_profile_thread *t = &profile->threads[thread];
     t->samples = t->sampled_ns = t->measured_ns = UINT64_MAX;
@@ -146,7 +146,7 @@ static void test_other_files(void **state) {
     bytes[8] = HP_HYPROF_MAJOR + 1;
     expect_refused(bytes, size, HP_BAD_FORMAT, "checksum");
     seal_header(bytes);
-    expect_refused(bytes, size, HP_UNSUPPORTED, "version 2.0");
+    expect_refused(bytes, size, HP_UNSUPPORTED, "version 2.1");
     bytes[8] = HP_HYPROF_MAJOR;
     bytes[10] = 200;
     seal_header(bytes);
@@ -279,7 +279,7 @@ static void test_every_field_is_carried(void **state) {
     assert_int_equal(sizeof(hp_meta), 16 + 4 * 8 + 8 + 8 + 8 + 8 + 8 + 2 * 8 + 5 * 8 + (1 + HP_CAUSES) * 8 + 6 * 8 + 8 + 8);
     assert_int_equal(sizeof(hp_function), 8 + 4 * 8 + 8);
     assert_int_equal(sizeof(hp_line), 3 * 4 + 4 + 8 + 8);
-    assert_int_equal(sizeof(hp_estimate), 4 + 4 + 4 * 8);
+    assert_int_equal(sizeof(hp_estimate), 4 + 4 + 6 * 8);
     assert_int_equal(sizeof(hp_profile_thread), 10 * 8);
     assert_int_equal(sizeof(hp_row), 4 + 4 + 9 * 8);
     assert_int_equal(sizeof(hp_edge), 16 + 6 * 8);

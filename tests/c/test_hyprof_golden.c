@@ -8,6 +8,7 @@
 
 #include "formats/hyprof/encode.h"
 #include "hyprof_samples.h"
+#include "tree/merge.h"
 
 static const hp_sample_shape whole = {.seed = 7, .stacks = 24, .functions = 20, .threads = 3, .depth = 5, .main_name = "MainThread"};
 
@@ -31,6 +32,28 @@ static char *inflated(const uint8_t *bytes, size_t size) {
     fclose(to);
     hp_bytes_free(&room);
     return text;
+}
+
+/* Two sessions and a file that could not be read. */
+static hp_profile *merged(void) {
+    hp_merge *merge = NULL;
+    hp_profile *out = NULL;
+    hp_error error = {0};
+    hp_merge_new(&merge);
+    for (uint64_t seed = 7; seed < 9; seed++) {
+        hp_sample_shape shape = whole;
+        bool added = false;
+        shape.seed = seed;
+        hp_profile *profile = sample_profile(&shape);
+        if (hp_merge_add(merge, profile, &added, &error) != HP_OK || !added)
+            fail_msg("%s", error.text);
+        hp_profile_free(profile);
+    }
+    hp_merge_leave_out(merge, "old.hyprof: damaged at byte 16: nothing can be recovered");
+    if (hp_merge_finish(merge, &out, &error) != HP_OK)
+        fail_msg("%s", error.text);
+    hp_merge_free(merge);
+    return out;
 }
 
 static const char *golden_folder(void) {
@@ -74,14 +97,13 @@ static void test_golden(void **state) {
     expect_golden("1.0-whole");
     expect_golden("1.0-live");
     expect_golden("1.0-flat");
+    expect_golden("1.1-merged");
 }
 
 /* What this version writes is what the golden file of its format version holds, but for zlib's choices. */
-static void test_golden_written(void **state) {
-    (void)state;
+static void expect_written(const char *name, hp_profile *profile) {
     size_t golden_size = 0, size = 0;
-    hp_profile *profile = sample_profile(&whole);
-    uint8_t *bytes = sample_encode(profile, &size), *golden = golden_file("1.0-whole.hyprof", &golden_size);
+    uint8_t *bytes = sample_encode(profile, &size), *golden = golden_file(name, &golden_size);
     char *expected = inflated(golden, golden_size), *got = inflated(bytes, size);
     assert_string_equal(expected, got);
     free(expected);
@@ -89,6 +111,12 @@ static void test_golden_written(void **state) {
     free(golden);
     free(bytes);
     hp_profile_free(profile);
+}
+
+static void test_golden_written(void **state) {
+    (void)state;
+    expect_written("1.0-whole.hyprof", sample_profile(&whole));
+    expect_written("1.1-merged.hyprof", merged());
 }
 
 static void golden_write(const char *name, const uint8_t *bytes, size_t size) {
@@ -120,29 +148,10 @@ static void golden_write_profile(const char *name, hp_profile *profile) {
     hp_profile_free(profile);
 }
 
-/* For a new format version only: `HYPROF_GOLDEN=FOLDER test_hyprof_golden --write-golden`. Files of earlier ones are never written again.
- */
+/* For a new format version only: `HYPROF_GOLDEN=FOLDER test_hyprof_golden --write-golden`. Files of earlier ones are never written
+ * again: 1.0's were a profile, a flat one, and three appends of a session that was killed. */
 static void golden_write_all(void) {
-    hp_encoder encoder;
-    hp_group group = {0};
-    hp_sample_shape shape = whole;
-    hp_encoder_init(&encoder);
-    hp_group_file_header(&group);
-    for (uint32_t step = 0; step < 3; step++) {
-        shape.main_name = step == 0 ? "Thread-1" : "MainThread";
-        shape.threads = step == 2 ? 2 : 3;
-        shape.stacks = 8 + step * 5;
-        hp_profile *profile = sample_profile(&shape);
-        hp_encoder_take(&encoder, profile, NULL);
-        hp_encoder_write(&encoder, &group);
-        hp_encoder_written(&encoder);
-        hp_profile_free(profile);
-    }
-    golden_write("1.0-live", group.out.data, group.out.size); /* no end mark: the program was killed */
-    hp_encoder_fini(&encoder);
-    hp_group_free(&group);
-    golden_write_profile("1.0-whole", sample_profile(&whole));
-    golden_write_profile("1.0-flat", sample_flat());
+    golden_write_profile("1.1-merged", merged());
 }
 
 int main(int count, char **arguments) {

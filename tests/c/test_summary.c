@@ -174,7 +174,7 @@ static void test_errors(void **state) {
     profile->tree.nodes[id].sampled = 500000;
     profile->threads[0].samples = 1000;
     profile->threads[0].sampled_ns = 1000000;
-    hp_estimate estimate = {0, function("f"), 500, 250, 500, 10};
+    hp_estimate estimate = {0, function("f"), 500, 250, 500, 10, 0, 0};
     assert_ok(hp_profile_add_estimate(profile, &estimate));
     assert_ok(hp_profile_summarize(profile));
     assert_ok(hp_profile_check(profile, NULL));
@@ -190,7 +190,7 @@ static void test_samples_beyond_the_estimate(void **state) {
     profile->tree.nodes[id].sampled = 500000;
     profile->threads[0].samples = 1000;
     profile->threads[0].sampled_ns = 1000000;
-    hp_estimate estimate = {0, function("f"), 100, 1, 500, 10};
+    hp_estimate estimate = {0, function("f"), 100, 1, 500, 10, 0, 0};
     assert_ok(hp_profile_add_estimate(profile, &estimate));
     assert_ok(hp_profile_summarize(profile));
     assert_int_equal(row("f")->self_error_ns, hp_error_half_width(hp_error_variance(500, 1 + 241, 1000, 1000000))); /* 400 * 601 / 1000 */

@@ -287,7 +287,7 @@ static uint64_t most(uint64_t a, uint64_t b) {
 
 /* What the tree alone tells: every node one run. */
 static hp_estimate slow_estimate(const hp_profile *p, uint32_t thread, uint32_t function) {
-    hp_estimate e = {thread, function, 0, 0, 0, 0};
+    hp_estimate e = {thread, function, 0, 0, 0, 0, 0, 0};
     const hp_node *nodes = p->tree.nodes;
     for (uint32_t i = 1; i < p->tree.count; i++) {
         if (thread_of(&p->tree, i) != p->threads[thread].root)

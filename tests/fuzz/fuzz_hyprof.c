@@ -5,10 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/gecko/gecko.h"
 #include "formats/hyprof/chunk.h"
 #include "formats/hyprof/hyprof.h"
+#include "formats/speedscope/speedscope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* Whatever numbers the file claims, its profile can be exported. Small trees only: some formats repeat each stack. */
+static void check_export(const hp_profile *profile, const hp_format *format) {
+    hp_sink *sink = NULL;
+    hp_error error = {0};
+    if (profile->tree.count > 1000)
+        return;
+    if (hp_sink_memory(&sink) != HP_OK)
+        abort();
+    hp_status status = format->write(sink, profile, &error);
+    if (status != (profile->tree.count <= 1 && profile->row_count != 0 ? HP_UNSUPPORTED : HP_OK))
+        abort();
+    hp_sink_free(sink);
+}
 
 /* What could be read must be a profile that writes, and reads again as the same bytes. */
 static void check_read(const uint8_t *bytes, size_t size) {
@@ -26,6 +42,8 @@ static void check_read(const uint8_t *bytes, size_t size) {
         abort();
     if (hp_format_hyprof.write(sink, profile, &error) != HP_OK || hp_sink_flush(sink, &error) != HP_OK)
         abort();
+    check_export(profile, &hp_format_speedscope);
+    check_export(profile, &hp_format_gecko);
     hp_profile_free(profile);
     const uint8_t *again = hp_sink_bytes(sink, &written);
     if (hp_format_hyprof.read(again, written, &profile, &error) != HP_OK)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What a file's values mean. Ours are known by their names, also when pprof itself has written the file anew. Of others one value is the
+ * time: the default one if that is a time, else the last that is one, as pprof itself would show; or a count of samples, if the period says
+ * what one of them stands for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/pprof/reading.h"
+#include "formats/pprof/samples.h"
+
+/* ns in a unit, 0 if it is none of time. */
+static uint64_t unit_ns(const hp_pprof_reading *r, uint64_t unit) {
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {{"nanoseconds", 1},        {"ns", 1},       {"microseconds", 1000},  {"us", 1000},
+                 {"milliseconds", 1000000}, {"ms", 1000000}, {"seconds", 1000000000}, {"s", 1000000000}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (hp_pprof_is(r, unit, units[i].name))
+            return units[i].ns;
+    }
+    return 0;
+}
+
+static hp_pprof_column column_named(const hp_pprof_reading *r, const char *name, bool time) {
+    for (uint32_t i = 0; i < r->type_count; i++) {
+        uint64_t ns = unit_ns(r, r->types[i].unit);
+        if (hp_pprof_is(r, r->types[i].type, name) && (ns != 0) == time)
+            return (hp_pprof_column){i, time ? ns : 1};
+    }
+    return (hp_pprof_column){HP_PPROF_NONE, 1};
+}
+
+static uint32_t default_type(const hp_pprof_reading *r) {
+    for (uint32_t i = 0; i < r->type_count; i++) {
+        if (r->default_type != 0 && r->types[i].type == r->default_type)
+            return i;
+    }
+    return r->type_count - 1;
+}
+
+static hp_pprof_column time_column(const hp_pprof_reading *r) {
+    uint32_t shown = default_type(r);
+    if (unit_ns(r, r->types[shown].unit) != 0)
+        return (hp_pprof_column){shown, unit_ns(r, r->types[shown].unit)};
+    for (uint32_t i = r->type_count; i-- > 0;) {
+        if (unit_ns(r, r->types[i].unit) != 0)
+            return (hp_pprof_column){i, unit_ns(r, r->types[i].unit)};
+    }
+    uint64_t period = unit_ns(r, r->period_type.unit);
+    if (period != 0 && r->period != 0 && r->period <= INT64_MAX / period && hp_pprof_is(r, r->types[shown].unit, "count"))
+        return (hp_pprof_column){shown, r->period * period};
+    return (hp_pprof_column){HP_PPROF_NONE, 1};
+}
+
+static hp_status no_time(hp_pprof_reading *r) {
+    const hp_pprof_type *type = &r->types[default_type(r)];
+    const hp_pprof_text *name = &r->strings[type->type], *unit = &r->strings[type->unit];
+    int name_size = name->size < 60 ? (int)name->size : 60, unit_size = unit->size < 60 ? (int)unit->size : 60;
+    return hp_fail(r->error, HP_UNSUPPORTED, 0, "this pprof file holds no time but %.*s (%.*s): hybridprof reads profiles of time",
+                   name_size, (const char *)name->bytes, unit_size, (const char *)unit->bytes);
+}
+
+static void settle_rate(hp_pprof_reading *r) {
+    uint64_t scale = unit_ns(r, r->period_type.unit);
+    if (scale != 0 && r->period != 0 && r->period <= INT64_MAX)
+        r->profile->meta.rate_hz = 1e9 / ((double)r->period * (double)scale);
+}
+
+hp_status hp_pprof_choose_columns(hp_pprof_reading *r) {
+    static const char *const names[] = HP_PPROF_VALUE_NAMES;
+    bool ours = true;
+    r->samples = column_named(r, names[VALUE_SAMPLES], false);
+    r->calls = column_named(r, names[VALUE_CALLS], false);
+    r->sampled = column_named(r, names[VALUE_SAMPLED], true);
+    r->exact = column_named(r, names[VALUE_EXACT], true);
+    r->overhead = column_named(r, names[VALUE_OVERHEAD], true);
+    const hp_pprof_column *all[] = {&r->samples, &r->calls, &r->sampled, &r->exact, &r->overhead};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ours = ours && all[i]->at != HP_PPROF_NONE;
+    settle_rate(r);
+    if (column_named(r, "cpu", true).at != HP_PPROF_NONE)
+        r->profile->meta.clock = HP_CLOCK_CPU;
+    if (ours)
+        return HP_OK;
+    r->calls.at = r->exact.at = r->overhead.at = HP_PPROF_NONE;
+    r->sampled = time_column(r);
+    return r->sampled.at == HP_PPROF_NONE ? no_time(r) : HP_OK;
+}
