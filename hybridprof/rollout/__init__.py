@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Staged rollout: what a service runs is decided by a file, not by its code, and can be changed, lowered and killed while it runs.
+
+`configure(path)` reads the TOML file, starts what its stage says and follows the file. Where HYBRIDPROF_CONFIG names a file, the first
+`hybridprof.start()` (or Profiler, or `hybridprof run`) does the same: see `environment`. Modules, from what is pure to what acts:
+
+    lines      on which line each key and value of a TOML text stands
+    schema     what may be in the file: types, bounds, near misses
+    config     a file that may be trusted, as Settings, or all its errors
+    buckets    who is a member of a share: sticky, and raising the share only adds
+    stages     what runs in each stage, and how much of it at most
+    resolve    one pure function from all layers to what is in force, and where each value came from
+    overrides  values that outrank the file until a moment
+    watched    what the file system says of the file and of the kill file
+    follower   a thread that looks once in a period
+    ruler      what is in force, made true in this process
+    process    the process' one ruler: who appoints it, and what forks do to it
+
+And, each by itself so far:
+
+    audit, audit_chain, locks         who changed what: a log whose lines are chained by their hashes
+    judge, figures, prometheus        canary against control, from two sets of figures
+    crash_rules, crash_loop           what crashes of earlier lives allow
+"""
+
+from __future__ import annotations
+
+from .config import ConfigError
+from .process import configure, current
+from .ruler import Ruler
+
+__all__ = ["ConfigError", "Ruler", "configure", "current"]

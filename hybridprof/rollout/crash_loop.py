@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: MIT
+"""Crashes of this program, known to its next lives. crash_rules.py says what follows from them.
+
+A life leaves a marker in the state folder and takes it away when it ends as it should (atexit). os._exit, SIGKILL, SIGSEGV, the OOM killer, and a signal such as SIGTERM that
+the program does not handle leave it. Whoever begins a life looks through the markers: one whose owner is dead is a crash. The owner is known by pid, start time and boot, so that a
+later process with the same pid is not taken for it; a marker from before a reboot is no crash. Where the owner has pids of its own (another container with the same folder) nothing is known
+of it but that it still holds a record lock on its marker, which ends with the process and is not inherited by forks.
+
+Markers that are found at once are one crash: who kills a service with all its workers has not killed it as many times. Each worker of a prefork server begins a life of its own, after
+the fork; the folder is theirs together, under a lock. A fork that begins none has no marker, and leaves its parent's alone. A program that becomes a daemon begins after that.
+
+A folder that cannot be read, written or understood says nothing about crashes: then nothing deep is traced, and `problem` says why. The program is never harmed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
+from .locks import locked, opened, why
+
+_LARGEST = 64 << 10  # bytes of a file that can be ours
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds. monotonic: the same for all processes since the boot; wall: to bridge a reboot."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    boot: str
+    pids: str  # the pid namespace
+    pid: int
+    start: int  # clock ticks since the boot
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    owner: Owner
+    slot: str
+    version: str
+    config: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """stage: the one that may be in force. reason: one sentence; empty where nothing is held against the program."""
+
+    stage: str
+    standing: Standing
+    reason: str
+
+
+_REASONS = {
+    Standing.CLEAR: "",
+    Standing.DOWN: f"it crashed: down a stage until it has been well for {HEALTHY:g} s",
+    Standing.SAMPLER_ONLY: f"it crashed twice in 10 minutes: the sampler alone until it has been well for {HEALTHY:g} s",
+    Standing.DISABLED: "it crashed three times in an hour: disabled for 24 hours, or until the version or the configuration changes",
+}
+
+_guards: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+class Guard:
+    """One life of one worker. `slot` is the worker's place, the same in its next life. All methods return or do nothing; none raises."""
+
+    def __init__(self, folder: str | os.PathLike[str], *, version: str, config: str, slot: str = "0", clock: Clock | None = None) -> None:
+        self.folder = Path(folder)
+        self.problem: str | None = None
+        self._version, self._config, self._slot = version, config, slot
+        self._clock = clock or Clock()
+        self._stage = "off"
+        self._born = self._clock.monotonic()
+        self._marker: Marker | None = None
+        self._file = -1  # the marker's, kept open for its lock
+        self._found = False  # whether all markers were looked through
+        self._crashes: Crashes = ()
+        self._lock = threading.Lock()
+        _guards.add(self)
+
+    @property
+    def key(self) -> str:
+        """What crashes are blamed on."""
+        return _key(self._version, self._config)
+
+    def begin(self, stage: str) -> Decision:
+        """A life begins, with this stage asked for. Looks for crashes of others first."""
+        atexit.register(self.end)
+        with self._lock:
+            self._stage, self._born = stage, self._clock.monotonic()
+            return self._kept(self._find_crashes)
+
+    def changed(self, config: str, stage: str) -> Decision:
+        """Another configuration or stage is asked for. Another configuration must show its own health."""
+        with self._lock:
+            if config != self._config:
+                self._config, self._born = config, self._clock.monotonic()
+            self._stage = stage
+            return self._kept(self._look)
+
+    def tick(self) -> Decision:
+        """To be called every few seconds: what other workers met counts here too, and health is noted."""
+        with self._lock:
+            return self._kept(self._look)
+
+    def end(self) -> None:
+        """The life ends as it should."""
+        atexit.unregister(self.end)
+        with self._lock, contextlib.suppress(Exception):
+            self._unmark()
+
+    def status(self) -> dict[str, Any]:
+        now = self._clock.monotonic()
+        until = disabled_until(self._crashes, self.key, now)
+        decision = self._decision()
+        return {
+            "standing": decision.standing.name.lower(),
+            "stage": decision.stage,
+            "reason": decision.reason,
+            "crashes": sum(1 for each in self._crashes if each.key == self.key and now - each.at < DISABLED_FOR),
+            "disabled_for_s": None if until is None else round(until - now),
+        }
+
+    def _kept(self, work: Callable[[], None]) -> Decision:
+        """What follows from that work; where it or the marker fails, nothing deep does."""
+        self.problem = None
+        for step in (work, lambda: self._mark(self._decision().stage)):
+            try:
+                step()
+            except Exception as error:
+                self.problem = f"{self.folder}: crashes cannot be known, so nothing deep is traced: {why(error)}"
+        return self._decision()
+
+    def _decision(self) -> Decision:
+        found = standing(self._crashes, self.key, self._clock.monotonic())
+        if self.problem is not None:
+            found = max(found, Standing.SAMPLER_ONLY)
+        return Decision(allowed(self._stage, found), found, self.problem or _REASONS[found])
+
+    def _find_crashes(self) -> None:
+        """Crashes are written down before their markers go: killed in between, one is counted twice, which errs on the side of doing less."""
+        self._found = False
+        _make(self.folder)
+        with locked(self.folder / "lock"):
+            crashes = self._crashes = self._load()
+            over, dead, damaged = self._looked_through()
+            for key in sorted(dead):
+                crashes = recorded(crashes, key, self._born)
+            if dead:
+                self._save(crashes)
+            for path in over:
+                path.unlink(missing_ok=True)
+        if damaged is not None:
+            raise damaged
+        self._found = True
+
+    def _looked_through(self) -> tuple[list[Path], set[str], Exception | None]:
+        """Markers whose life is over, what those ran that crashed, and what could not be understood."""
+        over: list[Path] = []
+        dead: set[str] = set()
+        damaged: Exception | None = None
+        ours = {guard._path(guard._marker.owner.pid) for guard in list(_guards) if guard._marker is not None}
+        for path in sorted(set(self.folder.glob("worker.*.json")) - ours):  # to open and close our own would end its lock
+            try:
+                marker = _read_marker(path)
+                state = _state(marker.owner, path)
+            except Exception as error:
+                damaged = error
+                continue
+            if state == "dead":
+                dead.add(_key(marker.version, marker.config))
+            if state != "alive":
+                over.append(path)
+        return over, dead, damaged
+
+    def _look(self) -> None:
+        _make(self.folder)
+        if not self._found:
+            self._find_crashes()
+        self._crashes = self._load()
+        now = self._clock.monotonic()
+        if cleared(self._crashes, self.key, self._born, now) != self._crashes:
+            with locked(self.folder / "lock"):
+                self._save(cleared(self._load(), self.key, self._born, now))
+
+    def _load(self) -> Crashes:
+        path = self.folder / "crashes.json"
+        try:
+            found = _read(path)
+        except FileNotFoundError:
+            return ()
+        try:
+            crashes = tuple(Crash(float(at), str(key), bool(clear)) for at, key, clear in found["crashes"])
+            elapsed = self._elapsed(str(found["boot"]), float(found["monotonic"]), float(found["wall"]))
+        except (TypeError, ValueError, KeyError, OverflowError):
+            raise ValueError(f"{path.name} is damaged; delete it to forget past crashes") from None
+        return tuple(Crash(min(each.at + elapsed, self._clock.monotonic()), each.key, each.cleared) for each in crashes)
+
+    def _elapsed(self, boot: str, monotonic: float, wall: float) -> float:
+        """What is to be added to times of another boot: by the wall clock, which may have been set back meanwhile."""
+        if boot == _boot():
+            return 0.0
+        return self._clock.monotonic() - (monotonic + max(0.0, self._clock.wall() - wall))
+
+    def _save(self, crashes: Crashes) -> None:
+        rows = [[each.at, each.key, each.cleared] for each in crashes]
+        found = {"boot": _boot(), "monotonic": self._clock.monotonic(), "wall": self._clock.wall(), "crashes": rows}
+        _write(self.folder / "crashes.json", found, False)
+        self._crashes = crashes
+
+    def _path(self, pid: int) -> Path:
+        slot = (
+            self._slot
+            if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self._slot)
+            else hashlib.sha256(self._slot.encode("utf-8", "replace")).hexdigest()[:16]
+        )
+        return self.folder / f"worker.{slot}.{pid}.json"
+
+    def _mark(self, stage: str) -> None:
+        """Where nothing runs, nothing is to blame."""
+        if stage == "off":
+            self._unmark()
+            return
+        marker = Marker(_me(), self._slot, self._version, self._config, stage)
+        if marker == self._marker:
+            return
+        _make(self.folder)
+        old, self._file = self._file, _write(self._path(marker.owner.pid), asdict(marker), True)
+        self._marker = marker
+        if old >= 0:
+            os.close(old)
+
+    def _unmark(self) -> None:
+        marker, self._marker = self._marker, None
+        file, self._file = self._file, -1
+        if marker is not None and marker.owner.pid == os.getpid():
+            self._path(marker.owner.pid).unlink(missing_ok=True)
+        if file >= 0:
+            os.close(file)
+
+    def _forked(self) -> None:
+        """In the child: the marker is the parent's, and another of its threads may have held the lock."""
+        self._lock = threading.Lock()
+        file, self._file, self._marker = self._file, -1, None
+        if file >= 0:
+            with contextlib.suppress(OSError):
+                os.close(file)
+
+
+def _key(version: str, config: str) -> str:
+    return f"{version} {config}"
+
+
+def _in_child() -> None:
+    for guard in list(_guards):
+        guard._forked()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+def _make(folder: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    if os.stat(folder).st_mode & stat.S_IWOTH:
+        raise PermissionError(errno.EPERM, "everybody may write to it; take that right away with chmod o-w")
+
+
+def _read(path: Path) -> Any:
+    with opened(path, os.O_RDONLY) as file:
+        raw = os.read(file, _LARGEST)
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path.name} is damaged; delete it to forget past crashes") from None
+
+
+def _write(path: Path, found: object, keep: bool) -> int:
+    """Whole or not at all. keep: returns the open file, under a record lock."""
+    # A name of one's own: two threads, or two pid namespaces with the same pid, must not share it.
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        text = json.dumps(found).encode()
+        if os.write(file, text) != len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if keep:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(temporary, path)
+    except BaseException:
+        os.close(file)
+        temporary.unlink(missing_ok=True)
+        raise
+    if keep:
+        return file
+    os.close(file)
+    return -1
+
+
+def _read_marker(path: Path) -> Marker:
+    found = _read(path)
+    try:
+        marker = Marker(Owner(**found.pop("owner")), **found)
+        if all(type(each) is int for each in (marker.owner.pid, marker.owner.start)) and isinstance(marker.version + marker.config, str):
+            return marker
+    except (TypeError, AttributeError, KeyError):
+        pass
+    raise ValueError(f"{path.name} is damaged; delete it")
+
+
+def _state(owner: Owner, path: Path) -> str:
+    """alive, dead, mine, or gone with a reboot."""
+    me = _me()
+    if owner.boot != me.boot:
+        return "rebooted"
+    if owner == me:
+        return "mine"  # ours, or of what this process was before an exec
+    if owner.pids != me.pids:
+        return "alive" if _is_locked(path) else "dead"
+    try:
+        state, start = _stat(owner.pid)
+        return "alive" if start == owner.start and state not in "ZX" else "dead"
+    except FileNotFoundError:
+        return "dead"
+    except OSError:
+        return "alive"  # somebody else's, hidden from us
+
+
+def _is_locked(path: Path) -> bool:
+    with opened(path, os.O_RDWR) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
+def _stat(pid: int | str) -> tuple[str, int]:
+    """State and start time. Raises FileNotFoundError where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except ProcessLookupError:
+        raise FileNotFoundError from None
+    return fields[0].decode(), int(fields[19])
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _me() -> Owner:
+    return Owner(_boot(), os.readlink("/proc/self/ns/pid"), os.getpid(), _stat("self")[1])

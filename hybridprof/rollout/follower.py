@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""A thread that looks at something once in a period.
+
+It is no thread of `threading`: a program that counts or joins its threads does not meet it. It ends before a fork (from 3.12 on os.fork()
+warns of any second thread, and a child would find half of what it was doing), and goes on afterwards, in the parent when the core says that
+it may and in the child at once; but there it first waits for a period, as most children call exec. At exit it ends before the interpreter does.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import time
+from collections.abc import Callable
+
+from .. import _core
+
+NAME = "hybridprof-config"  # in profiles; Linux shows up to 15 characters of it
+LONGEST_WAIT = 2.0  # seconds for a look that is under way to end
+
+
+class Follower:
+    """Calls `look` each `period` seconds. `look` must not raise."""
+
+    def __init__(self, look: Callable[[], None], period: float) -> None:
+        self._look = look
+        self.period = period
+        self._closed = False
+        self._pid = 0  # of the process that has the thread; 0: there is none
+        self._wake = self._ended = _thread.allocate_lock()
+        self._thread_id: list[int] = []  # the system's, once it runs
+
+    @property
+    def runs(self) -> bool:
+        """Also false in a child that was forked past Python's hooks."""
+        return self._pid == os.getpid()
+
+    def start(self) -> None:
+        """Raises RuntimeError where the system refuses a thread. Nothing after `close`."""
+        if self.runs or self._closed:
+            return
+        self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
+        self._wake.acquire()
+        self._ended.acquire()
+        self._pid = os.getpid()
+        try:
+            self._thread_id = []
+            _thread.start_new_thread(_run, (self._look, self.period, self._wake, self._ended, self._thread_id))
+        except RuntimeError:
+            self._pid = 0
+            raise
+
+    def stop(self) -> None:
+        """Waits for its end, but not for ever, and not in the thread itself."""
+        if not self.runs:
+            return
+        self._pid = 0
+        self._wake.release()
+        if _thread.get_native_id() not in self._thread_id and self._ended.acquire(timeout=LONGEST_WAIT):
+            _wait_until_gone(self._thread_id)
+
+    def close(self) -> None:
+        """The interpreter ends: exit handlers that still ask for status() start nothing."""
+        self._closed = True
+        self.stop()
+
+    def forget(self) -> None:
+        """In a forked child: the thread is the parent's."""
+        self._pid = 0
+
+
+def _run(look: Callable[[], None], period: float, wake: _thread.LockType, ended: _thread.LockType, thread_id: list[int]) -> None:
+    try:
+        thread_id.append(_thread.get_native_id())
+        _name_thread()
+        while not wake.acquire(timeout=period):
+            look()
+    finally:
+        ended.release()
+
+
+def _name_thread() -> None:
+    if _thread.get_native_id() == os.getpid():  # greenlets that pass for threads: this is the program's main thread
+        return
+    try:
+        _core.set_thread_name(_thread.get_ident(), NAME)
+        with open(f"/proc/self/task/{_thread.get_native_id()}/comm", "w", encoding="ascii") as comm:
+            comm.write(NAME[:15])
+    except (OSError, ValueError):  # no /proc, or none that may be written: it runs under the program's name
+        pass
+
+
+def _wait_until_gone(thread_id: list[int]) -> None:
+    """Its last steps are the interpreter's; os.fork() counts what the system counts."""
+    deadline = time.monotonic() + 0.1
+    while thread_id and os.path.exists(f"/proc/self/task/{thread_id[0]}") and time.monotonic() < deadline:
+        time.sleep(0.0002)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What runs in each stage, and how much of it at most.
+
+| stage  | sampler                           | targets                                              |
+| off    | no                                | no                                                   |
+| dark   | no                                | no: the configuration alone is read and followed     |
+| canary | on the share `rollout.hosts`      | no                                                   |
+| fleet  | everywhere                        | no                                                   |
+| deep   | everywhere                        | on at most 1 % of their calls, on the hosts' share   |
+| wide   | everywhere                        | on at most 5 % of their calls, on the hosts' share   |
+
+Shares bound what a stage adds to the one before: promotion to fleet ends the canaries' privilege, and the share of hosts then waits for the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .schema import SCHEMA, STAGES
+
+# What no layer may exceed where [caps] of the file does not say otherwise.
+BUILT_IN_CAPS: Mapping[str, float] = {"caps.rate": 1000.0, "caps.sampler_budget": 5.0, "caps.deep_budget": 10.0}
+DEEP_RATES: Mapping[str, float] = {"deep": 0.01, "wide": 0.05}  # of stages, where there is no caps.deep_rate
+
+DEFAULTS: Mapping[str, Any] = {
+    "stage": "off",
+    "sampler.rate": 100.0,
+    "sampler.clock": "wall",
+    "sampler.budget": 1.0,
+    "deep.targets": (),
+    "deep.rate": 0.01,
+    "deep.budget": 2.0,
+    "rollout.processes": 1.0,
+    "rollout.requests": 0.0,
+}
+CANARY_HOSTS = 0.01
+
+
+def reaches(stage: str, least: str) -> bool:
+    return STAGES.index(stage) >= STAGES.index(least)
+
+
+def default(key: str, stage: str) -> Any:
+    """None for a key that has none, such as kill_file."""
+    if key == "rollout.hosts":
+        return CANARY_HOSTS if stage == "canary" else 1.0
+    return DEFAULTS.get(key)
+
+
+def cap_of(key: str, caps: Mapping[str, Any], stage: str) -> tuple[float, str]:
+    """The most that a value may be, and who says so. caps: the values of the local file."""
+    name = SCHEMA[key].capped
+    if not name:
+        return float("inf"), ""
+    if name in caps:
+        return caps[name], f"[caps] {name.partition('.')[2]}"
+    if name == "caps.deep_rate":
+        return DEEP_RATES.get(stage, 1.0), f"stage {stage!r}"
+    return BUILT_IN_CAPS[name], "the built-in cap"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What the file system says of a file: whether it is another than at the last look, and whether a kill file is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+# A file that was written again within one step of the file system's clock looks the same. So one that is so young is read again at the next look.
+YOUNG = 2.0  # seconds
+
+
+class WatchedFile:
+    """`changed()` is true at the first look, and whenever the file may have other content, rights or another owner since the last."""
+
+    def __init__(self, path: str, clock: Callable[[], float]) -> None:
+        self.path = path
+        self._clock = clock
+        self._seen: tuple[int, ...] | None = None
+        self._since = 0.0  # when it was first seen like this
+
+    def changed(self) -> bool:
+        now = self._clock()
+        signature = self._signature()
+        if signature != self._seen:
+            self._seen, self._since = signature, now
+            return True
+        return now - self._since <= YOUNG
+
+    def _signature(self) -> tuple[int, ...]:
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            return (error.errno or 0,)
+        return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_dev, status.st_ino, status.st_mode, status.st_uid)
+
+
+def presence(path: str) -> str:
+    """Why everything stops: a kill file is there, or nobody can tell; "" if it is not there. A link that leads nowhere is there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        return f"whether kill file {path} exists cannot be told: {getattr(error, 'strerror', None) or error}"
+    return f"kill file {path} exists"
