@@ -16,20 +16,33 @@ from .watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Any, Literal
+    from typing import Any, Literal, Protocol
 
     from .profile import Profile
 
+    class Ruler(Protocol):
+        """What decides in the program's place whether a session runs, and how. Called with the lock held."""
+
+        def joined(self, profiler: Profiler) -> None: ...  # the program has started this one: what it wants is heard, no more
+        def left(self, profiler: Profiler) -> None: ...
+        def halted(self) -> None: ...  # hybridprof.stop()
+        def reported(self, status: dict[str, Any]) -> dict[str, Any]: ...  # for status()
+
+
+AUTO_BUDGET = 2.0  # percent of a core
 CLOCKS = ("wall", "cpu")
-METHODS = ("auto", "same-cpu", "remote")
+METHODS = ("auto", "same-cpu", "signal", "remote")
 HOOKS = ("auto", "monitoring", "setprofile")
 MAX_RATE = 10_000.0
 
 _lock = _thread.RLock()  # not threading's: importing that is the program's own choice
 _owner: Profiler | None = None  # guarded by _lock: whose session runs
 _active: list[Profiler] = []  # guarded by _lock: the owner and those that share its session
+_ruler: Ruler | None = None  # guarded by _lock. None: the program's word is all there is
+_appoint: Callable[[], None] | None = None  # asked once, before the first start: whether the environment wants a ruler
+_sessions = 0  # that have begun
 _started_cpu = 0  # ns of process CPU when it began
 _profile_class: type[Profile] | None = None  # once it was needed: see profile_class
 
@@ -49,10 +62,40 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def set_ruler(ruler: Ruler | None) -> None:
+    """From now on it decides (rollout/ruler.py); None: the program does again."""
+    global _ruler
+    with _lock:
+        _ruler = ruler
+
+
+def hand_over() -> None:
+    """With the lock held, to a ruler: a session that runs ends, as its data goes with it; who started it goes on as one that is ruled."""
+    if _owner is not None:
+        _owner.end()
+    for profiler in _active:
+        profiler.be_ruled()
+
+
+def appoint_by(appoint: Callable[[], None] | None) -> None:
+    """Called before the first start, in case that the environment wants a ruler."""
+    global _appoint
+    _appoint = appoint
+
+
+def _ruling() -> Ruler | None:
+    global _appoint
+    appoint, _appoint = _appoint, None
+    if appoint is not None:
+        appoint()
+    return _ruler
+
+
 class Profiler:
     """One session: `with Profiler(rate=1000, deep=["shop.cart:*"]) as p: ...`, then `p.profile`.
 
-    If a session runs already, it is shared: its rate and clock stay, the patterns of `deep` are added, and `stop` leaves it running.
+    If a session runs already, it is shared: its rate and clock stay, the patterns of `deep` are added ("auto" only where it has a budget), and
+    `stop` leaves it running.
     """
 
     def __init__(
@@ -64,15 +107,20 @@ class Profiler:
         deep_rate: float = 1.0,
         hook: Literal["auto", "monitoring", "setprofile"] = "auto",
         c_calls: bool = False,
-        method: Literal["auto", "same-cpu", "remote"] = "auto",
+        method: Literal["auto", "same-cpu", "signal", "remote"] = "auto",
         seed: int = 0,
         budget: float = 0.0,
+        tasks: bool = False,
+        event_limit: int = 0,
     ) -> None:
         """rate: samples per second and thread (Hz), 0 for tracing only. clock: "wall" or "cpu" time. deep: patterns such as
         "package.module:Class.method", "module:*" or "*". deep_rate: the share of their calls to trace, 0 < deep_rate <= 1. hook: how calls are
         traced. c_calls: also calls of C functions. method: how stacks are read. seed: of the choice of calls where deep_rate is below 1 (0: random).
-        budget: percent of one core that tracing may take (0: no limit); over it, a smaller share of the targets' calls is traced. It cannot hold
-        "*", where the whole program is one call.
+        budget: percent of one core that tracing may take (0: no limit); over it, the functions that are called most are left to the sampler, then a
+        smaller share of the targets' calls is traced. With "*" it needs Python 3.12 or later. "auto" in deep: everything, within a budget of 2 percent
+        where none is given; what is called too often for that is left to the sampler, and looked at again later. tasks: stacks of asyncio tasks go
+        on through the tasks that await them, each beneath a node with its name. event_limit: how many events (a call has two: its start and its
+        end) one outermost call of a target may have; the rest of that call is left to the sampler (0: no limit).
 
         Raises TypeError or ValueError, one sentence, before anything is started.
         """
@@ -82,16 +130,22 @@ class Profiler:
             "method": _checked_choice("method", method, METHODS),
             "hook": _checked_hook(hook),
             "c_calls": bool(c_calls),
-            "seed": _checked_seed(seed),
+            "seed": _checked_natural("seed", seed),
             "budget": _checked_budget(budget),
+            "tasks": bool(tasks),
+            "event_limit": _checked_natural("event_limit", event_limit),
         }
         if not isinstance(deep, str) and not hasattr(deep, "__iter__"):
             raise TypeError(f"deep is a list of patterns such as 'package.module:Class.method', not {type(deep).__name__} {deep!r}")
         deep = [deep] if isinstance(deep, str) else list(deep)
-        if budget and "*" in deep:
-            raise ValueError("a budget cannot hold the pattern '*': the whole program is one call; name the functions that matter")
         self._watch = Watch(deep, checked_rate(deep_rate, "deep_rate"))
+        if "auto" in deep and not self._options["budget"]:
+            self._options["budget"] = AUTO_BUDGET
+        if self._options["budget"] and any(pattern.everything for pattern in self._watch.patterns):
+            _check_spares_functions(hook)
         self._active = False
+        self._ruled = False  # the session is a ruler's, and so are the patterns at work
+        self._first_session = 0  # of those that it may have seen
         self._profile: Profile | None = None
         self.warnings: list[str] = []  # after stop(): a sentence for each pattern that matched nothing
 
@@ -99,26 +153,40 @@ class Profiler:
         return f"<Profiler {'running' if self._active else 'stopped'}, {self._options['rate']:g} Hz, {self._options['clock']} clock>"
 
     def start(self) -> Profiler:
-        """Starts measuring; does nothing if it has been started. Raises RuntimeError where the system or interpreter refuses."""
-        global _owner, _started_cpu
+        """Starts measuring; does nothing if it has been started. Raises RuntimeError where the system or interpreter refuses.
+
+        Where a configuration is followed, that decides what runs; this one's options count where it says nothing."""
         with _lock:
             if self._active:
                 return self
-            cpu = time.process_time_ns()
-            if _core.start(**self._options):
-                _owner, _started_cpu = self, cpu
-            try:
-                self._watch.begin()  # now that the core knows its hook, and so whether functions need wrappers
-            except BaseException:
-                self._watch.end()
-                if _owner is self:
-                    _core.stop()
-                    _owner = None
-                raise
+            ruler = _ruling()
+            if ruler is None:
+                self.begin()
+            else:
+                self._ruled = True
+                self._first_session = _sessions + (not _core.running())
+                ruler.joined(self)
             self._active = True
             self._profile = None
             _active.append(self)
             return self
+
+    def begin(self) -> None:
+        """The session, without the bookkeeping of who started it; with the lock held. One that runs is shared."""
+        global _owner, _sessions, _started_cpu
+        cpu = time.process_time_ns()
+        if _core.start(**self._options):
+            _owner, _started_cpu = self, cpu
+            _sessions += 1
+        self._watch.leave_out_auto(_owner is not None and not _owner._options["budget"])
+        try:
+            self._watch.begin()  # now that the core knows its hook, and so whether functions need wrappers
+        except BaseException:
+            self._watch.end()
+            if _owner is self:
+                _core.stop()
+                _owner = None
+            raise
 
     def stop(self) -> Profiler:
         """Stops measuring, if this Profiler started the session; what was measured stays in `profile`."""
@@ -129,6 +197,9 @@ class Profiler:
             # First: a signal handler or a finaliser that stops it too, in the middle of this, finds nothing left to do.
             self._active = False
             _active.remove(self)
+            if self._ruled:
+                self._profile = self._leave()
+                return self
             try:
                 self._watch.end_everything()  # before our own work here is traced
                 self._watch.refresh()
@@ -143,8 +214,42 @@ class Profiler:
                 self._watch.end()
             return self
 
+    def _leave(self) -> Profile:
+        """The session is the ruler's, and goes on if the configuration says so."""
+        self._ruled = False
+        profile = _taken(self._first_session)
+        if _ruler is not None:
+            _ruler.left(self)
+        return profile
+
+    def end(self) -> None:
+        """What `begin` began, with the lock held; the data stays in the core. For a ruler: nothing is searched, so that it is quick."""
+        global _owner
+        self._watch.end_everything()
+        if _owner is self:
+            _core.stop()
+            _owner = None
+        self._watch.end()
+
+    def be_ruled(self) -> None:
+        """Its own patterns end; with the lock held."""
+        self._watch.end()
+        self._ruled = True
+
+    def retarget(self, deep: Iterable[str], deep_rate: float) -> None:
+        """Other patterns, or another share of their calls, with the lock held, while the session runs."""
+        self._watch.end()
+        self._watch = Watch(deep, deep_rate)
+        self._watch.leave_out_auto(_owner is not None and not _owner._options["budget"])
+        self._watch.begin()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the session that it would start: rate, clock, budget ..."""
+        return dict(self._options)
+
     def _forget(self) -> None:
-        self._active = False
+        self._active = self._ruled = False
         self._watch.end()
 
     @property
@@ -155,8 +260,9 @@ class Profiler:
                 return self._profile
             if not self._active:
                 raise RuntimeError("this Profiler has measured nothing in this process: call start() or use it in a with statement")
-            self._watch.refresh()
-            return _taken()
+            if not self._ruled:
+                self._watch.refresh()
+            return _taken(self._first_session if self._ruled else 0)
 
     @property
     def watch(self) -> Watch:
@@ -178,23 +284,42 @@ def start(
     deep_rate: float = 1.0,
     hook: Literal["auto", "monitoring", "setprofile"] = "auto",
     c_calls: bool = False,
-    method: Literal["auto", "same-cpu", "remote"] = "auto",
+    method: Literal["auto", "same-cpu", "signal", "remote"] = "auto",
     seed: int = 0,
     budget: float = 0.0,
+    tasks: bool = False,
+    event_limit: int = 0,
 ) -> Profiler:
     """Starts profiling this process and returns its Profiler; if one runs, that one, unchanged. The options are those of Profiler."""
     wanted = Profiler(
-        rate=rate, clock=clock, deep=deep, deep_rate=deep_rate, hook=hook, c_calls=c_calls, method=method, seed=seed, budget=budget
+        rate=rate,
+        clock=clock,
+        deep=deep,
+        deep_rate=deep_rate,
+        hook=hook,
+        c_calls=c_calls,
+        method=method,
+        seed=seed,
+        budget=budget,
+        tasks=tasks,
+        event_limit=event_limit,
     )
     with _lock:
+        if _ruling() is not None:
+            return _active[0] if _active else wanted.start()
         if _owner is not None and _core.running():
             return _owner
         return wanted.start()
 
 
 def stop() -> None:
-    """Stops the session, whoever started it; does nothing if none runs. The data stays: `snapshot` still gives it."""
+    """Stops the session, whoever started it; does nothing if none runs. The data stays: `snapshot` still gives it. Where a configuration is followed,
+    nothing runs in this process until start() or configure() is called."""
     with _lock:
+        if _ruler is not None:
+            _ruler.halted()
+            while _active:
+                _active[-1].stop()
         if _owner is not None:
             _owner.stop()
         _core.stop()
@@ -213,8 +338,18 @@ def snapshot() -> Profile:
         return _taken()
 
 
-def _taken() -> Profile:
-    return profile_class()(_core.snapshot())
+def _taken(first_session: int = 0) -> Profile:
+    """Of the session that runs or ran last, unless that was before this one."""
+    try:
+        if _sessions >= first_session:
+            return profile_class()(_core.snapshot())
+    except RuntimeError:
+        if _ruler is None:
+            raise
+    # Nothing has run, which the program did not decide: it must not fail because of that.
+    from .disabled import EmptyProfile
+
+    return profile_class()(EmptyProfile(status()["why"]))
 
 
 def profile_class() -> type[Profile]:
@@ -230,7 +365,14 @@ def profile_class() -> type[Profile]:
 
 def status() -> dict[str, Any]:
     """What is in force and why: running, stage, rate_hz, clock, targets, patterns, sampler_cpu_share and tracer_share (of the process's CPU time since
-    the start, 0 to 1), why, warnings, and what the core reports (samples, sampler_method, tracer_hook ...)."""
+    the start, 0 to 1), why, warnings, and what the core reports (samples, sampler_method, tracer_hook ...). Where a configuration is followed also
+    config, config_errors, problem, in_force (each value, and where it came from), members and overrides."""
+    with _lock:
+        plain = _status()
+        return plain if _ruler is None else _ruler.reported(plain)
+
+
+def _status() -> dict[str, Any]:
     with _lock:
         core = _core.status()
         owner = _owner
@@ -282,9 +424,18 @@ def _checked_hook(value: object) -> str:
     return hook
 
 
-def _checked_seed(value: object) -> int:
+def _check_spares_functions(hook: str) -> None:
+    if "monitoring" not in _core.HOOKS:
+        raise ValueError(
+            "deep='auto', and '*' within a budget, need Python 3.12 or later, where single functions can be spared; name the functions that matter"
+        )
+    if hook == "setprofile":
+        raise ValueError("deep='auto', and '*' within a budget, need hook='monitoring', by which single functions can be spared")
+
+
+def _checked_natural(name: str, value: object) -> int:
     if type(value) is bool or not isinstance(value, int):
-        raise TypeError(f"seed is an int, not {type(value).__name__} {value!r}")
+        raise TypeError(f"{name} is an int, not {type(value).__name__} {value!r}")
     if not 0 <= value < 2**64:
-        raise ValueError(f"seed must be from 0 to 2**64 - 1, not {value!r}")
+        raise ValueError(f"{name} must be from 0 to 2**64 - 1, not {value!r}")
     return value

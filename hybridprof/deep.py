@@ -10,7 +10,7 @@ from __future__ import annotations
 import _contextvars  # `contextvars` without the file that only re-exports it
 
 from . import _core
-from .marking import adder, mark
+from .marking import adder, chosen, mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Block:
         return f"hybridprof.deep.block({self.name!r})"
 
     def __enter__(self) -> Block:
-        _entered.set((_core.enter_block(self.name), self, _entered.get()))
+        _entered.set((_core.enter_block(self.name) if chosen() else 0, self, _entered.get()))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:

@@ -17,7 +17,10 @@ WHY = "HYBRIDPROF_DISABLE is set"
 
 
 class EmptyProfile:
-    """In place of `_core.Profile`: no functions, no threads; writing writes nothing."""
+    """In place of `_core.Profile`: no functions, no threads; writing writes nothing. why: there is nothing, a sentence."""
+
+    def __init__(self, why: str = WHY) -> None:
+        self._why = why
 
     def meta(self) -> dict[str, Any]:
         return {
@@ -31,19 +34,22 @@ class EmptyProfile:
             "rate_hz": 0.0,
             "samples": {
                 **dict.fromkeys(("kept", "retried", "unresolved", "missed", "remote"), 0),
-                "unresolved_by": dict.fromkeys(("moved", "interrupted", "changed", "switched", "halfway", "code"), 0),
+                "unresolved_by": dict.fromkeys(("moved", "interrupted", "changed", "switched", "halfway", "code", "memory"), 0),
             },
             "sampler_cpu_ns": 0,
             "tracing": dict.fromkeys(("targets", "calls", "events", "overhead_ns", "truncated"), 0),
             "threads": [],
             "residual_ns": 0,
-            "warnings": [WHY],
+            "warnings": [self._why],
         }
 
     def _nothing(self) -> list[Any]:
         return []
 
-    functions = edges = nodes = threads = lines = _nothing
+    functions = edges = nodes = threads = lines = sources = _nothing
+
+    def left_out(self) -> int:
+        return 0
 
     def select(self, states: Sequence[str], /) -> Any:
         return self
@@ -80,6 +86,10 @@ class Profiler:
 
 def start(*arguments: Any, **options: Any) -> Profiler:
     return Profiler()
+
+
+def configure(path: Any) -> None:
+    pass
 
 
 def stop() -> None:

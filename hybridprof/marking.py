@@ -10,6 +10,7 @@ Types are asked of `type(value)`, never with isinstance: a lazy proxy answers is
 
 from __future__ import annotations
 
+from _random import Random  # `random` without its imports
 from types import CodeType, FunctionType, MethodType
 
 from . import _core
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 CO_OPTIMIZED = 0x1  # set for functions, clear for module and class bodies
 _WRAPPER = getattr(_core, "deep_function", None)
-_marked: dict[int, CodeType] = {}  # by id: equal code objects of two functions are two targets
+_marked: dict[int, tuple[CodeType, float]] = {}  # with their own rates; by id: equal code objects of two functions are two targets
+_random = Random().random
+_most = 1.0  # the share of calls that is traced at most, 0: none
 
 
 def own_functions(value: object, depth: int = 50) -> Iterator[FunctionType]:
@@ -151,15 +154,42 @@ def adder(rate: float) -> Add:
     """What `deep` gives `mark`: targets for as long as the process lives."""
 
     def add(code: CodeType) -> None:
-        _core.add_target(code, rate)
-        _marked[id(code)] = code
+        _marked[id(code)] = (code, rate)
+        _arm(code, rate)
 
     return add
 
 
-def marked_by_name(code: CodeType) -> bool:
-    """Whether `deep` marked it, so that a pattern that ends leaves it alone."""
-    return _marked.get(id(code)) is code
+def _arm(code: CodeType, rate: float) -> None:
+    if _most > 0:
+        _core.add_target(code, min(rate, _most))
+    else:
+        _core.remove_target(code)
+
+
+def limit(most: float) -> None:
+    """From now on marked functions and blocks are traced on this share of their calls at most, or on their own; 0: not at all."""
+    global _most, _random
+    if most == _most:
+        return
+    _most = most
+    _random = Random().random
+    for code, rate in list(_marked.values()):
+        _arm(code, rate)
+
+
+def chosen() -> bool:
+    """Whether a block that is entered now is to be traced."""
+    return _most >= 1 or _random() < _most
+
+
+def leave(code: CodeType) -> None:
+    """A pattern has no use for this target any more: what `deep` marked stays one, on its own share of calls."""
+    marked, rate = _marked.get(id(code), (None, 0.0))
+    if marked is code:
+        _arm(code, rate)
+    else:
+        _core.remove_target(code)
 
 
 def codes_within(code: CodeType) -> Iterator[CodeType]:

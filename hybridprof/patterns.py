@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class Pattern:
-    """`module:qualname`, either part with `*`, `?`, `[...]`; a class stands for its functions; `*` alone is everything."""
+    """`module:qualname`, either part with `*`, `?`, `[...]`; a class stands for its functions; `*` alone is everything, `auto` what a budget allows of
+    it."""
 
     __slots__ = ("_module", "_qualname", "everything", "matched", "text")
 
@@ -26,7 +27,7 @@ class Pattern:
             raise TypeError(f"a pattern is a str such as 'package.module:Class.method', not {type(text).__name__} {text!r}")
         module, colon, qualname = text.partition(":")
         self.text = text
-        self.everything = text in ("*", "*:*")
+        self.everything = text in ("*", "*:*", "auto")
         if not self.everything and not (module and qualname):
             raise ValueError(f"pattern {text!r} {_advice(text, module, colon)}")
         self._module = _matcher(module)

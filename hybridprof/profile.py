@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pstats
     from collections.abc import Iterable, Sequence
 
+    from .difference import Compare, Diff
+
 Measured = Literal["exact", "sampled", "mixed"]
 Kind = Literal["python", "c", "block", "synthetic", "thread"]
 State = Literal["unknown", "python", "c", "gc", "native", "gil", "lock", "sleep", "io"]
@@ -46,6 +48,8 @@ class CoreProfile(Protocol):
     def nodes(self) -> list[tuple[int, int, int | None, int, int, int, str]]: ...
     def threads(self) -> list[dict[str, Any]]: ...
     def lines(self) -> list[tuple[int, int, int, int, str]]: ...
+    def sources(self) -> list[dict[str, Any]]: ...
+    def left_out(self) -> int: ...
     def select(self, states: Sequence[str], /) -> CoreProfile: ...
     def write(self, path: str, format: str | None = None) -> None: ...
     def encode(self, format: str) -> bytes: ...
@@ -129,6 +133,23 @@ class Thread:
     overhead_ns: int
     unresolved_ns: int
     residual_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One of the profiles that a profile was merged from. started: ISO 8601 in UTC; duration_ns: ns; rate_hz: Hz, 0 without a sampler."""
+
+    profile_id: str
+    python: str
+    implementation: str
+    platform: str
+    pid: int
+    argv: list[str]
+    started: str
+    duration_ns: int
+    rate_hz: float
+    samples_kept: int
+    clock: str
 
 
 class Profile:
@@ -227,6 +248,32 @@ class Profile:
         """
         return Profile(self._core.select(state_names(states)))
 
+    @cached_property
+    def sources(self) -> list[Source]:
+        """What was merged into this profile, by id; the profile itself where nothing was."""
+        return [Source(**each) for each in self._core.sources()]
+
+    @property
+    def left_out(self) -> int:
+        """How many files the merges that made this profile could not read."""
+        return self._core.left_out()
+
+    def merge(self, *others: Profile | str | os.PathLike[str]) -> Profile:
+        """This profile and others as one; see `hybridprof.merge`."""
+        from .merging import merge
+
+        return merge([self, *others])
+
+    def diff(self, new: Profile, compare: Compare = "auto") -> Diff:
+        """What changed from this profile to another, by function, each change with its 95 % interval and whether it is more than noise.
+
+        compare: "auto" judges functions against the ratio that most of them have (a slower machine, a longer run), "time" against equal times
+        (ns), "share" against equal shares of all time. Raises ValueError where the clocks differ.
+        """
+        from .difference import Diff
+
+        return Diff(self, new, compare)
+
     @property
     def residual_ns(self) -> int:
         """ns: measured time that is neither sampled nor exact nor overhead, over all threads. Signed; near 0 in a good profile."""
@@ -276,7 +323,7 @@ def _text_path(path: str | os.PathLike[str]) -> str:
 
 
 def load(path: str | os.PathLike[str]) -> Profile:
-    """Reads a profile (.hyprof or pstats), told by its content whatever its name.
+    """Reads a profile (.hyprof, pstats, pprof or collapsed stacks), told by its content whatever its name.
 
     Raises FormatError (a ValueError) for what is no profile, OSError for what cannot be opened.
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .patterns import Slot
 
+_no_budget = "'auto' was left out: the session that runs already has no budget; start that one with budget= or with deep='auto'"
 _everything = 0  # how many watches want `*`; guarded by api's lock
 watches: list[Watch] = []  # those that work now. Changed under api's lock, read by importing threads: each reads a copy.
 
@@ -31,8 +32,7 @@ class Watch:
     def __init__(self, patterns: Iterable[str], rate: float = 1.0) -> None:
         self.patterns = [Pattern(text) for text in ([patterns] if isinstance(patterns, str) else patterns)]
         self.rate = rate
-        self._everything = any(pattern.everything for pattern in self.patterns)
-        self._traces_everything = self._deferred = False
+        self._traces_everything = self._deferred = self._auto_left_out = False
         self._codes: dict[int, CodeType] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
         self._follow: Callable[[bool], None] = _follow_nothing  # `imports.follow`, kept: the program may take us out of sys.modules
@@ -55,8 +55,7 @@ class Watch:
             self._follow(bool(watches))
         self.end_everything()
         for code in self._codes.values():
-            if not marking.marked_by_name(code):
-                _core.remove_target(code)
+            marking.leave(code)
         for holder, name, original, replacement in reversed(self._replaced):
             if namespace_of(holder).get(name) is replacement:
                 _put(holder, name, original)
@@ -67,9 +66,16 @@ class Watch:
         """`begin` is to leave `*` to `begin_everything`: the caller has more to do that is not to be traced."""
         self._deferred = True
 
+    def leave_out_auto(self, yes: bool) -> None:
+        """`auto` is what a budget allows: where the session that is shared has none, it would be everything."""
+        self._auto_left_out = yes and any(pattern.text == "auto" for pattern in self.patterns)
+
+    def _wants_everything(self) -> bool:
+        return any(pattern.everything and not (self._auto_left_out and pattern.text == "auto") for pattern in self.patterns)
+
     def begin_everything(self) -> None:
         """The part of `begin` that is about `*`."""
-        if self._everything and not self._traces_everything:
+        if self._wants_everything() and not self._traces_everything:
             self._traces_everything = True
             _trace_everything(+1)
 
@@ -129,7 +135,8 @@ class Watch:
 
     def unmatched(self) -> list[str]:
         """A sentence for each pattern that has met nothing so far."""
-        return [missed(pattern) for pattern in self.patterns if not pattern.matched and not pattern.everything]
+        sentences = [missed(pattern) for pattern in self.patterns if not pattern.matched and not pattern.everything]
+        return [*sentences, _no_budget] if self._auto_left_out else sentences
 
     def _take(self, patterns: list[Pattern], qualname: str, code: CodeType) -> bool:
         """Whether a pattern fits the name; then the code becomes a target, unless its function is to be wrapped for that."""

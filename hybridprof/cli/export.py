@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import textwrap
 
 from hybridprof import _core
 
@@ -11,10 +13,37 @@ from .main import BadInput, Parser
 from .recording import checked_output
 from .report import loaded
 
+# What a format is for, and what it has no place for. formats/*/SPEC.md has it all.
+FORMATS = {
+    "hyprof": "hybridprof itself: all that was measured. Lost: nothing.",
+    "pprof": "pprof: stacks, calls, exact and estimated apart, lines, threads and what they were doing. Lost: errors.",
+    "pstats": "pstats, snakeviz, tuna, gprof2dot: calls, times, callers; what is estimated has no calls. Lost: stacks, lines, errors.",
+    "callgrind": "KCachegrind, callgrind_annotate, gprof2dot: times by line, exact and estimated apart, calls. Lost: stacks, errors.",
+    "collapsed": "flamegraph.pl, inferno, gprof2dot: stacks with their time. Lost: calls, lines, what is exact, errors.",
+    "speedscope": "speedscope: stacks with their time, by thread, exact and estimated apart. Lost: calls, lines, errors.",
+    "gecko": "Firefox Profiler: stacks with their time, by thread; lines and states; exact and estimated apart. Lost: calls, errors.",
+}
+
+
+def _described(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
+    """A paragraph for each format that can be written: its name, the file names that tell it, what it is for."""
+    paragraphs = ["formats:"]
+    for name, suffixes, prefix, _, can_write in formats:
+        if can_write:
+            names = " ".join([*suffixes, *([f"{prefix}*"] if prefix else [])])
+            text = f"({names}) {FORMATS.get(name, '')}".rstrip()
+            paragraphs.append(textwrap.fill(text, 100, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14, break_on_hyphens=False))
+    return "\n".join(paragraphs)
+
 
 def main(argv: list[str]) -> int:
     writable = [name for name, _, _, _, can_write in _core.formats() if can_write]
-    parser = Parser(prog="hybridprof export", description="Converts a profile.")
+    parser = Parser(
+        prog="hybridprof export",
+        description="Converts a profile.",
+        epilog=_described(_core.formats()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(writable)}; may be left out where OUT's name tells it")
     parser.add_argument("-o", "--output", metavar="OUT", help="file to write; without it standard output")

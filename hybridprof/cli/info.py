@@ -57,6 +57,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
             + f", overhead {table.duration(tracing['overhead_ns'])}{_by(profile, 'tracer_hook')}",
         ),
         ("residual", f"{table.duration(facts['residual_ns'])} of measured time unexplained"),
+        *((("merged", _merged(profile)),) if len(profile.sources) > 1 or profile.left_out else ()),
         *(("warning", str(warning)) for warning in facts["warnings"]),
     ]
     for name, text in lines:
@@ -69,6 +70,15 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
             table.say(line)
+
+
+def _merged(profile: Profile) -> str:
+    """How many profiles, and of how much that differs."""
+    sources = profile.sources
+    hosts = len({each.platform for each in sources})
+    text = f"{len(sources):,} profiles of {len({each.pid for each in sources}):,} processes, {hosts:,} platform{'s' if hosts != 1 else ''}"
+    left_out = profile.left_out
+    return text + (f"; {left_out:,} file{'' if left_out == 1 else 's'} could not be read" if left_out else "")
 
 
 def _shares(states: Mapping[State, int]) -> str:

@@ -13,7 +13,13 @@ COMMANDS = {
     "run": "run a program under the profiler",
     "report": "print a profile as a table",
     "export": "convert a profile for other programs",
+    "diff": "compare two profiles: what changed, and whether it is more than noise",
+    "merge": "add profiles up",
+    "config": "check a configuration of the rollout, or show what it means here",
     "info": "say what a profile holds and how it was measured",
+    "judge": "compare a canary's figures with those of hosts without the change",
+    "audit": "who changed what in a staged rollout, and whether the record of it is whole",
+    "selfcheck": "measure on this machine what the profiler promises",
 }
 
 USAGE = f"""\
@@ -65,7 +71,7 @@ def _about(option: str) -> int:
     if option == "--version":
         print(f"hybridprof {hybridprof.__version__} on Python {sys.version.split()[0]}")
         return 0
-    text = USAGE + "\n".join(f"  {name:<8} {purpose}" for name, purpose in COMMANDS.items())
+    text = USAGE + "\n".join(f"  {name:<9} {purpose}" for name, purpose in COMMANDS.items())
     if option:
         print(text)
         return 0

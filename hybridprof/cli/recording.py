@@ -119,6 +119,9 @@ class Recording:
     def _finish(self) -> None:
         self.profiler.stop()
         profile = self.profiler.profile
+        if profile.meta["pid"] == 0:  # a configuration let nothing run
+            complain("nothing was measured: " + "; ".join(profile.meta["warnings"]))
+            return
         if self.show is not None:
             self._show(profile)
         written = [output for output in self.outputs if _write(profile, output)]
@@ -128,8 +131,11 @@ class Recording:
             complain(warning)
         if written:
             names = ", ".join(output.shown for output in written)
-            readable = next((output.shown for output in written if output.format in (NATIVE, "pstats")), None)
-            complain(f"wrote {names}" + (f"; see it with: hybridprof report {readable}" if readable else ""))
+            can_read = [NATIVE, *(name for name, _, _, read, _ in _core.formats() if read)]
+            readable = min(
+                (output for output in written if output.format in can_read), key=lambda output: can_read.index(output.format), default=None
+            )
+            complain(f"wrote {names}" + (f"; see it with: hybridprof report {readable.shown}" if readable else ""))
 
     def _show(self, profile: Profile) -> None:
         assert self.show is not None

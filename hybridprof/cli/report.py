@@ -12,18 +12,30 @@ from hybridprof.profile import RUNNING, WAITING, Edge, Function, Profile, State,
 
 from . import table, threads, tree
 from .main import BadInput, Parser
+from .terminal import Terminal, of_stdout
 
 
 def parser() -> Parser:
     made = Parser(
         prog="hybridprof report",
-        description="Prints a profile (.hyprof or pstats). Sampled numbers carry the half width of their 95 %% interval.",
+        description="Prints a profile (.hyprof, pstats, pprof or collapsed stacks). Sampled numbers carry the half width of their 95 % interval.",
     )
     add = made.add_argument
     add("file", metavar="FILE")
     add("-s", "--sort", default="self", metavar="KEY", help="self, total, calls, name, file, ... or pstats' names for them (default self)")
     add("-n", "--limit", type=int, default=None, metavar="N", help=f"print N functions, 0 for all (default {table.LIMIT}; with --json all)")
-    add("--tree", action="store_true", help="who called whom, from the top")
+    add("--filter", metavar="TEXT", help="only functions with TEXT in their name or file; with *, ? or [ a glob for the whole name or file")
+    add(
+        "--tree",
+        action="store_true",
+        help="who called whom, from the top, the costliest first; with --filter what matches, with all above and below",
+    )
+    add(
+        "--fold",
+        type=float,
+        metavar="PERCENT",
+        help=f"--tree: branches of less of the thread's time are one line together (default {tree.FOLD:g}; with --limit 0 or --filter nothing is folded)",
+    )
     add("--callers", action="store_true", help="beneath each function its callers")
     add("--callees", action="store_true", help="beneath each function what it called")
     add("--states", action="store_true", help="beneath each function its sampled self time by what the thread was doing")
@@ -42,6 +54,10 @@ def main(argv: list[str]) -> int:
     key = table.checked_key(options.sort)
     if options.limit is not None and options.limit < 0:
         raise BadInput(f"--limit must be 0 (all) or more, not {options.limit}")
+    if options.fold is not None and not 0 <= options.fold <= 100:
+        raise BadInput(f"--fold must be from 0 (nothing is folded) to 100 percent, not {options.fold:g}")
+    if options.filter == "":
+        raise BadInput("--filter is empty; give a part of a name or a file")
     profile = loaded(options.file, options.state)
     if (options.tree or options.threads) and not profile.tree.children:
         raise BadInput(
@@ -49,18 +65,24 @@ def main(argv: list[str]) -> int:
         )
     if options.json:
         _print_json(profile, key, options)
-        return 0
-    limit = (options.limit if options.limit is not None else table.LIMIT) or None
-    if options.tree:
-        tree.show(profile.tree, limit)
-    elif options.threads:
-        for thread in threads.by_thread(profile):
-            table.say(f"{thread.name}  (thread {thread.native_id})")
-            table.show(thread.functions, key, limit)
-            table.say("")
     else:
-        table.show(profile.functions, key, limit, _details(profile, options))
+        terminal = of_stdout()
+        for text, style in rendered(profile, key, options, terminal):
+            terminal.say(text, style)
     return 0
+
+
+def rendered(profile: Profile, key: str, options: Any, terminal: Terminal) -> list[tuple[str, str]]:
+    """The lines of the report, each with its style."""
+    limit = (options.limit if options.limit is not None else table.LIMIT) or None
+    only = None if options.filter is None else table.Filter(options.filter)
+    if options.tree:
+        fold = options.fold if options.fold is not None else 0.0 if limit is None or only is not None else tree.FOLD
+        return tree.rendered(profile.tree, limit, terminal, fold, only)
+    if not options.threads:
+        return table.rendered([table.Table("", profile.functions, _details(profile, options))], key, limit, terminal, only)
+    tables = [table.Table(f"{each.name}  (thread {each.native_id})", each.functions) for each in threads.by_thread(profile)]
+    return table.rendered(tables, key, limit, terminal, only)
 
 
 def loaded(file: str, states: str | None) -> Profile:
@@ -95,19 +117,20 @@ def _links(profile: Profile) -> tuple[dict[int, list[Edge]], dict[int, list[Edge
     return callers, callees
 
 
-def _details(profile: Profile, options: Any) -> Any:
+def _details(profile: Profile, options: Any) -> table.Details | None:
     if not (options.callers or options.callees or options.states):
         return None
     callers, callees = _links(profile)
     states = _states(profile) if options.states else {}
 
-    def lines(row: Function) -> list[str]:
-        found = [f"{'':>12}  {table.duration(ns):>10}  in {state}" for state, ns in states.get(id(row), {}).items()]
+    def lines(row: Function) -> list[table.Detail]:
+        found = [table.Detail(["", table.duration(ns), "", "", "", ""], "in", state) for state, ns in states.get(id(row), {}).items()]
         for wanted, edges, sign in ((options.callers, callers[id(row)], "<-"), (options.callees, callees[id(row)], "->")):
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
                 assert other is not None
-                found.append(f"{table.calls(edge):>12}  {table.duration(edge.total_ns):>10}  {sign} {table.title(other)}")
+                cells = [table.calls(edge), table.duration(edge.self_ns), "", table.duration(edge.total_ns), "", edge.measured]
+                found.append(table.Detail(cells, sign, other))
         return found
 
     return lines
@@ -128,7 +151,9 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
         return found
 
     def chosen(rows: list[Function]) -> list[Function]:
-        return table.ordered(table.shown_rows(rows), key)[: options.limit or None]
+        only = None if options.filter is None else table.Filter(options.filter)
+        wanted = [row for row in table.shown_rows(rows) if only is None or only.matches(row)]
+        return table.ordered(wanted, key)[: options.limit or None]
 
     answer: dict[str, Any] = {"meta": profile.meta, "functions": [plain(row) for row in chosen(profile.functions)]}
     if options.threads:

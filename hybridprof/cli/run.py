@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from .recording import Recording
 
 USAGE = "give a script, -m MODULE or -c CODE after the options"
-VALUED = {"-o", "--output", "-r", "--rate", "--clock", "--deep", "--deep-rate", "--budget", "--hook", "--method", "-s", "--sort"}
+METHODS = ("auto", "same-cpu", "signal", "remote")  # those of hybridprof.api, which is not there under HYBRIDPROF_DISABLE
+VALUED = {
+    "-o",
+    "--output",
+    "-r",
+    "--rate",
+    "--clock",
+    "--deep",
+    "--deep-rate",
+    "--budget",
+    "--event-limit",
+    "--hook",
+    "--method",
+    "-s",
+    "--sort",
+}
 
 
 def parser() -> Parser:
@@ -42,7 +57,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="trace calls exactly: package.module:Class.method, module:*, * for everything; repeatable",
+        help="trace calls exactly: package.module:Class.method, module:*, * for everything, auto for what 2 %% of a core allow; repeatable",
     )
     add("--deep-rate", type=float, default=1.0, metavar="P", help="the share of their calls to trace, above 0 and at most 1 (default 1)")
     add(
@@ -52,9 +67,17 @@ def parser() -> Parser:
         metavar="PERCENT",
         help="of one core, what tracing may take: over it fewer calls of the functions named by --deep are traced (default: no limit)",
     )
+    add(
+        "--event-limit",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many events (a call has two) one outermost call of a function named by --deep may have before the rest of it is left to the sampler",
+    )
     add("--c-calls", action="store_true", help="trace calls of C functions too")
+    add("--tasks", action="store_true", help="asyncio: stacks go on through the tasks that await the running one")
     add("--hook", choices=("auto", "monitoring", "setprofile"), default="auto", help="how calls are traced (default auto)")
-    add("--method", choices=("auto", "same-cpu", "remote"), default="auto", help="how stacks are read (default auto)")
+    add("--method", choices=METHODS, default="auto", help="how the stack of a running thread is read (default auto)")
     add("-s", "--sort", metavar="KEY", help="print a table at exit, sorted by self, total, calls, name, file, ...")
     add("-q", "--quiet", action="store_true", help="do not say on stderr where the profile is")
     return made
@@ -86,6 +109,8 @@ def main(argv: list[str]) -> int:
             c_calls=options.c_calls,
             method=options.method,
             budget=options.budget,
+            tasks=options.tasks,
+            event_limit=options.event_limit,
         )
     except (TypeError, ValueError) as error:
         raise BadInput(str(error)) from None

@@ -1,43 +1,122 @@
 # SPDX-License-Identifier: MIT
-"""The calling-context tree in a terminal: the costliest branch first, what is too small to matter counted together."""
+"""The calling-context tree: the costliest branch first, and what is too small to matter folded into one line beneath its caller."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from hybridprof.profile import Node
 
 from . import table
+from .terminal import ELLIPSIS, Terminal
 
-SMALLEST = 0.005  # of the thread's time: smaller branches are left out
-
-
-def show(root: Node, limit: int | None) -> None:
-    """Prints each thread's tree, `limit` lines of each."""
-    for thread in root.children:
-        lines: list[tuple[Node, int]] = []
-        _collect(thread, lines, limit)
-        texts = [
-            [table.duration(node.total_ns), table.duration(node.self_ns), _calls(node), "  " * depth + _label(node)]
-            for node, depth in lines
-        ]
-        for line in table.columns([["total", "self", "calls", "function"], *texts], left={3}):
-            table.say(line)
-        table.say("")
+FOLD = 0.5  # percent of the thread's time: smaller branches are folded
+HEADER = ["share", "total", "self", "calls", "function"]
+LEGEND = "share: of its thread; total: with callees; self: alone"
+NAME = 20  # columns that stay for a name, however deep it stands
+DEEPEST = 200  # levels that are shown by indenting; a hundred thousand of them would be gigabytes of spaces
 
 
-def _collect(thread: Node, lines: list[tuple[Node, int]], limit: int | None) -> None:
-    smallest = thread.total_ns * SMALLEST if limit is not None else 0
-    pending = [(thread, 0)]
-    while pending and (limit is None or len(lines) < limit):
-        node, depth = pending.pop()
-        lines.append((node, depth))
-        for child in sorted(node.children, key=lambda child: child.total_ns):
-            if child.total_ns >= smallest:
-                pending.append((child, depth + 1))
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A context; or, where `folded` is not 0, so many siblings that were too small, together."""
+
+    node: Node
+    depth: int
+    folded: int = 0
+    total_ns: int = 0
 
 
-def _calls(node: Node) -> str:
-    return "-" if node.calls is None else f"{node.calls:,}"
+def rendered(
+    root: Node, limit: int | None, terminal: Terminal, fold: float = FOLD, only: table.Filter | None = None
+) -> list[tuple[str, str]]:
+    """The lines of each thread's tree, `limit` of each (None: all), and of a legend, each line with its style. fold: percent."""
+    kept = None if only is None else _kept(root, only)
+    threads = [thread for thread in root.children if kept is None or id(thread) in kept]
+    if only is not None and not threads:
+        return [(f"(no function matches {only.text!r})", "faint")]
+    found: list[tuple[str, str]] = []
+    shown: list[Line] = []
+    for thread in threads:
+        every = list(_lines(thread, thread.total_ns * fold / 100, kept))
+        lines = every if limit is None else every[:limit]
+        shown += lines
+        found += _thread(thread, lines, terminal)
+        found += [(f"({len(every) - len(lines)} more lines; see --limit)", "faint")] if len(lines) < len(every) else []
+        found.append(("", ""))
+    found += [(line, "faint") for line in terminal.wrapped(_legend(shown))]
+    return [(terminal.cut(line), style) for line, style in found]
 
 
-def _label(node: Node) -> str:
-    return "" if node.function is None else table.title(node.function)
+def _legend(shown: list[Line]) -> str:
+    nodes = [line.node for line in shown if not line.folded]
+    signs = {
+        "- not counted": any(node.calls is None for node in nodes),
+        "+ at least": any(node.calls is not None and node.measured == "mixed" for node in nodes),
+    }
+    said = ", ".join(sign for sign, met in signs.items() if met)
+    return (f"calls: {said}; " if said else "") + LEGEND
+
+
+def _thread(thread: Node, lines: list[Line], terminal: Terminal) -> list[tuple[str, str]]:
+    texts = table.columns([HEADER[:-1], *(_cells(line, thread.total_ns) for line in lines)], left=set())
+    wide = max(map(len, texts))
+    room = None if terminal.width is None else terminal.width - wide - 2
+    found = [(f"{texts[0]}  {HEADER[-1]}", "head")]
+    for line, text in zip(lines, texts[1:], strict=True):
+        style = "faint" if line.folded else "mixed" if line.node.measured == "mixed" else ""
+        found.append((f"{text:<{wide}}  {_name(line, room)}".rstrip(), style))
+    return found
+
+
+def _lines(thread: Node, smallest: float, kept: set[int] | None) -> Iterator[Line]:
+    """Down the costliest child first. No recursion: a tree may be deeper than the interpreter's stack."""
+    pending = [Line(thread, 0)]
+    while pending:
+        line = pending.pop()
+        yield line
+        if line.folded:
+            continue
+        children = [child for child in line.node.children if kept is None or id(child) in kept]
+        small = [child for child in children if child.total_ns < smallest]
+        if small:
+            pending.append(Line(small[0], line.depth + 1, len(small), sum(child.total_ns for child in small)))
+        large = [child for child in children if child.total_ns >= smallest]
+        pending += [Line(child, line.depth + 1) for child in sorted(large, key=lambda child: child.total_ns)]
+
+
+def _kept(root: Node, only: table.Filter) -> set[int]:
+    """By identity: what matches, what lies above it and what it calls."""
+    kept: set[int] = set()
+    pending = [(child, False) for child in root.children]
+    while pending:
+        node, beneath = pending.pop()
+        beneath = beneath or (node.function is not None and only.matches(node.function))
+        above: Node | None = node if beneath else None
+        while above is not None and id(above) not in kept:
+            kept.add(id(above))
+            above = above.parent
+        pending.extend((child, beneath) for child in node.children)
+    return kept
+
+
+def _cells(line: Line, whole: int) -> list[str]:
+    if line.folded:
+        return [_share(line.total_ns, whole), table.duration(line.total_ns), "", ""]
+    node = line.node
+    return [_share(node.total_ns, whole), table.duration(node.total_ns), table.duration(node.self_ns), table.calls(node)]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole > 0 else ""
+
+
+def _name(line: Line, room: int | None) -> str:
+    """Indented by its depth; where there is little room by less, and where there is none, or no sense in it, the depth is a number."""
+    indent = ("  " if room is None or room >= 2 * NAME else " ") * min(line.depth, DEEPEST)
+    if line.depth > DEEPEST or (room is not None and len(indent) > max(0, room - NAME)):
+        indent = f"{line.depth}{ELLIPSIS} "
+    if line.folded or line.node.function is None:
+        return f"{indent}({line.folded} smaller)" if line.folded else indent
+    return indent + table.title(line.node.function, None if room is None else max(8, room - len(indent)))
