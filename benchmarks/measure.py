@@ -24,7 +24,8 @@ def machine() -> str:
                 model = line.partition(":")[2].strip()
                 break
     debug = ", debug build" if hasattr(sys, "gettotalrefcount") else ""
-    return f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; CPython {platform.python_version()}{debug}; {datetime.now(UTC):%Y-%m-%d}"
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{model}, {os.cpu_count()} CPUs, {platform.system()} {kernel}; CPython {platform.python_version()}{debug}; {datetime.now(UTC):%Y-%m-%d}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

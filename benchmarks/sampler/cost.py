@@ -19,17 +19,9 @@ from collections.abc import Callable
 from measure import machine, spread, table
 
 import hybridprof
+from sampler.work import work
 
 RATES = (100, 1000, 10000)
-
-
-def work(rounds: int) -> int:
-    """Calls, attributes, lists and numbers, some 20 ms for 1,000 rounds."""
-    total = 0
-    for number in range(rounds):
-        parts = [str(part) for part in range(number % 40)]
-        total += len("".join(parts)) + sum(map(len, parts))
-    return total
 
 
 def process_time(rounds: int) -> float:

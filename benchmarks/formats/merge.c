@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* How fast .hyprof files are merged: `merge [FILES [STACKS [APPENDS [SAMPLES]]]]` makes the files of eight runs of one program, whose
+ * samples fall on so many different stacks, written in so many appends of so many samples, and adds FILES of them up, each time under
+ * another id. CPU time: what a busy neighbour takes does not count. Making the files is not timed.
+ *
+ * The default is an hour of a service: 2,000 stacks, 3,600 appends of 100 samples. `100 20000 1 20000` is the opposite: all nodes new. */
+#include <sys/resource.h>
+#include <time.h>
+
+#include "../../tests/c/hyprof_samples.h"
+#include "formats/hyprof/encode.h"
+#include "tree/merge.h"
+
+enum { RUNS = 8 };
+
+static double cpu_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void check(hp_status status, const char *what, const hp_error *error) {
+    if (status == HP_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", what, error->text);
+    exit(1);
+}
+
+/* One run of the program: few stacks are met often. */
+static hp_bytes make_file(uint64_t seed, uint32_t stacks, uint32_t appends, uint32_t samples) {
+    hp_sample_shape shape = {.seed = 1, .stacks = 1, .functions = 3000, .threads = 8, .depth = 20, .main_name = "MainThread"};
+    hp_profile *profile = sample_profile(&shape);
+    hp_encoder encoder;
+    hp_group group = {0};
+    hp_error error = {0};
+    uint64_t random = seed;
+    hp_encoder_init(&encoder);
+    hp_group_file_header(&group);
+    for (uint32_t i = 0; i < appends; i++) {
+        for (uint32_t n = 0; n < samples; n++) {
+            double place = (double)(sample_random(&random) >> 11) * 0x1p-53;
+            sample_stack(profile, &shape, samples >= stacks ? n + (uint32_t)seed * stacks : (uint32_t)(place * place * place * stacks));
+        }
+        check(hp_encoder_take(&encoder, profile, &error), "encoding", &error);
+        hp_encoder_write(&encoder, &group);
+        hp_encoder_written(&encoder);
+    }
+    hp_group_end(&group);
+    hp_encoder_fini(&encoder);
+    hp_profile_free(profile);
+    hp_bytes out = group.out;
+    group.out = (hp_bytes){0};
+    hp_group_free(&group);
+    return out;
+}
+
+static uint32_t argument(int count, char **arguments, int at, uint32_t otherwise) {
+    return count > at ? (uint32_t)strtoul(arguments[at], NULL, 10) : otherwise;
+}
+
+int main(int count, char **arguments) {
+    uint32_t files = argument(count, arguments, 1, 1000), stacks = argument(count, arguments, 2, 2000);
+    uint32_t appends = argument(count, arguments, 3, 3600), samples = argument(count, arguments, 4, 100);
+    hp_bytes made[RUNS];
+    hp_merge *merge = NULL;
+    hp_profile *out = NULL;
+    hp_error error = {0};
+    double reading = 0, adding = 0, bytes = 0;
+    for (uint32_t i = 0; i < RUNS; i++)
+        made[i] = make_file(i + 1, stacks, appends, samples);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    check(hp_merge_new(&merge), "merging", &error);
+    for (uint32_t i = 0; i < files; i++) {
+        const hp_bytes *file = &made[i % RUNS];
+        hp_profile *profile = NULL;
+        bool added;
+        double begun = cpu_ms();
+        check(hp_hyprof_read_parts(file->data, file->size, &profile, &error), "reading", &error);
+        reading += cpu_ms() - begun;
+        memcpy(profile->meta.id, &(uint32_t){i + 1}, sizeof(uint32_t));
+        begun = cpu_ms();
+        check(hp_merge_add(merge, profile, &added, &error), "adding", &error);
+        adding += cpu_ms() - begun;
+        bytes += (double)file->size;
+        hp_profile_free(profile);
+    }
+    double begun = cpu_ms();
+    check(hp_merge_finish(merge, &out, &error), "finishing", &error);
+    double finishing = cpu_ms() - begun;
+    getrusage(RUSAGE_SELF, &after);
+    printf("%u files of %.2f MB, %u appends each; the result has %u nodes\n", files, bytes / 1e6 / files, appends, out->tree.count);
+    printf("read %.0f ms, add %.0f ms, finish %.0f ms: %.1f MB/s of CPU time\n", reading, adding, finishing,
+           bytes / 1e3 / (reading + adding + finishing));
+    printf("memory grew by %ld MB at most\n", (after.ru_maxrss - before.ru_maxrss) / 1024);
+    hp_profile_free(out);
+    hp_merge_free(merge);
+    for (uint32_t i = 0; i < RUNS; i++)
+        hp_bytes_free(&made[i]);
+    return 0;
+}

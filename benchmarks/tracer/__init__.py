@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""hybridprof's tracer and others, side by side: see compare.py."""
