@@ -1,17 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""Shared fixtures: the command line as users start it, and a profile that it really measured."""
+"""Shared fixtures: the command line as users start it, a profile that it really measured, and modules of others."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CLI_TIMEOUT = 120  # seconds
+
+
+def wheel(name: str) -> Any:
+    """A module of scripts/requirements/test-wheels.txt. Debug builds have no wheels, and an address sanitizer does not know greenlets' stacks: there
+    the test is skipped. For releases there are wheels: where everything must hold (CI) a missing one fails the test."""
+    if hasattr(sys, "gettotalrefcount"):
+        return pytest.importorskip(name)
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} cannot be imported, and every release has a wheel of it: {error}")
+        pytest.skip(f"{name} is not installed: {error}")
+
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 

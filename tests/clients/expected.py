@@ -110,6 +110,25 @@ class Held:
         return beneath
 
 
+def by_thread(path: str) -> dict[Function, dict[str, Held]]:
+    """The same apart by thread and by how it is known: "sampled", "exact" and "both". Sampled is what the lines hold, exact what they leave."""
+    whole, sampled = Held.load(path), Counter[int]()
+    for node, _, _, ns, _ in _core.load(path).lines():
+        sampled[node - 1] += ns  # node 0 is the root, which `whole` leaves out
+    found: dict[Function, dict[str, Held]] = {}
+    thread_of: list[Function] = []
+    place: list[dict[str, int]] = []
+    for index, (parent, function, calls, self_ns) in enumerate(whole.nodes):
+        thread_of.append(thread_of[parent] if parent >= 0 else whole.functions[function])
+        kinds = found.setdefault(thread_of[index], {kind: Held(whole.functions, []) for kind in ("both", "sampled", "exact")})
+        place.append({kind: len(held.nodes) for kind, held in kinds.items()})
+        for kind, ns in (("both", self_ns), ("sampled", sampled[index]), ("exact", self_ns - sampled[index])):
+            above = place[parent][kind] if parent >= 0 else -1
+            kinds[kind].nodes.append((above, function, calls, ns))
+            kinds[kind].sum_ns += ns
+    return found
+
+
 def escaped(text: str) -> str:
     """Control characters, U+2028, U+2029 and lone surrogates, as every format writes them."""
 
@@ -160,8 +179,18 @@ class Steps:
     relative: float = 0
 
     def allows(self, held: float, shown: float) -> bool:
+        if self.time_ns == self.relative == 0:  # it shows integers
+            return held == shown
         # The last term: what a double loses on the way.
         return abs(held - shown) <= self.time_ns / 2 + self.relative * abs(held) / 2 + 1e-9 * abs(held) + 1e-6
+
+
+class UnitSteps(Steps):
+    """Two decimals of s, ms, us or ns, whichever the shown number begins with: what speedscope's tables do up to a minute."""
+
+    def allows(self, held: float, shown: float) -> bool:
+        unit = next((unit for unit in (1e9, 1e6, 1e3) if shown >= unit), 1)
+        return abs(held - shown) <= unit / 200 + 1e-9 * abs(held) + 1e-6
 
 
 Shown = dict[Hashable, list[Numbers]]
@@ -201,8 +230,8 @@ def differences(held: Shown, shown: Shown, steps: Steps, *, unmeasured_may_lack:
 
 
 def altered(held: Shown, key: Hashable, field_name: str, steps: Steps) -> Shown:
-    """The same with one number changed by twice what the display hides."""
+    """The same with one number changed by twice what the display, and a double on the way there, hide."""
     rows = held[key]
     value = getattr(rows[0], field_name)
-    change = 1 if field_name.endswith("calls") else 2 * steps.time_ns + 2 * steps.relative * value + 2
+    change = 1 if field_name.endswith("calls") else 2 * steps.time_ns + 2 * (steps.relative + 1e-9) * value + 2
     return {**held, key: [replace(rows[0], **{field_name: value + change}), *rows[1:]]}

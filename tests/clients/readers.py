@@ -10,13 +10,14 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from pathlib import Path
 
 from clients.expected import Numbers, Shown, Steps
 
 
 def output(*command: str | Path, cwd: str | Path = "/") -> str:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "TZ": "UTC"}
     environment.pop("PYTHONSAFEPATH", None)
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, encoding="utf-8")
     assert done.returncode == 0, f"{command} failed: {done.stderr[-3000:]}"
@@ -119,6 +120,69 @@ def annotate_table(path: Path) -> Shown:
     for name in own.keys() | inclusive.keys():
         calls = None if calls_at is None else own.get(name, [0] * len(events))[calls_at]
         show(found, name, Numbers(own.get(name, [0])[0], inclusive.get(name, [0])[0], calls, None))
+    return found
+
+
+# --- pprof: its tables of text --------------------------------------------------------------------------------------------------------
+
+TOP_ROW = re.compile(r"^ *(?P<flat>\S+) +\S+% +\S+% +(?P<cum>\S+) +\S+%  (?P<name>.*)$")
+RAW_LOCATION = re.compile(r"^ *(?P<id>\d+): 0x0 M=1 (?P<place>.*):(?P<line>\d+):0 s=(?P<start>\d+)\(\)$")
+RAW_SAMPLE = re.compile(r"^ *(?P<values>\d+(?: +\d+)*): (?P<stack>[\d ]+)$")
+TAG_ROW = re.compile(r"^ *(?P<ns>\d+)(?:ns)? \( *[\d.]+%\): (?P<tag>.*)$")
+PPROF_STEPS = Steps()
+
+
+def pprof_output(path: Path, pprof: Path, *options: str) -> str:
+    return output(pprof, *options, "-nodecount=1000000", "-nodefraction=0", "-edgefraction=0", path)
+
+
+def pprof_top(path: Path, pprof: Path, clock: str) -> Shown:
+    """`-top`: self and total time of each name; calls from the other sample type. A function without time (without calls) has no row."""
+    tables: list[dict[str, tuple[int, int]]] = []
+    for options in (["-unit=ns", f"-sample_index={clock}"], ["-sample_index=calls"]):
+        _, _, body = pprof_output(path, pprof, "-top", *options).partition("cum%\n")
+        assert body or options == ["-sample_index=calls"]
+        rows = [match for match in map(TOP_ROW.match, body.split("\n")) if match]
+        tables.append({row["name"]: (int(row["flat"].removesuffix("ns")), int(row["cum"].removesuffix("ns"))) for row in rows})
+        assert len(tables[-1]) == len(rows), "a name stands twice"
+    times, calls = tables
+    return {name: [Numbers(own, total, calls.get(name, (0, 0))[0], None)] for name, (own, total) in times.items()}
+
+
+@dataclass
+class Raw:
+    """`-raw`: places are `name file`; stacks from the root."""
+
+    types: list[str]
+    samples: list[tuple[dict[str, int], list[str], int, dict[str, str]]]  # values by type, stack, line of the leaf, labels
+    start_lines: dict[str, int]
+
+
+def pprof_raw(path: Path, pprof: Path) -> Raw:
+    text = pprof_output(path, pprof, "-raw")
+    head, _, locations = text.partition("\nLocations\n")
+    _, _, samples = head.partition("\nSamples:\n")
+    places = {match["id"]: match for match in map(RAW_LOCATION.match, locations.partition("\nMappings\n")[0].split("\n")) if match}
+    types, *lines = samples.split("\n")
+    names = [each.partition("/")[0] for each in types.split()]
+    found: list[tuple[dict[str, int], list[str], int, dict[str, str]]] = []
+    for line in lines:
+        if match := RAW_SAMPLE.match(line):
+            stack = match["stack"].split()
+            values = dict(zip(names, map(int, match["values"].split()), strict=True))
+            found.append((values, [places[each]["place"] for each in reversed(stack)], int(places[stack[0]]["line"]), {}))
+        elif line.strip():
+            found[-1][3].update(re.findall(r"(measured|state|thread):\[(.*?)\](?= |$)", line))
+    return Raw(types.split(), found, {match["place"]: int(match["start"]) for match in places.values()})
+
+
+def pprof_tags(path: Path, pprof: Path, clock: str) -> dict[str, dict[str, int]]:
+    """`-tags`: for each key its values, and the time of each."""
+    found: dict[str, dict[str, int]] = {}
+    for block in pprof_output(path, pprof, "-tags", "-unit=ns", f"-sample_index={clock}").split("\n\n"):
+        title, *rows = block.split("\n")
+        if match := re.match(r"^ *(\w+): Total ", title):
+            found[match[1]] = {row["tag"]: int(row["ns"]) for row in map(TAG_ROW.match, rows) if row}
     return found
 
 

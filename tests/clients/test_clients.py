@@ -6,6 +6,7 @@ Each comparison is also shown to be awake: one number altered by more than the d
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,10 +17,13 @@ from pathlib import Path
 
 import pytest
 from clients import readers
-from clients.expected import Function, Held, Numbers, Shown, Steps, altered, differences, frame, grouped, labels, pstats_key
+from clients.expected import Function, Held, Numbers, Shown, Steps, altered, differences, escaped, frame, grouped, labels, pstats_key
 from clients.programs import PROGRAMS
 from conftest import clean_environment
 
+from hybridprof import _core
+
+SOURCE = Path(__file__).resolve().parents[2]
 FLAMEGRAPH_PLACES = (shutil.which("flamegraph.pl"), "/usr/share/perl5/Devel/NYTProf/flamegraph.pl")
 
 
@@ -57,35 +61,53 @@ def callgrind_annotate() -> None:
         missing("callgrind_annotate", "apt-get install valgrind")
 
 
+@pytest.fixture(scope="session")
+def pprof() -> Path:
+    place = os.environ.get("HYBRIDPROF_PPROF", "")
+    if not place or not Path(place).exists():
+        missing("pprof", "scripts/setup pprof (which needs go), and HYBRIDPROF_PPROF set to the path that it prints (make test does)")
+    return Path(place)
+
+
+def hybridprof(folder: Path, *arguments: object) -> None:
+    command = [sys.executable, "-m", "hybridprof", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def measured(name: str, folder: Path) -> Path:
+    """The native profile of one of PROGRAMS."""
+    files, options = PROGRAMS[name]
+    for file, text in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
+    hybridprof(folder, "run", "-r", "1000", *options, "-o", folder / "out.hyprof", folder / "program.py")
+    return folder / "out.hyprof"
+
+
 @dataclass
 class Run:
     name: str
+    native: Path
     held: Held
     pstats: Path
     callgrind: Path
     collapsed: Path
+    pprof: Path
 
 
 @pytest.fixture(scope="session", params=sorted(PROGRAMS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A program, really run under the profiler; its profile in each format."""
-    files, options = PROGRAMS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    native, made = folder / "out.hyprof", folder / "made"
+    native, made = measured(request.param, folder), folder / "made"
     made.mkdir()
-    hybridprof = [sys.executable, "-m", "hybridprof"]
-    commands = [[*hybridprof, "run", "-r", "1000", *options, "-o", native, folder / "program.py"]]
-    outs = [made / "out.pstats", made / "callgrind.out.test", made / "out.collapsed"]
-    commands += [[*hybridprof, "export", native, "-o", out] for out in outs]
-    for command in commands:
-        done = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+    outs = [made / "out.pstats", made / "callgrind.out.test", made / "out.collapsed", made / "out.pb.gz"]
+    for out in outs:
+        hybridprof(folder, "export", native, "-o", out)
     held = Held.load(str(native))
     assert held.sum_ns > 50_000_000, "the program burns tenths of a second"
-    return Run(request.param, held, *outs)
+    return Run(request.param, native, held, *outs)
 
 
 def check_and_awaken(held: Shown, shown: Shown, steps: Steps, **options: bool) -> None:
@@ -121,9 +143,7 @@ def pstats_name(key: Hashable) -> str:
 
 def test_rows_say_what_the_tree_says(run: Run) -> None:
     """The table that `report` prints against the sums over the tree, which all other comparisons here use."""
-    from hybridprof import _core
-
-    profile = _core.load(str(run.pstats.parent.parent / "out.hyprof"))
+    profile = _core.load(str(run.native))
     rows: Shown = {}
     for qualname, module, name, file, line, calls, primitive, self_ns, total_ns, *_, kind in profile.functions():
         rows.setdefault(Function(qualname, module, name, file, line, kind), []).append(Numbers(self_ns, total_ns, calls, primitive))
@@ -203,3 +223,89 @@ def test_gprof2dot_on_collapsed(run: Run, tools: Path) -> None:
         if key in doubtful:
             row.total_ns = None
     check_and_awaken(grouped(numbers, displayed), shown, steps, unmeasured_may_lack=True)
+
+
+def clock_of(run: Run) -> str:
+    return str(_core.load(str(run.native)).meta()["clock"])
+
+
+def test_pprof_top(run: Run, pprof: Path) -> None:
+    named = labels(run.held)
+    held = as_shown(run, lambda function: named[function])
+    check_and_awaken(held, readers.pprof_top(run.pprof, pprof, clock_of(run)), readers.PPROF_STEPS, unmeasured_may_lack=True)
+
+
+def test_pprof_raw(run: Run, pprof: Path) -> None:
+    """Every value of every sample: added up again it is the tree, by time and by calls; the lines are those that were sampled."""
+    raw = readers.pprof_raw(run.pprof, pprof)
+    clock = clock_of(run)
+    assert raw.types == [
+        *("samples/count", "calls/count", "sampled/nanoseconds", "exact/nanoseconds", "overhead/nanoseconds"),
+        f"{clock}/nanoseconds[dflt]",
+    ]
+    named = labels(run.held)
+    added: dict[Hashable, Numbers] = {}
+    lines: dict[tuple[str, int], int] = {}
+    for values, stack, line, tags in raw.samples:
+        assert values[clock] == values["sampled"] + values["exact"]
+        assert tags.get("measured") in {"exact", "mixed"} or values["exact"] == values["calls"] == 0
+        own = added.setdefault(stack[-1], Numbers())
+        own.self_ns += values[clock]
+        own.calls += values["calls"]
+        own.primitive_calls = None
+        for place in set(stack):
+            added.setdefault(place, Numbers(primitive_calls=None)).total_ns += values[clock]
+        if tags.get("measured") == "sampled":
+            lines[stack[-1], line] = lines.get((stack[-1], line), 0) + values["sampled"]
+
+    def key(function: Function) -> str:
+        return f"{named[function]} {escaped(function.file)}"
+
+    check_and_awaken(as_shown(run, key), grouped(added, lambda place: place), readers.PPROF_STEPS)
+    assert sum(lines.values()) == sum(thread["sampled_ns"] for thread in _core.load(str(run.native)).threads())
+    # What no line is known of stands at the function's first.
+    assert {at: ns for at, ns in lines.items() if at[1] != raw.start_lines[at[0]]} == sampled_lines(run, key)
+
+
+@pytest.mark.parametrize("golden", sorted((SOURCE / "formats" / "pprof" / "golden").glob("*.pb")), ids=lambda path: path.stem)
+def test_pprof_reads_golden_files(golden: Path, pprof: Path) -> None:
+    """What pprof says of them stands beside them, so that a change of the bytes can be read."""
+    assert readers.pprof_output(golden, pprof, "-raw") == golden.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def sampled_lines(run: Run, key: Callable[[Function], str]) -> dict[tuple[str, int], int]:
+    """Sampled self time by line, but for what stands at a function's first."""
+    profile = _core.load(str(run.native))
+    nodes = profile.nodes()
+    held: dict[tuple[str, int], int] = {}
+    for node, line, _, ns, _ in profile.lines():
+        function = run.held.functions[nodes[node][1]]
+        if line not in (0, function.line):
+            held[key(function), line] = held.get((key(function), line), 0) + ns
+    return held
+
+
+def test_pprof_tags(run: Run, pprof: Path) -> None:
+    tags = readers.pprof_tags(run.pprof, pprof, clock_of(run))
+    threads = _core.load(str(run.native)).threads()
+    measured = tags["measured"]
+    assert measured.get("sampled", 0) == sum(thread["sampled_ns"] for thread in threads)
+    assert measured.get("exact", 0) + measured.get("mixed", 0) == sum(thread["exact_ns"] for thread in threads)
+    by_name: dict[str, int] = {}
+    for thread in threads:
+        by_name[thread["name"]] = by_name.get(thread["name"], 0) + thread["sampled_ns"] + thread["exact_ns"]
+    assert tags["thread"] == by_name
+
+
+def test_read_back_from_pprof_and_collapsed(run: Run) -> None:
+    """What is read of the other formats that hold whole stacks has the same numbers; pprof even the same functions and calls."""
+    again = Held.load(str(run.pprof))
+    key = dataclasses.astuple
+    check_and_awaken(as_shown(run, key), grouped(again.by_key(key), lambda each: each), Steps())
+    folded = Held.load(str(run.collapsed))
+    named, read = labels(run.held), labels(folded)
+    held = run.held.by_key(lambda function: named[function])
+    for numbers in held.values():
+        numbers.calls = numbers.primitive_calls = None
+    shown = grouped(folded.by_key(lambda function: read[function]), lambda each: each)
+    check_and_awaken(grouped(held, lambda each: each), shown, Steps(), unmeasured_may_lack=True)

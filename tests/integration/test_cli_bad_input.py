@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import RunCli
+from conftest import RunCli, clean_environment
+
+import hybridprof
 
 CASES = [
     (["run"], "no program given; give a script, -m MODULE or -c CODE after the options"),
@@ -21,6 +26,11 @@ CASES = [
     (["run", "-o", "old.hyprof", "-o", "none/x.prof", "ran.py"], "cannot write 'none/x.prof': there is no folder '"),
     (["run", "-r", "fast", "ran.py"], "argument -r/--rate: invalid float value: 'fast' (see: hybridprof run --help)"),
     (["run", "-r", "-5", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not -5.0"),
+    (["run", "-r", "nan", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not nan"),
+    (["run", "-r", "inf", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not inf"),
+    (["run", "-r", "1e400", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not inf"),
+    (["run", "-r", "20000", "ran.py"], "rate must be from 0 (no sampling) to 10000 Hz, not 20000.0"),
+    (["run", "-r", "", "ran.py"], "argument -r/--rate: invalid float value: '' (see: hybridprof run --help)"),
     (["run", "--clock", "sun", "ran.py"], "argument --clock: invalid choice: 'sun'"),
     (["run", "--hook", "x", "ran.py"], "argument --hook: invalid choice: 'x'"),
     (["run", "--method", "x", "ran.py"], "argument --method: invalid choice: 'x'"),
@@ -43,6 +53,9 @@ CASES = [
     (["report", "old.hyprof"], ""),
     (["report", "--sort", "size", "text"], "cannot sort by 'size'; use one of self, total, calls, "),
     (["report", "--limit", "-1", "text"], "--limit must be 0 (all) or more, not -1"),
+    (["report", "--tree", "--fold", "101", "text"], "--fold must be from 0 (nothing is folded) to 100 percent, not 101"),
+    (["report", "--fold", "nan", "text"], "--fold must be from 0 (nothing is folded) to 100 percent, not nan"),
+    (["report", "--filter", "", "text"], "--filter is empty; give a part of a name or a file"),
     (["report", "--state", "asleep", "text"], "--state: there is no state 'asleep'; use one of running, waiting, python, "),
     (["export", "--state", "gil,,c", "text", "-f", "pstats"], "--state: there is no state ''; use one of "),
     (["export", "text", "-f", "png"], "there is no format 'png' to write; use one of "),
@@ -72,8 +85,28 @@ def test_bad_input(run_cli: RunCli, tmp_path: Path, arguments: list[str], senten
     assert (tmp_path / "old.hyprof").read_text() == "what was there\n"
 
 
+@pytest.mark.parametrize(
+    ("pretend", "sentence"),
+    [
+        ("sys.implementation.name = 'pypy'", "works with CPython 3.11 to 3.15, and this is pypy 3."),
+        ("sys.version_info = (3, 10, 4)", "works with CPython 3.11 to 3.15, and this is cpython 3.10"),
+        ("", "'s compiled core cannot be imported ("),
+    ],
+)
+def test_an_interpreter_that_it_does_not_know(tmp_path: Path, pretend: str, sentence: str) -> None:
+    """The package's Python files, without a core, under an interpreter that says it is another one."""
+    shutil.copytree(Path(hybridprof.__file__).parent, tmp_path / "hybridprof", ignore=shutil.ignore_patterns("_core*.so", "__pycache__"))
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\n{pretend}\n")
+    environment = clean_environment(PYTHONPATH=str(tmp_path))
+    for line, status in ((["-m", "hybridprof", "run", "x.py"], 2), (["-c", "import hybridprof"], 1), (["-m", "hybridprof"], 2)):
+        done = subprocess.run([sys.executable, *line], env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == status and done.stdout == "" and f"hybridprof {sentence}".replace(" 's", "'s") in done.stderr
+        if status == 2:
+            assert done.stderr.startswith("hybridprof: hybridprof") and done.stderr.count("\n") == 1
+
+
 def test_help_and_version(run_cli: RunCli) -> None:
     assert "hybridprof [-o FILE] [-s KEY] [-m] script.py|module [args]" in run_cli("--help").stdout
     assert run_cli("--version").stdout.startswith("hybridprof 0.")
-    for command in ("run", "report", "export", "info"):
+    for command in ("run", "report", "export", "info", "selfcheck"):
         assert f"usage: hybridprof {command}" in run_cli(command, "--help").stdout

@@ -35,6 +35,8 @@ hybridprof.stop()
 assert not [name for name in sys.modules if name.startswith("hybridprof._core")]
 import threading
 assert threading.active_count() == 1
+# What works on files needs the core, as load() does; without a profile it does nothing.
+assert profile.diff(profile).changed == [] and profile.merge(profile).functions == [] and hybridprof.merge([profile]) is profile
 """
 
 

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import pstats
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,8 @@ import pytest
 from conftest import RunCli, clean_environment
 
 import hybridprof
+from hybridprof import _core
+from hybridprof.cli.export import FORMATS
 from hybridprof.profile import RUNNING, WAITING
 
 ROW = {
@@ -125,8 +133,8 @@ def test_table(run_cli: RunCli, sample_profile: Path) -> None:
 )
 def test_sort_and_limit(run_cli: RunCli, sample_profile: Path, key: str) -> None:
     lines = run_cli("report", sample_profile, "--sort", key, "--limit", 2).stdout.splitlines()
-    assert len(lines) == 4
-    assert "more functions with" in lines[-1]
+    assert len(lines) == 5
+    assert "more functions with" in lines[-2]
     if key in ("calls", "ncalls"):
         assert "recursive" in lines[1]
 
@@ -137,6 +145,53 @@ def test_tree(run_cli: RunCli, sample_profile: Path) -> None:
         name: next(line.index(name) for line in lines if name in line) for name in ("__main__.main", "__main__.busy", "__main__.recursive")
     }
     assert depth["__main__.busy"] == depth["__main__.recursive"] == depth["__main__.main"] + 2
+
+
+def on_terminal(columns: int, *arguments: object, **environment: str | None) -> str:
+    """What `report` prints to a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    command = [sys.executable, "-m", "hybridprof", "report", *map(str, arguments)]
+    settings = clean_environment(**{"TERM": "xterm", "COLUMNS": None, "NO_COLOR": None} | environment)
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=settings) as process:
+        os.close(theirs)
+        text = b""
+        try:
+            while block := os.read(ours, 65536):
+                text += block
+        except OSError:  # how a terminal says that nobody is left
+            pass
+        os.close(ours)
+        assert process.stderr is not None and process.stderr.read() == b""
+    assert process.returncode == 0
+    return text.decode().replace("\r\n", "\n")
+
+
+COLOUR = re.compile(r"\x1b\[\d+m")
+
+
+def test_colours_are_for_terminals(run_cli: RunCli, sample_profile: Path) -> None:
+    coloured = on_terminal(200, sample_profile)
+    plain = on_terminal(200, sample_profile, NO_COLOR="1")
+    assert coloured.startswith("\x1b[1m") and set(COLOUR.findall(coloured)) >= {"\x1b[1m", "\x1b[2m", "\x1b[0m"}
+    assert "\x1b" not in plain and COLOUR.sub("", coloured) == plain
+    assert on_terminal(200, sample_profile, TERM="dumb") == plain
+    assert "\x1b" not in run_cli("report", sample_profile, env={"TERM": "xterm", "NO_COLOR": None}).stdout
+    assert on_terminal(200, sample_profile, "--json").startswith('{"meta"')
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("option", ["--callers", "--tree", "--threads"])
+def test_it_is_as_wide_as_its_terminal(sample_profile: Path, columns: int, option: str) -> None:
+    lines = on_terminal(columns, sample_profile, option, NO_COLOR="1").splitlines()
+    assert len(lines) > 5 and max(map(len, lines)) <= columns
+
+
+def test_filter(run_cli: RunCli, sample_profile: Path) -> None:
+    answer = json.loads(run_cli("report", sample_profile, "--json", "--filter", "__main__.re*").stdout)
+    assert [row["name"] for row in answer["functions"]] == ["recursive"]
+    tree = run_cli("report", sample_profile, "--tree", "--filter", "recursive").stdout
+    assert "__main__.main" in tree and "__main__.counted" in tree and "__main__.busy" not in tree
 
 
 def test_callers_and_callees(run_cli: RunCli, sample_profile: Path) -> None:
@@ -200,12 +255,59 @@ def test_states(run_cli: RunCli, sample_profile: Path) -> None:
 
 
 def test_export(run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:
-    for name, format in (("x.pstats", "pstats"), ("callgrind.out.1", "callgrind"), ("x.folded", "collapsed")):
+    for name, format in (
+        ("x.pstats", "pstats"),
+        ("callgrind.out.1", "callgrind"),
+        ("x.folded", "collapsed"),
+        ("x.pb.gz", "pprof"),
+        ("x.speedscope.json", "speedscope"),
+        ("x.gecko.json", "gecko"),
+    ):
         run_cli("export", sample_profile, "-o", name)
         run_cli("export", sample_profile, "-f", format, "-o", "other")
         assert (tmp_path / name).read_bytes() == (tmp_path / "other").read_bytes()
     assert any(key[2] == "recursive" for key in pstats.Stats(str(tmp_path / "x.pstats")).stats)  # type: ignore[attr-defined]
     assert run_cli("export", sample_profile, "-f", "collapsed").stdout.encode() == (tmp_path / "x.folded").read_bytes()
+
+
+def test_export_says_what_each_format_keeps(run_cli: RunCli) -> None:
+    _, _, said = run_cli("export", "--help").stdout.partition("\nformats:\n  ")
+    paragraphs = {words[0]: " ".join(words[1:]) for words in (each.split() for each in re.split(r"\n  (?=\S)", said))}
+    for name, suffixes, prefix, _, can_write in _core.formats():
+        if not can_write:
+            continue
+        assert paragraphs[name].endswith(FORMATS[name])
+        assert re.fullmatch(r"\S.*\. Lost: \S.*\.", FORMATS[name]), name
+        assert all(ending in paragraphs[name] for ending in (*suffixes, prefix or ""))
+
+
+@pytest.mark.parametrize("name", ["x.speedscope.json", "x.gecko.json"])
+def test_what_is_only_written_is_known_by_its_content(name: str, run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:
+    run_cli("export", sample_profile, "-o", name)
+    (tmp_path / name).rename(tmp_path / "other")
+    done = run_cli("report", "other", status=2)
+    assert f"other is a {name.split('.')[1]} file, which is only written, not read: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["x.pb.gz", "x.folded"])
+def test_what_is_read_back_with_stacks(run_cli: RunCli, sample_profile: Path, tmp_path: Path, name: str) -> None:
+    run_cli("export", sample_profile, "-o", name)
+    whole = json.loads(run_cli("report", sample_profile, "--json").stdout)["functions"]
+    read = json.loads(run_cli("report", name, "--json").stdout)["functions"]
+    kept = ("name", "module", "file", "line", "self_ns", "total_ns") + (
+        ("calls", "primitive_calls", "measured") if name == "x.pb.gz" else ()
+    )
+    timed = [row for row in whole if row["total_ns"] or name == "x.pb.gz"]  # what took no time has no line in collapsed stacks
+    assert sorted([row[key] or "" for key in kept] for row in read) == sorted([row[key] or "" for key in kept] for row in timed)
+    for option in ("--tree", "--threads", "--callers", "--callees"):
+        assert "__main__.main" in run_cli("report", name, option).stdout
+    facts, known = (json.loads(run_cli("info", each, "--json").stdout) for each in (name, sample_profile))
+    assert [thread["name"] for thread in facts["threads"]] == [thread["name"] for thread in known["threads"]]
+    if name == "x.pb.gz":
+        assert facts == known
+    run_cli("export", name, "-o", "again.pstats")
+    assert any(key[2] == "recursive" for key in pstats.Stats(str(tmp_path / "again.pstats")).stats)  # type: ignore[attr-defined]
 
 
 def test_what_is_read_back_from_pstats(run_cli: RunCli, sample_profile: Path, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_says_where_the_profile_is(run_cli: RunCli, programs: Path, tmp_path: Pa
 
 
 def test_many_outputs(run_cli: RunCli, programs: Path, tmp_path: Path) -> None:
-    names = ["a.hyprof", "a.pstats", "callgrind.out.a", "a.collapsed"]
+    names = ["a.hyprof", "a.pstats", "callgrind.out.a", "a.collapsed", "a.pb.gz"]
     done = run_cli("run", *[word for name in names for word in ("-o", name)], programs / "threads.py")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     assert done.stderr.count("\n") == 1

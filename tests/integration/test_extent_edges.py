@@ -4,6 +4,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import hybridprof
 from hybridprof import _core
@@ -18,12 +19,12 @@ def small(number: int) -> int:
     return total
 
 
-def rounds(seconds: float) -> int:
+def rounds(seconds: float, function: Callable[[int], int] = small) -> int:
     calls = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for number in range(CALLS_A_ROUND):
-            small(number)
+            function(number)
         calls += CALLS_A_ROUND
     return calls
 
@@ -34,19 +35,36 @@ def row_of(profile: hybridprof.Profile, name: str) -> hybridprof.Function:
 
 
 def test_a_target_traced_from_its_first_call_is_exact() -> None:
-    hybridprof.deep(small) if not _core.needs_wrapper(small.__code__) else _core.add_target(small.__code__, 1.0)
+    marked = hybridprof.deep(small)
     try:
         with hybridprof.Profiler(rate=5000) as profiler:
-            calls = rounds(0.6)
+            calls = rounds(0.6, marked)
     finally:
         _core.remove_target(small.__code__)
     profile = profiler.profile
     assert profile is not None
-    if sys.version_info >= (3, 12):
-        row = row_of(profile, "small")
-        assert (row.measured, row.calls, row.self_error_ns) == ("exact", calls, 0)
+    row = row_of(profile, "small")
+    assert (row.measured, row.calls, row.self_error_ns) == ("exact", calls, 0)
     threads = profile.threads
     assert sum(abs(thread.residual_ns) for thread in threads) <= 0.02 * sum(thread.measured_ns for thread in threads)
+
+
+def test_calls_that_go_round_a_wrapper_are_sampled() -> None:
+    marked = hybridprof.deep(small)
+    try:
+        with hybridprof.Profiler(rate=2000) as profiler:
+            calls = rounds(0.3, marked)
+            around = rounds(0.3)
+    finally:
+        _core.remove_target(small.__code__)
+    profile = profiler.profile
+    assert profile is not None
+    row = row_of(profile, "small")
+    if marked is small:  # nothing goes round: the code itself is marked
+        assert (row.measured, row.calls, row.samples) == ("exact", calls + around, 0)
+    else:
+        assert (row.measured, row.calls) == ("mixed", calls)
+        assert row.samples > 100
 
 
 def test_a_target_sampled_before_it_was_marked_is_mixed() -> None:

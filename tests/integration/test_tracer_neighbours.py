@@ -63,6 +63,7 @@ class TestMonitoring:
         _core.start(rate=0)
         target_of(branch)()
         assert monitoring.get_tool(3) == "hybridprof"
+        assert monitoring.get_tool(4) is None  # the one that ddtrace wants
         _core.stop()
         assert [monitoring.get_tool(tool) for tool in (3, 4, 5)] == [None, None, None]
         monitoring.use_tool_id(3, "next")
@@ -108,18 +109,18 @@ class TestMonitoring:
             pass
 
         seen: list[str] = []
-        real = monitoring.register_callback(4, monitoring.events.PY_START, None)
+        real = monitoring.register_callback(5, monitoring.events.PY_START, None)
 
         def watch(code: Any, offset: int) -> Any:
             seen.append(code.co_name)
             return real(code, offset)
 
         elsewhere()
-        monitoring.register_callback(4, monitoring.events.PY_START, real)
-        monitoring.register_callback(4, monitoring.events.PY_START, watch)
+        monitoring.register_callback(5, monitoring.events.PY_START, real)
+        monitoring.register_callback(5, monitoring.events.PY_START, watch)
         for _ in range(50):
             elsewhere()
-        monitoring.register_callback(4, monitoring.events.PY_START, real)
+        monitoring.register_callback(5, monitoring.events.PY_START, real)
         assert seen.count("elsewhere") <= 1
 
     def test_nothing_global_is_switched_for_a_call(self) -> None:

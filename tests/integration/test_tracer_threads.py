@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from conftest import wheel
 from oracle.targets import HOOKS, branch, calls, edges, leaf, no_session_left, target_of
 
 from hybridprof import _core
@@ -87,7 +88,7 @@ def test_a_forked_child_starts_anew(hook: str) -> None:
 
 @HOOKS
 def test_greenlets_have_stacks_of_their_own(hook: str) -> None:
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = wheel("greenlet")
 
     def beneath() -> None:
         for _ in range(3):
@@ -118,7 +119,7 @@ def test_greenlets_have_stacks_of_their_own(hook: str) -> None:
 
 @HOOKS
 def test_greenlets_in_a_whole_program(hook: str) -> None:
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = wheel("greenlet")
 
     def elsewhere() -> None:
         while True:

@@ -19,7 +19,7 @@ from typing import Any
 from integration.sampler_programs import chains, chains_program
 from stress.oracle import Program, found, labelled_stacks
 from stress.programs import PROGRAMS
-from stress.seccomp import refuse
+from stress.seccomp import kill, refuse
 
 from hybridprof import _core
 
@@ -84,14 +84,24 @@ def no_threads(seconds: str) -> None:
     for _ in range(3):
         try:
             _core.start(rate=RATE)
-        except OSError as error:
-            said.append(str(error))
+        except RuntimeError as error:
+            said.append(f"{type(error).__name__}: {error}")
     chains["a0"]()
     say(said=said, running=_core.running(), stopped=_core.stop(), status=_core.status()["running"])
 
 
+def command_line_without_threads() -> None:
+    """`hybridprof run` where no thread can be made."""
+    import runpy
+
+    Path("ran.py").write_text("open('it-ran', 'w')\n", encoding="utf-8")
+    refuse(["clone", "clone3"], errno.EAGAIN)
+    sys.argv = ["hybridprof", "run", "-o", "x.hyprof", "ran.py"]
+    runpy.run_module("hybridprof", run_name="__main__")
+
+
 def threads_refused_later(path: str) -> None:
-    """Under SHIM_THREADS=3: sampler and stream begin; after a fork they cannot begin again."""
+    """Under SHIM_THREADS=3,4: sampler and stream begin; after a fork they cannot begin again, nor when they are asked to, then they can."""
     _core.stream(path, 0.05)
     _core.start(rate=RATE)
     time.sleep(0.2)
@@ -101,9 +111,61 @@ def threads_refused_later(path: str) -> None:
     os.waitpid(pid, 0)
     chains["a0"]()
     time.sleep(0.05)
-    error, running = _core.status()["stream_error"], _core.running()
+    error, running = _core.status()["stream_error"], [_core.running()]
+    said = ""
+    try:
+        _core.start()
+    except RuntimeError as refusal:
+        said = str(refusal)
+    running.append(_core.status()["running"])
+    before = _core.status()["samples"]["kept"]
+    started = _core.start()  # the same session goes on
+    running.append(_core.running())
+    time.sleep(0.2)
+    later, mended = _core.status()["samples"]["kept"], _core.status()["stream_error"]
     stopped = _core.stop()
-    say(error=error, running=running, stopped=stopped, warnings=_core.snapshot().meta()["warnings"], kept=_core.status()["samples"]["kept"])
+    meta = _core.snapshot().meta()
+    say(
+        error=error,
+        running=running,
+        said=said,
+        started=started,
+        before=before,
+        later=later,
+        mended=mended,
+        stopped=stopped,
+        warnings=meta["warnings"],
+        kept=meta["samples"]["kept"],
+    )
+
+
+def no_thread_to_write(path: str) -> None:
+    """Under SHIM_THREADS=2: the sampler begins, the stream's thread does not."""
+    _core.stream(path, 0.05)
+    _core.start(rate=RATE)
+    time.sleep(0.2)
+    error = _core.status()["stream_error"]
+    _core.stop()
+    meta = _core.snapshot().meta()
+    say(error=error, warnings=meta["warnings"], kept=meta["samples"]["kept"])
+
+
+def sandboxed(seconds: str) -> None:
+    """From now on the system kills whoever opens a file; a thread that comes later has no file open by which the sampler could ask for its state."""
+    _core.start(rate=RATE)
+    chains_program(float(seconds) / 3)
+    before = _core.status()["samples"]["kept"]
+    kill(["open", "openat"])
+    threads = [threading.Thread(target=time.sleep, args=(0.2,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    chains_program(float(seconds) / 3)
+    for thread in threads:
+        thread.join()
+    after = _core.status()["samples"]["kept"]
+    _core.stop()
+    profile = _core.snapshot()
+    say(before=before, after=after, states=sorted({line[4] for line in profile.lines()}), **found(PROGRAMS["chains"]))
 
 
 # --- CPUs ----------------------------------------------------------------------------------------------------------------------------------
@@ -363,7 +425,9 @@ def main() -> None:
     programs: dict[str, Callable[..., None]] = {
         function.__name__: function for function in (refused, no_threads, threads_refused_later, one_cpu, moved, starved, starved_deep)
     }
-    programs |= {function.__name__: function for function in (starved_thread, pushed)}
+    programs |= {
+        function.__name__: function for function in (starved_thread, pushed, sandboxed, no_thread_to_write, command_line_without_threads)
+    }
     programs[sys.argv[1]](*sys.argv[2:])
 
 

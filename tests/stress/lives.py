@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import json
-import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -128,144 +126,6 @@ def start_from_many(seconds: str, path: str) -> None:
     say(started=sum(started), stopped=sum(stopped) + last, odd=odd[:5], running=_core.running())
 
 
-# --- forks ---------------------------------------------------------------------------------------------------------------------------------
-
-
-def child_profiles() -> int:
-    """In a child: nothing runs, and a session of its own can be had. An exit status."""
-    if _core.running() or not _core.start(rate=5000):
-        return 3
-    burn(0.01)
-    _core.stop()
-    return 0 if _core.snapshot().nodes() else 4
-
-
-def reap(pid: int) -> None:
-    status = os.waitpid(pid, 0)[1]
-    assert status == 0, f"a child ended with {os.waitstatus_to_exitcode(status)}"
-
-
-def fork_once() -> None:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(child_profiles())
-    reap(pid)
-
-
-def fork_in_c() -> None:
-    """As a C program that embeds the interpreter does it, uWSGI for one: see shim.c."""
-    pid = ctypes.PyDLL(os.environ["STRESS_SHIM"]).shim_fork()
-    if pid == 0:
-        os._exit(child_profiles())
-    reap(pid)
-
-
-def fork_bare() -> None:
-    """Without a word to Python. Where other threads wait for the GIL the child's first switch would wait for them for ever, so: without any."""
-    pid = ctypes.PyDLL(None).fork()
-    if pid == 0:
-        os._exit(0 if not _core.running() else 3)
-    reap(pid)
-
-
-def fork_terminal() -> None:
-    pid, terminal = os.forkpty()
-    if pid == 0:
-        os._exit(child_profiles())
-    reap(pid)
-    os.close(terminal)
-
-
-def fork_grandchild() -> None:
-    pid = os.fork()
-    if pid == 0:
-        _core.start(rate=5000)
-        fork_once()
-        os._exit(0 if _core.stop() else 5)
-    reap(pid)
-
-
-def fork_from_thread() -> None:
-    odd: list[BaseException] = []
-
-    def fork() -> None:
-        try:
-            fork_once()
-        except BaseException as error:
-            odd.append(error)
-
-    thread = threading.Thread(target=fork)
-    thread.start()
-    thread.join()
-    if odd:
-        raise odd[0]
-
-
-def start_program() -> None:
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", "print(6)"], capture_output=True, text=True, check=True)
-    assert done.stdout == "6\n"
-
-
-def start_program_prepared() -> None:
-    subprocess.run(["/bin/true"], preexec_fn=child_profiles, check=True)
-
-
-FORKS = (fork_once, fork_in_c, fork_terminal, fork_grandchild, fork_from_thread, start_program, start_program_prepared)
-
-
-def forks(seconds: str, path: str) -> None:
-    """Every way in turn, under a fast sampler, with a stream, and with threads that work meanwhile."""
-    import warnings
-
-    warnings.simplefilter("ignore", DeprecationWarning)  # the program's own threads
-    daemons(2)
-    _core.stream(path, 0.05)
-    _core.start(rate=10000)
-    end, turns, before = time.perf_counter() + float(seconds), 0, 0
-    while time.perf_counter() < end or turns < len(FORKS):
-        FORKS[turns % len(FORKS)]()
-        burn(0.002)
-        assert _core.running()
-        turns += 1
-        before = max(before, kept())
-    burn(0.05)  # it goes on
-    after = kept()
-    _core.stop()
-    shown = _core.snapshot().meta()["samples"]["kept"]  # without those of the stream's own thread
-    say(turns=turns, before=before, after=after, shown=shown, error=_core.status()["stream_error"])
-
-
-def forks_silent(count: str) -> None:
-    """A program without threads must not be warned of ours."""
-    import warnings
-
-    warnings.simplefilter("error")
-    _core.start(rate=10000)
-    for _ in range(int(count)):
-        for fork in (fork_once, fork_terminal, fork_in_c, fork_bare, start_program):
-            fork()
-            burn(0.001)
-    _core.stop()
-    say(kept=kept())
-
-
-def _in_process(number: int) -> int:
-    assert not _core.running()
-    assert _core.start(rate=5000)
-    burn(0.01)
-    _core.stop()
-    return number if _core.snapshot().nodes() else -1
-
-
-def processes(method: str, workers: str) -> None:
-    _core.start(rate=5000)
-    with multiprocessing.get_context(method).Pool(int(workers)) as pool:
-        numbers = pool.map(_in_process, range(8), chunksize=1)
-    burn(0.02)
-    say(numbers=numbers, running=_core.running(), kept=kept())
-    _core.stop()
-
-
 # --- ends ----------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -372,7 +232,7 @@ def tight_memory(extra: str) -> None:
         _core.status()
         _core.snapshot()
         _core.stop()
-    except (MemoryError, OSError) as error:
+    except (MemoryError, RuntimeError) as error:
         outcome = f"{type(error).__name__}: {error}"
     still = _core.running()
     _core.stop()
@@ -383,6 +243,86 @@ def tight_memory(extra: str) -> None:
         burn(0.02)
     _core.stop()
     say(outcome=outcome, running=still, kept=kept())
+
+
+def clock_steps(path: str) -> None:
+    """Under SHIM_CLOCK=1."""
+    _core.stream(path, 0.05)
+    begin = time.perf_counter_ns()
+    seen = [time.time() for _ in range(4)]
+    _core.start(rate=1000)
+    burn(1.0)
+    streamed = _core.load(path).meta()["duration_ns"]
+    _core.stop()
+    took = time.perf_counter_ns() - begin
+    meta = _core.snapshot().meta()
+    main = next(row for row in _core.snapshot().threads() if row["native_id"] == os.getpid())
+    say(
+        steps=max(seen) - min(seen),
+        took_ns=took,
+        duration_ns=meta["duration_ns"],
+        sampled_ns=main["sampled_ns"],
+        counts=meta["samples"],
+        streamed_ns=streamed,
+        started=meta["started"],
+        residual_ns=main["residual_ns"],
+    )
+
+
+def few_files(path: str) -> None:
+    """No descriptor is left for anybody: sampling needs none of the program's, a file says so."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    _core.stream(path, 0.05)
+    _core.start(rate=5000)
+    burn(0.3)
+    error = _core.status()["stream_error"]
+    _core.stop()
+    stopped = kept()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    say(
+        error=error, kept=stopped, rows=[row[0] for row in _core.snapshot().functions()], unresolved=_core.status()["samples"]["unresolved"]
+    )
+
+
+def few_processes() -> None:
+    """A user who may have no thread more."""
+    import resource
+
+    _core.start(rate=5000)
+    burn(0.05)
+    _core.stop()
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresuid(65534, 65534, 65534)  # root has no limit
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    said = ""
+    try:
+        _core.start(rate=5000)
+    except RuntimeError as error:
+        said = str(error)
+    say(said=said, running=_core.running(), stopped=_core.stop(), kept=kept())
+
+
+def drops_privileges() -> None:
+    """A server that begins as root and goes on as somebody else, while it is sampled."""
+    _core.start(rate=2000)
+    burn(0.2)
+    before = kept()
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    threading.Thread(target=time.sleep, args=(0.3,)).start()
+    burn(0.4)
+    after = kept()
+    _core.stop()
+    again = _core.start(rate=2000)
+    burn(0.2)
+    _core.stop()
+    say(before=before, after=after, again=again, kept=kept(), unresolved=_core.status()["samples"]["unresolved"])
 
 
 def holds_the_gil(microseconds: int) -> None:
@@ -422,13 +362,13 @@ def signals_arrive(seconds: str) -> None:
 
 def main() -> None:
     programs: dict[str, Callable[..., None]] = {
-        function.__name__: function
-        for function in (start_stop, start_stop_loaded, start_from_many, forks, forks_silent, processes, exec_another, exit_at_once)
+        function.__name__: function for function in (start_stop, start_stop_loaded, start_from_many, exec_another, exit_at_once)
     }
     programs |= {
         function.__name__: function
         for function in (leave_with_daemons, leave_in_thread, wait_to_be_killed, full_disk, tight_memory, hold_gil, signals_arrive)
     }
+    programs |= {function.__name__: function for function in (clock_steps, few_files, few_processes, drops_privileges)}
     programs[sys.argv[1]](*sys.argv[2:])
 
 

@@ -3,6 +3,7 @@
  *
  *   SHIM_ALLOCATIONS=N[,COUNT]  of the allocations in the sampler's thread, those from the Nth on (COUNT of them; without: all) fail
  *   SHIM_THREADS=N[,COUNT]      pthread_create refuses from the Nth call on
+ *   SHIM_CLOCK=1                the clock of the day steps by days, forth and back, at each look; for the whole process
  *
  * shim_refuse() sets the first again while the program runs, and counts from 0; shim_allocations() tells how many the sampler's thread
  * asked for and how many were refused. */
@@ -17,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t);
@@ -28,6 +31,7 @@ typedef struct span {
 } span;
 
 static span allocations, threads;
+static bool clock_steps;
 static __thread bool in_sampler __attribute__((tls_model("initial-exec")));
 
 static void read_span(span *s, const char *name) {
@@ -39,6 +43,7 @@ static void read_span(span *s, const char *name) {
 __attribute__((constructor)) static void begin(void) {
     read_span(&allocations, "SHIM_ALLOCATIONS");
     read_span(&threads, "SHIM_THREADS");
+    clock_steps = getenv("SHIM_CLOCK") != NULL;
 }
 
 static bool refuse(span *s) {
@@ -85,6 +90,39 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     typedef int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     create next = (create)dlsym(RTLD_NEXT, "pthread_create");
     return refuse(&threads) ? EAGAIN : next(thread, attributes, run, argument);
+}
+
+/* Two days on, one back, and so on for a month. */
+static time_t step(void) {
+    static atomic_long looks;
+    long turn = atomic_fetch_add(&looks, 1) % 60;
+    return clock_steps ? 86400 * (turn / 2 + turn % 2 * 2) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *out) {
+    static int (*next)(clockid_t, struct timespec *);
+    if (next == NULL)
+        next = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = next(clock, out);
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
+        out->tv_sec += step();
+    return result;
+}
+
+time_t time(time_t *out) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (out != NULL)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone) {
+    struct timespec now;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *out = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
+    return 0;
 }
 
 extern void PyOS_BeforeFork(void) __attribute__((weak));

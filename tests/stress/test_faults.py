@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stress.running import SECONDS, result
+from stress.running import SECONDS, result, run
 
 from hybridprof import _core
 
 pytestmark = pytest.mark.timeout(0)
 SHORT = max(0.6, SECONDS / 3)
 TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU: nowhere to move to")
-NO_THREAD = "the sampler's thread cannot be started: Resource temporarily unavailable"
+NO_THREAD = "the sampler's thread cannot be started: Resource temporarily unavailable; the limits on threads "
+LEAVE_ROOM = "(ulimit -u, the container's) and on memory (ulimit -v) must leave room for one more"
 
 
 def fault(name: str, *arguments: object, **env: str | None) -> dict[str, Any]:
@@ -63,23 +64,49 @@ def test_the_kernel_copies_no_memory(error: str, when: str, allocator: str) -> N
     is_true(fault("refused", "process_vm_readv", error, when, SHORT, PYTHONMALLOC=allocator), "same-cpu")
 
 
+def test_a_sandbox_that_kills_whoever_opens_a_file() -> None:
+    """States of threads that come later are left out; nothing else is."""
+    found = fault("sandboxed", SHORT)
+    assert found["impossible"] == {} and found["after"] > found["before"] > 10
+    assert "unknown" in found["states"]
+
+
 def test_no_short_slices() -> None:
     is_true(fault("refused", "sched_setattr", "EPERM", "before", SHORT), "same-cpu")
 
 
 def test_no_thread_can_be_made() -> None:
     found = fault("no_threads", 1)
-    assert found["said"] == [f"[Errno 11] {NO_THREAD}"] * 3
+    assert found["said"] == [f"RuntimeError: {NO_THREAD}{LEAVE_ROOM}"] * 3
     assert not found["running"] and not found["stopped"] and not found["status"]
+
+
+def test_no_thread_can_be_made_for_the_command_line(tmp_path: Path) -> None:
+    done = run("faults.py", "command_line_without_threads", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == f"hybridprof: {NO_THREAD}{LEAVE_ROOM}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["ran.py"]
 
 
 def test_no_thread_can_be_made_after_a_fork(tmp_path: Path, shim: str) -> None:
     path = tmp_path / "refused.hyprof"
-    found = fault("threads_refused_later", path, LD_PRELOAD=shim, SHIM_THREADS="3")
+    found = fault("threads_refused_later", path, LD_PRELOAD=shim, SHIM_THREADS="3,3")
     assert found["error"] == f"no thread could be started to write '{path}' while the program runs"
-    assert NO_THREAD in found["warnings"] and found["error"] in found["warnings"]
-    assert found["running"] and found["stopped"] and found["kept"] > 20
-    assert _core.load(str(path)).meta()["samples"]["kept"] > 0  # written before
+    assert NO_THREAD + LEAVE_ROOM in found["warnings"]
+    assert found["running"] == [False, False, True]
+    assert found["said"] == NO_THREAD + LEAVE_ROOM and found["started"] is False
+    assert found["later"] > found["before"] + 20 and found["mended"] is None
+    assert found["stopped"] and found["kept"] > 20
+    assert _core.load(str(path)).meta()["samples"]["kept"] == found["kept"]
+
+
+def test_a_file_whose_thread_is_refused_is_written_at_the_end(tmp_path: Path, shim: str) -> None:
+    path = tmp_path / "late.hyprof"
+    found = fault("no_thread_to_write", path, LD_PRELOAD=shim, SHIM_THREADS="2")
+    assert found["error"] == f"no thread could be started to write '{path}' while the program runs"
+    assert found["error"] in found["warnings"] and found["kept"] > 20
+    profile = _core.load(str(path))
+    assert profile.meta()["samples"]["kept"] == found["kept"] and profile.meta()["warnings"] == found["warnings"]
 
 
 # --- CPUs ----------------------------------------------------------------------------------------------------------------------------------
@@ -124,6 +151,7 @@ def test_time_beyond_memory_is_nobody_elses(shim: str) -> None:
     assert found["flat_ns"] < flat + 0.3 * deep
     assert found["deep_ns"] + found["unresolved_ns"] > 0.7 * deep
     assert any("could not be resolved" in warning for warning in found["warnings"])
+    assert found["unresolved_by"]["memory"] > 0.9 * found["unresolved"] > 0
 
 
 def test_a_thread_met_without_memory_is_sampled_with_it(shim: str) -> None:

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from subprocess import CompletedProcess
 
+import pytest
+
 RunPython = Callable[..., "CompletedProcess[str]"]
+
+SANITIZED = bool(os.environ.get("HYBRIDPROF_SANITIZED"))
 
 PRELUDE = """
 import os, sys, threading, time, warnings
@@ -183,14 +188,18 @@ print(sorted(running for running, _ in results), [process.exitcode for process i
     assert (done.stdout, done.stderr) == ("[False, False, False] [0, 0, 0] True\n", "")
 
 
-def test_a_fork_that_goes_around_pythons_hooks(run_python: RunPython) -> None:
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_fork_that_goes_around_pythons_hooks(run_python: RunPython, streams: bool) -> None:
+    if streams and SANITIZED:
+        pytest.skip("an address sanitizer's malloc, unlike the system's, does not survive a fork in the midst of another thread's malloc")
     done = run_python(
         PRELUDE
         + """
 import ctypes
 libc = ctypes.PyDLL(None)
 _core.start(rate=5000)
-_core.stream("parent.hyprof", 0.01)
+if sys.argv[1] == "True":
+    _core.stream("parent.hyprof", 0.01)
 spin(0.05)
 for _ in range(10):
     pid = libc.fork()
@@ -204,6 +213,41 @@ for _ in range(10):
 before = kept()
 spin(0.1)
 print(kept() > before)
-"""
+""",
+        streams,
     )
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_starts_a_thread_of_its_own_is_called_when_it_may(run_python: RunPython, running: bool) -> None:
+    done = run_python(
+        PRELUDE
+        + f"""
+import _thread
+calls = []
+def again():
+    calls.append(os.getpid())
+    _thread.start_new_thread(time.sleep, (0.01,))
+_core.after_fork(again)
+if {running}: _core.start(rate=1000)
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0: os._exit(len(calls) > 3)
+    wait(pid)
+    spin(0.001)
+    time.sleep(0.05)
+_core.stop()
+assert calls == [os.getpid()] * 3, calls
+_core.after_fork(lambda: 1 / 0)
+pid = os.fork()
+if pid == 0: os._exit(0)
+wait(pid)
+spin(0.01)
+_core.after_fork(None)
+try: _core.after_fork(5)
+except TypeError as error: print(error)
+"""
+    )
+    assert done.stdout == "after_fork takes a callable, or None for nothing, not int\n"
+    assert "ZeroDivisionError" in done.stderr and "Warning" not in done.stderr

@@ -179,7 +179,7 @@ def test_targets_are_kept_by_identity() -> None:
         ({"rate": float("nan")}, "not nan"),
         ({"rate": 1e7}, "at most 1000000 Hz"),
         ({"clock": "sun"}, "clock must be one of wall, cpu, not 'sun'"),
-        ({"method": "magic"}, "method must be one of auto, same-cpu, remote, not 'magic'"),
+        ({"method": "magic"}, "method must be one of auto, same-cpu, signal, remote, not 'magic'"),
         ({"hook": "line"}, "hook must be one of auto, .*setprofile, not 'line'"),
         ({"seed": -1}, r"seed must be from 0 to 2\*\*64 - 1, not -1"),
     ],
@@ -359,3 +359,39 @@ def test_a_new_thread_has_its_own_cpu_time_and_not_that_of_the_thread_that_made_
     measured = sorted(thread["measured_ns"] for thread in _core.snapshot().threads())
     assert measured[-1] < 5e9
     assert measured[len(measured) // 2] > 2e6
+
+
+def test_a_session_goes_on_with_another_rate_and_budget() -> None:
+    assert _core.adjust(rate=5, budget=1) is False  # none runs
+    _core.start(rate=50)
+    call = as_target(callee)
+    call()
+    assert _core.adjust(rate=200, budget=0) is True
+    assert _core.adjust(rate=200, budget=5) is True  # a first budget
+    call()
+    assert (_core.status()["rate_hz"], rows()["callee"][5]) == (200, 2)
+    assert _core.adjust(rate=300, budget=0) is False  # who would give back what it took?
+    assert _core.adjust(rate=0, budget=5) is False  # that is another kind of session
+    assert _core.status()["rate_hz"] == 200
+    with pytest.raises(ValueError, match="rate must be above 0"):
+        _core.adjust(rate=-1, budget=5)
+    with pytest.raises(ValueError, match="budget must be above 0"):
+        _core.adjust(rate=1, budget=101)
+
+
+def test_an_adjusted_rate_is_the_sampler_s() -> None:
+    _core.start(rate=0.001)  # the next tick is some twenty minutes away
+    assert _core.adjust(rate=1000, budget=0)
+    for _ in range(100):
+        spin(0.1)
+        if _core.status()["samples"]["kept"] > 20:
+            break
+    assert _core.status()["samples"]["kept"] > 20
+    assert _core.snapshot().meta()["rate_hz"] == 1000
+
+
+def test_a_first_budget_while_everything_is_traced_takes_a_new_session() -> None:
+    _core.start(rate=50)
+    _core.trace_everything(True)
+    assert _core.adjust(rate=60, budget=5) is False
+    assert _core.adjust(rate=60, budget=0) is True

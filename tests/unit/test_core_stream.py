@@ -101,10 +101,10 @@ _core.stream("a.hyprof", 0.02)
 spin(0.3)
 names = [thread.name for thread in threading.enumerate()]
 _core.stop()
-print(names, len(sys._current_frames()))
+print(names, len(sys._current_frames()), _core.status()["samples"]["kept"] - _core.snapshot().meta()["samples"]["kept"])
 """
     )
-    assert done.stdout == "['MainThread'] 1\n"
+    assert done.stdout == "['MainThread'] 1 0\n"
     profile = _core.load(str(tmp_path / "a.hyprof"))
     assert [thread["name"] for thread in profile.threads()] == ["MainThread"]
     assert profile.meta()["samples"]["kept"] == sum(thread["samples"] for thread in profile.threads())

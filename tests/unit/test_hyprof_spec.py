@@ -12,7 +12,22 @@ import pytest
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "hyprof" / "golden"
 MASK = 2**64 - 1
-RELATIVE = {5: 5, 6: 1, 7: 2, 8: 1, 9: 1, 10: 1, 11: 2, 12: 1, 13: 2, 14: 1, 15: 3, 16: 1, 17: 2}  # columns that are differences come first
+RELATIVE = {
+    5: 5,
+    6: 1,
+    7: 2,
+    8: 1,
+    9: 1,
+    10: 1,
+    11: 2,
+    12: 1,
+    13: 2,
+    14: 1,
+    15: 3,
+    16: 1,
+    17: 2,
+    19: 1,
+}  # columns that are differences come first
 
 
 class Unpacker:
@@ -85,8 +100,9 @@ class Record:
         self.flags: dict[int, int] = {}
         self.lines: list[tuple[int, ...]] = []
         self.estimates: list[tuple[int, int]] = []
-        self.counts: dict[int, dict[int, list[int]]] = {12: {}, 14: {}}
+        self.counts: dict[int, dict[int, list[int]]] = {12: {}, 14: {}, 19: {}}
         self.threads: list[list[int]] = []
+        self.sources: list[dict[str, Any]] = []
 
     def apply(self, kind: int, payload: bytes) -> None:
         content = Unpacker(payload).value()
@@ -94,6 +110,9 @@ class Record:
             self.facts.update(content)
         elif kind == 3:
             self.warnings = [text(item) for item in content]
+        elif kind == 18:
+            assert content[0] in (0, len(self.sources))
+            self.sources[content[0] :] = content[1:]
         elif kind == 4:
             at = 0
             for size in column(content[2], False):
@@ -124,7 +143,7 @@ class Record:
                 self.lines.append(row)
             elif kind == 13:
                 self.estimates.append((row[0], row[1]))
-            elif kind in (12, 14):
+            elif kind in (12, 14, 19):
                 add(self.counts[kind], row[0], row[1:])
             elif kind == 15:
                 self.threads[row[0] : row[0] + 1] = [list(row[1:])]
@@ -149,6 +168,23 @@ class Record:
         for i, numbers in self.counts[14].items():
             if any(numbers):
                 lines.append(" ".join(["estimate", str(self.estimates[i][0]), *map(str, numbers), self.functions[self.estimates[i][1]]]))
+        for i, numbers in self.counts[19].items():
+            lines.append(" ".join(["variance", str(self.estimates[i][0]), *map(str, numbers), self.functions[self.estimates[i][1]]]))
+        for source in self.sources:
+            texts = [text(source.get(key, b"")) for key in ("python", "platform", "program")]
+            numbers = [source.get(key, 0) for key in ("pid", "started_ns", "duration_ns", "rate_hz", "samples_kept", "tracing_calls")]
+            lines.append(
+                " ".join(
+                    [
+                        "source",
+                        source["id"].hex(),
+                        *texts,
+                        *(f"{number:.17g}" if isinstance(number, float) else str(number) for number in numbers),
+                    ]
+                )
+            )
+        if "left_out" in self.facts:
+            lines.append(f"left out {self.facts['left_out']}")
         for i, row in enumerate(self.threads):
             root = "(none)" if row[1] == 0 else self.path(row[1] - 1)
             lines.append(" ".join(["thread", str(i), self.strings[row[0]], *map(str, row[2:]), root]))
@@ -191,14 +227,14 @@ def read(data: bytes) -> tuple[Record, bool]:
     return record, ended
 
 
-@pytest.mark.parametrize(("name", "complete"), [("1.0-whole", True), ("1.0-live", False)])
+@pytest.mark.parametrize(("name", "complete"), [("1.0-whole", True), ("1.0-live", False), ("1.1-merged", True)])
 def test_the_specification_is_enough_to_read_a_file(name: str, complete: bool) -> None:
     record, ended = read((GOLDEN / f"{name}.hyprof").read_bytes())
     assert ended is complete
     expected = text((GOLDEN / f"{name}.txt").read_bytes())
     data = "".join(line + "\n" for line in record.text())
     wanted = sorted(expected.split("\n"))
-    for line in ("the machine was busy", str(record.facts["pid"]), str(record.facts["duration_ns"])):
+    for line in ("the machine was busy", str(record.facts.get("pid", "source")), str(record.facts["duration_ns"])):
         assert line in expected
     got = set(data.split("\n"))
     missing = [line for line in wanted if line not in got and not line.startswith(("warning ", record.facts["id"].hex()))]

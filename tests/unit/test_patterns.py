@@ -68,6 +68,13 @@ ran_at_import = checkout([1])
 """
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_marked() -> None:
+    """Another file's tests may mark functions as they are imported."""
+    for code, _ in _core.targets():
+        _core.remove_target(code)
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a module `webshop` that is not imported yet."""

@@ -77,7 +77,9 @@ def test_stats_is_pstats(profile: hybridprof.Profile, capsys: pytest.CaptureFixt
     assert "program.py" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["x.pstats", "x.prof", "callgrind.out.x", "x.collapsed", "x.hyprof"])
+@pytest.mark.parametrize(
+    "name", ["x.pstats", "x.prof", "callgrind.out.x", "x.collapsed", "x.speedscope.json", "x.gecko.json", "x.hyprof", "x.pb.gz"]
+)
 def test_write(profile: hybridprof.Profile, tmp_path: Path, name: str) -> None:
     profile.write(tmp_path / name)
     assert (tmp_path / name).stat().st_size > 0

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""The same for the clients that live in a browser: speedscope's own app, and the Firefox Profiler's own reader of its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clients import browsers
+from clients.expected import Function, Held, Numbers, Shown, Steps, by_thread, escaped, grouped, labels
+from clients.programs import PROGRAMS
+from clients.test_clients import check_and_awaken, hybridprof, measured, missing
+
+GOLDEN = Path(__file__).resolve().parents[2] / "formats"
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    folder = Path(os.environ.get("HYBRIDPROF_NPM") or "/nonexistent")
+    if not (folder / "speedscope").exists():
+        missing(
+            "the clients' node_modules",
+            "scripts/setup npm clients-node, and HYBRIDPROF_NPM set to the folder that it prints (make test does)",
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speedscope(modules: Path) -> Iterator[browsers.Speedscope]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing("Chromium", "apt-get install chromium")
+        raise AssertionError
+    with browsers.Speedscope(modules, chromium) as app:
+        yield app
+
+
+@dataclass
+class Run:
+    held: Held
+    threads: dict[Function, dict[str, Held]]
+    speedscope: Path
+    gecko: Path
+
+
+@pytest.fixture(scope="session", params=sorted(PROGRAMS))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp(request.param)
+    native = measured(request.param, folder)
+    outs = [folder / "out.speedscope.json", folder / "out.gecko.json"]
+    for out in outs:
+        hybridprof(folder, "export", native, "-o", out)
+    return Run(Held.load(str(native)), by_thread(str(native)), *outs)
+
+
+def without_calls(held: Held, key_of: object, displayed: object) -> Shown:
+    numbers = held.by_key(key_of)  # type: ignore[arg-type]
+    for row in numbers.values():
+        row.calls = row.primitive_calls = None
+    return grouped(numbers, displayed)  # type: ignore[arg-type]
+
+
+def test_kinds_are_what_the_threads_say(run: Run) -> None:
+    """The division into sampled and exact that all comparisons here use, against the threads' own sums."""
+    from hybridprof import _core
+
+    threads = [thread for thread in _core.load(str(run.gecko.parent / "out.hyprof")).threads() if thread["root"] is not None]
+    for thread, kinds in zip(sorted(threads, key=lambda thread: thread["root"]), run.threads.values(), strict=True):
+        assert (kinds["sampled"].sum_ns, kinds["exact"].sum_ns) == (thread["sampled_ns"], thread["exact_ns"])
+
+
+# --- speedscope ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_speedscope_schema(run: Run, modules: Path) -> None:
+    golden = sorted(GOLDEN.glob("speedscope/golden/*.json"))
+    assert len(golden) > 5
+    browsers.validate(modules, [run.speedscope, *golden])
+
+
+def test_speedscope_schema_is_awake(tmp_path: Path, modules: Path) -> None:
+    path = tmp_path / "wrong.speedscope.json"
+    for key, value in (("weights", ["1"]), ("unit", "fortnights"), ("endValue", None)):
+        file = json.loads((GOLDEN / "speedscope/golden/plain.speedscope.json").read_text(encoding="utf-8"))
+        file["profiles"][0][key] = value
+        path.write_text(json.dumps(file), encoding="utf-8")
+        with pytest.raises(AssertionError, match=r"wrong\.speedscope\.json"):
+            browsers.validate(modules, [path])
+
+
+def test_speedscope_app(run: Run, speedscope: browsers.Speedscope) -> None:
+    """Every cell of every profile's sandwich table. No cell is left out: unlike its reading of callgrind, this format has whole stacks."""
+    shown = speedscope.tables(run.speedscope)
+    named = labels(run.held)
+    expected: dict[str, Held] = {}
+    for thread, kinds in run.threads.items():
+        mixed = kinds["sampled"].sum_ns and kinds["exact"].sum_ns
+        for kind, title in (("both", "sampled and exact"), ("sampled", "sampled"), ("exact", "exact")):
+            if kinds[kind].sum_ns and (mixed or kind != "both"):
+                expected[f"{named[thread]}, {title}"] = kinds[kind]
+    # A file with one profile is shown by the file's name.
+    assert list(shown) == list(expected) or (len(shown) == len(expected) == 1 and "wall time" in next(iter(shown)))
+    for table, held in zip(shown.values(), expected.values(), strict=True):
+        rows = without_calls(held, lambda function: (named[function], escaped(function.file)), lambda key: key)
+        check_and_awaken(rows, table, browsers.SPEEDSCOPE_STEPS, unmeasured_may_lack=True)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("speedscope/golden/*.json")), ids=lambda path: path.name.partition(".")[0])
+def test_speedscope_app_opens_golden_files(path: Path, speedscope: browsers.Speedscope) -> None:
+    """Hostile names among them: each arrives as the file has it, and self times are the weights."""
+    file = json.loads(path.read_text(encoding="utf-8"))
+    tables = list(speedscope.tables(path).values())
+    assert len(tables) == len(file["profiles"])
+    for profile, table in zip(file["profiles"], tables, strict=True):
+        expected: dict[tuple[str, str], Numbers] = {}
+        for stack, weight in zip(profile["samples"], profile["weights"], strict=True):
+            frames = [file["shared"]["frames"][frame] for frame in stack]
+            keys = [(frame["name"], frame.get("file", "")) for frame in frames]
+            for key in keys:
+                expected.setdefault(key, Numbers(0, 0, None, None))
+            expected[keys[-1]].self_ns += weight
+            for key in set(keys):
+                expected[key].total_ns += weight
+        check_and_awaken({key: [row] for key, row in expected.items()}, table, browsers.SPEEDSCOPE_STEPS)
+
+
+# --- Firefox Profiler ---------------------------------------------------------------------------------------------------------------
+
+
+def gecko_name(named: dict[Function, str], function: Function) -> str:
+    """As its reader shows it: the package, where there is one, as if it were a library."""
+    package = escaped(function.module).partition(".")[0]
+    return f"{package}!{named[function]}" if package else named[function]
+
+
+def test_firefox_reader(run: Run, modules: Path, tmp_path: Path) -> None:
+    """Self and total of every function of every thread, and what share of the thread is exact and sampled."""
+    named = labels(run.held)
+    with browsers.FirefoxProfiler(modules, tmp_path, run.gecko) as profiler:
+        tables, shares = profiler.threads(len(run.threads))
+    for table, share, kinds in zip(tables, shares, run.threads.values(), strict=True):
+        rows = without_calls(kinds["both"], lambda function: gecko_name(named, function), lambda key: key)
+        check_and_awaken(rows, table, Steps(time_ns=1e-3), unmeasured_may_lack=True)
+        assert share == pytest.approx({kind: kinds[kind].sum_ns for kind in ("sampled", "exact") if kinds[kind].sum_ns})
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "file_name"),
+    [("hostile", "mod.na\u00efve\N{SNAKE}", "/srv/na\u00efve\N{SNAKE}/x;y.py"), ("mixed", "shop.cart.price", "/srv/shop/cart.py")],
+)
+def test_firefox_reader_opens_golden_files(name: str, function: str, file_name: str, modules: Path, tmp_path: Path) -> None:
+    path = GOLDEN / f"gecko/golden/{name}.gecko.json"
+    file = json.loads(path.read_text(encoding="utf-8"))
+    with browsers.FirefoxProfiler(modules, tmp_path, path) as profiler:
+        tables, _ = profiler.threads(len(file["threads"]))
+        assert profiler.thread_names() == [thread["name"] for thread in file["threads"]]
+        place = profiler.place(function)
+    assert place == file_name
+    for thread, table in zip(file["threads"], tables, strict=True):
+        total = sum(row.self_ns or 0 for rows in table.values() for row in rows)
+        assert total == pytest.approx(sum(thread["samples"]["weight"]) * 1e6)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Subinterpreters, with the GIL of the main one and with their own: their stacks, names, threads and times, and their ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+RunPython = Callable[..., "CompletedProcess[str]"]
+
+MINOR = sys.version_info[1]
+KINDS = ["shared", "own"] if MINOR >= 12 else ["shared"]
+
+# What makes and runs interpreters has another name in each version, and other arguments. `rows` are the sampled stacks by thread.
+PRELUDE = """
+import json, pathlib, sys, threading, time
+from hybridprof import _core
+minor = sys.version_info[1]
+if minor < 13:
+    import _xxsubinterpreters as interpreters
+else:
+    import _interpreters as interpreters
+
+def create(kind):
+    if minor < 13:
+        return interpreters.create(isolated=kind == "own")
+    return interpreters.create("isolated" if kind == "own" else "legacy")
+
+def run(interpreter, source):
+    failed = interpreters.run_string(interpreter, source)
+    assert failed is None, failed
+
+def rows():
+    profile = _core.snapshot()
+    functions, names, found = profile.functions(), [], {}
+    for parent, function, _calls, ns, _total, samples, _measured in profile.nodes():
+        names.append(() if parent < 0 else (*names[parent], functions[function][0]))
+        if samples:
+            thread = found.setdefault(names[-1][0], [])
+            thread.append([list(names[-1][1:]), samples, ns])
+    return found
+
+def burn(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for _ in range(100):
+            pass
+"""
+
+
+def found(run_python: RunPython, program: str, *arguments: object) -> Any:
+    done = run_python(PRELUDE + program, *arguments)
+    assert done.stderr == ""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ns_in(rows: dict[str, Any], thread: str, function: str) -> int:
+    return sum(ns for name, stacks in rows.items() if thread in name for stack, _, ns in stacks if function in stack)
+
+
+BEFORE_AND_AFTER = """
+kind, clock = sys.argv[1:]
+def before(): burn(0.2)
+def after(): burn(0.4)
+def enters(): run(interpreter, "import time\\nend = time.monotonic() + 0.3\\ndef inner():\\n    while time.monotonic() < end: pass\\ninner()\\n")
+interpreter = create(kind)
+_core.start(rate=1000, clock=clock)
+took = []
+now = time.thread_time_ns if clock == "cpu" else time.perf_counter_ns
+for part in (before, enters, after):
+    begin = now()
+    part()
+    took.append(now() - begin)
+_core.stop()
+interpreters.destroy(interpreter)
+threads = _core.snapshot().threads()
+print(json.dumps({"took": took, "rows": rows(), "measured": [t["measured_ns"] for t in threads], "residual": [t["residual_ns"] for t in threads]}))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("clock", ["wall", "cpu"])
+def test_a_thread_that_enters_an_interpreter_and_comes_back(run_python: RunPython, kind: str, clock: str) -> None:
+    """On 3.11 it changes interpreters with the GIL in its hands; what it does afterwards must not go to where it was before."""
+    said = found(run_python, BEFORE_AND_AFTER, kind, clock)
+    before, inner, after = said["took"]
+    rows = said["rows"]
+    slack = 0.05e9  # some ticks that came late, and what a neighbour took
+    assert abs(ns_in(rows, "<thread MainThread #", "before") - before) < slack, rows
+    assert abs(ns_in(rows, "<thread MainThread #", "after") - after) < slack, rows
+    assert abs(ns_in(rows, "<thread MainThread (interpreter 1)", "inner") - inner) < slack, rows
+    if clock == "cpu":  # one thread's CPU time is one stack's
+        assert ns_in(rows, "<thread MainThread #", "enters") < slack, rows
+        assert sum(said["measured"]) < sum(said["took"]) + slack
+    assert all(abs(ns) < slack for ns in said["residual"]), said
+
+
+BUSY = """
+kind, clock = sys.argv[1], "cpu"  # the wall's time is also the GIL's and the neighbours'
+
+SOURCE = '''
+import json, threading, time
+def {tag}_calls(rounds):
+    for _ in range(rounds): {tag}_leaf()
+def {tag}_leaf(): pass
+def {tag}_loops(rounds):
+    x = 0
+    for i in range(rounds): x += i & 7
+def {tag}_work(seconds):
+    # Seldom: whoever asks for its CPU time lets the system see that the sampler waits for this CPU, and would be met asking.
+    times, end = [0, 0], time.monotonic() + seconds
+    while time.monotonic() < end:
+        begin = time.thread_time_ns()
+        {tag}_calls(100000)
+        middle = time.thread_time_ns()
+        {tag}_loops(70000)
+        times[0] += middle - begin
+        times[1] += time.thread_time_ns() - middle
+    return times
+with open({path!r}, "w") as out:
+    json.dump({tag}_work(1.2), out)
+'''
+def enters(tag):
+    interpreter = create(kind)
+    run(interpreter, SOURCE.format(tag=tag, path=tag + ".json"))
+    interpreters.destroy(interpreter)
+threads = [threading.Thread(target=enters, args=(tag,)) for tag in ("red", "blue")]
+_core.start(rate=5000, clock=clock)
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+_core.stop()
+truth = {tag: json.loads(pathlib.Path(tag + ".json").read_text()) for tag in ("red", "blue")}
+print(json.dumps({"truth": truth, "rows": rows(), "samples": _core.status()["samples"]}))
+"""
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_busy_interpreters_have_their_true_shares(run_python: RunPython, kind: str) -> None:
+    said = found(run_python, BUSY, kind)
+    for tag, (calls, loops) in said["truth"].items():
+        estimates = {name: ns_in(said["rows"], "(interpreter ", name) for name in (f"{tag}_calls", f"{tag}_loops")}
+        assert all(estimates.values()), (tag, list(said["rows"]))
+        share = estimates[f"{tag}_calls"] / sum(estimates.values())
+        # As in test_sampler_truth, and four standard errors of so many samples: neighbours may have left few.
+        samples = sum(
+            n for name, stacks in said["rows"].items() if "(interpreter " in name for stack, n, _ in stacks if f"{tag}_work" in stack
+        )
+        bound = 0.03 + 4 * (0.5 / samples) ** 0.5
+        assert abs(share - calls / (calls + loops)) < bound, (tag, estimates, calls, loops, bound)
+        whole = ns_in(said["rows"], "(interpreter ", f"{tag}_work")
+        assert abs(whole - calls - loops) < 0.05 * (calls + loops), (tag, whole, calls, loops)
+    for thread, stacks in said["rows"].items():
+        tags = {name.split("_")[0] for stack, _, _ in stacks for name in stack if name.startswith(("red_", "blue_"))}
+        assert len(tags) <= (1 if "interpreter" in thread else 0), thread
+    assert said["samples"]["unresolved"] <= 0.02 * said["samples"]["kept"]
+
+
+DIES = """
+kind, snapshots = sys.argv[1], sys.argv[2] == "snapshots"
+SOURCE = '''
+import time
+end = time.monotonic() + 0.25
+n = 0
+while time.monotonic() < end:
+    n += 1
+    which = ("even", "odd")[n % 2]
+    scope = {{}}
+    exec(compile("def %s_{tag}_outer(): return %s_{tag}_inner()\\\\ndef %s_{tag}_inner(): return sum(i for i in range(2000))\\\\n" % (which,) * 3, "<%s {tag}>" % which, "exec"), scope)
+    scope[which + "_{tag}_outer"]()
+'''.replace("% (which,) * 3", "% (which, which, which)")
+def enters(tag):
+    for turn in range(4):
+        interpreter = create(kind)
+        run(interpreter, SOURCE.format(tag=tag + str(turn)))
+        interpreters.destroy(interpreter)
+threads = [threading.Thread(target=enters, args=(tag,)) for tag in ("red", "blue")]
+_core.start(rate=10000)
+for thread in threads: thread.start()
+while snapshots and any(thread.is_alive() for thread in threads):
+    _core.snapshot()
+    time.sleep(0.002)
+for thread in threads: thread.join()
+_core.stop()
+files = sorted({(row[0], row[3]) for row in _core.snapshot().functions() if row[3].startswith(("<even", "<odd")) or row[0].startswith(("even_", "odd_", "<unknown"))})
+print(json.dumps({"files": files, "rows": rows()}))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("snapshots", ["", "snapshots"])
+def test_code_that_dies_in_an_interpreter_keeps_its_names(run_python: RunPython, kind: str, snapshots: str) -> None:
+    """Its addresses are used again at once, by the same interpreter and by those made after it."""
+    said = found(run_python, DIES, kind, snapshots)
+    met = 0
+    for name, file in said["files"]:
+        if name == "<module>":
+            continue
+        assert name.startswith(("even_", "odd_")), name
+        which, tag, _ = name.split("_", 2)
+        assert file == f"<{which} {tag}>"
+    for thread, stacks in said["rows"].items():
+        for stack, samples, _ in stacks:
+            ours = [name for name in stack if name.startswith(("even_", "odd_"))]
+            assert len({tuple(name.split("_")[:2]) for name in ours}) <= 1, (thread, stack)
+            met += samples if ours else 0
+        turns = {name.split("_")[1] for stack, _, _ in stacks for name in stack if name.startswith(("even_", "odd_"))}
+        assert len(turns) <= 1, (thread, turns)  # each interpreter ran one
+    assert met > (5 if snapshots else 100)  # who takes snapshots all the time leaves the interpreters little of one GIL
+
+
+COMES_AND_GOES = """
+kind = sys.argv[1]
+_core.start(rate=10000)
+made = [0, 0]
+end = time.monotonic() + 2.0
+def enters(which):
+    while time.monotonic() < end:
+        interpreter = create(kind)
+        run(interpreter, "def inside():\\n    for _ in range(20000): pass\\ninside()\\n")
+        interpreters.destroy(interpreter)
+        made[which] += 1
+other = threading.Thread(target=enters, args=(1,))
+other.start()
+enters(0)
+other.join()
+kept = _core.status()["samples"]["kept"]
+_core.stop()
+inside = sum(samples for stacks in rows().values() for stack, samples, _ in stacks if "inside" in stack)
+print(json.dumps({"made": made, "kept": kept, "inside": inside}))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_interpreters_come_and_go_under_a_fast_sampler(run_python: RunPython, kind: str) -> None:
+    said = found(run_python, COMES_AND_GOES, kind)
+    assert min(said["made"]) >= 3 and said["kept"] > 500 and said["inside"] > 0, said
+
+
+PUBLIC = """
+from concurrent import interpreters as public
+def inside_public():
+    import time
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        pass
+interpreter = public.create()
+_core.start(rate=1000)
+interpreter.call(inside_public)
+thread = interpreter.call_in_thread(inside_public)
+time.sleep(0.1)
+_core.snapshot()
+thread.join()
+_core.stop()
+interpreter.close()
+print(json.dumps({"id": interpreter.id, "rows": rows()}))
+"""
+
+
+@pytest.mark.skipif(MINOR < 14, reason="concurrent.interpreters came with 3.14")
+def test_the_standard_librarys_interpreters(run_python: RunPython) -> None:
+    said = found(run_python, PUBLIC)
+    for thread in ("MainThread", "Thread-"):
+        own = {
+            name: stacks
+            for name, stacks in said["rows"].items()
+            if name.startswith(f"<thread {thread}") and f"(interpreter {said['id']})" in name
+        }
+        assert abs(ns_in(own, "", "inside_public") - 0.3e9) < 0.06e9, said["rows"]
