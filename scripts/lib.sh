@@ -88,6 +88,42 @@ report_path() { # NAME
     echo "${HYBRIDPROF_REPORTS:-$CACHE/reports}/${HYBRIDPROF_LABEL:-}$1.xml"
 }
 
+# Runs test files under pytest: what starts processes and waits for them side by side, and beside it, in a process without xdist's own threads
+# and frames, what counts calls; then what takes samples or times, alone. HYBRIDPROF_LEAVE_OUT: names of files, and HYBRIDPROF_MARKS: what pytest's -m takes, for builds of an interpreter
+# that differ only inside (CI's debug and JIT stages).
+run_pytest() { # PYTHON LIMIT REPORT FOLDERS -- PYTEST_ARGUMENT...
+    local python=$1 limit=$2 report=$3 failed=0 file folders=() left_out=() together counting alone counter
+    shift 3
+    while [ "$1" != -- ]; do
+        folders+=("$1")
+        shift
+    done
+    shift
+    for file in ${HYBRIDPROF_LEAVE_OUT:-}; do left_out+=(! -name "$file"); done
+    local counts=(-path 'tests/integration/test_tracer_*')
+    local side_by_side=(-path 'tests/unit/*' -o -path 'tests/clients/*' -o -name 'test_cli*' -o -name test_sampler_coexistence.py -o -name test_sampler_names.py
+        -o -name test_sampler_asyncio_unharmed.py)
+    mapfile -t together < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${side_by_side[@]}" \) | sort)
+    mapfile -t counting < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${counts[@]}" \) | sort)
+    mapfile -t alone < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" ! \( "${side_by_side[@]}" -o "${counts[@]}" \) | sort)
+    counter=''
+    set -- -q ${HYBRIDPROF_MARKS:+-m "$HYBRIDPROF_MARKS"} "$@"
+    if [ ${#counting[@]} -gt 0 ]; then
+        timeout -k 10 "$limit" "$python" -m pytest "${counting[@]}" --junit-xml="$(report_path "$report-counting")" "$@" &
+        counter=$!
+    fi
+    if [ ${#together[@]} -gt 0 ]; then
+        timeout -k 10 "$limit" "$python" -m pytest -n 3 --dist loadfile "${together[@]}" --junit-xml="$(report_path "$report")" "$@" || failed=1
+    fi
+    if [ -n "${counter:-}" ]; then
+        wait "$counter" || failed=1
+    fi
+    if [ ${#alone[@]} -gt 0 ]; then
+        timeout -k 10 "$limit" "$python" -m pytest "${alone[@]}" --junit-xml="$(report_path "$report-alone")" "$@" || failed=1
+    fi
+    return $failed
+}
+
 # Brendan Gregg's flamegraph.pl: on PATH, or where Debian's libdevel-nytprof-perl puts it.
 flamegraph_path() {
     command -v flamegraph.pl || { [ -x /usr/share/perl5/Devel/NYTProf/flamegraph.pl ] && echo /usr/share/perl5/Devel/NYTProf/flamegraph.pl; }
