@@ -27,7 +27,9 @@ static const char definitions[] = "class Loop:\n"
                                   "async def awaited(): await Pause()\n"
                                   "async def awaiting(other): await other\n"
                                   "def first(future): pass\n"
-                                  "def second(future): pass\n";
+                                  "def second(future): pass\n"
+                                  "def take_back(*of):\n"
+                                  "    if forget: forget(*of)\n";
 static const char lines[] = "outer.send(None)\n"
                             "name = ' '.join(['hybridprof', 'looks'])\n"
                             "loop = Loop()\n"
@@ -136,7 +138,7 @@ static PyObject *names_new(hp_task_layout *layout) {
     PyObject *task = module_item("_asyncio", "Task"), *future = module_item("_asyncio", "Future");
     PyObject *current = module_item("_asyncio", "_current_tasks"), *partial = module_item("functools", "partial");
     PyObject *note = module_item("_asyncio", "future_add_to_awaited_by"),
-             *forget = module_item("_asyncio", "future_discard_from_awaited_by");
+             *forget = module_item("_asyncio", notes ? "future_discard_from_awaited_by" : "_unregister_task");
     PyObject *tasks = item(PyImport_GetModuleDict(), "asyncio.tasks"), *group = module_item("asyncio.taskgroups", "TaskGroup");
     if (tasks == NULL || group == NULL || !PyModule_Check(tasks) || task == NULL || future == NULL || !PyType_Check(task) ||
         !PyType_Check(future) || (notes ? note == NULL : current == NULL))
@@ -149,7 +151,7 @@ static PyObject *names_new(hp_task_layout *layout) {
     layout->current_tasks = notes ? 0 : (uintptr_t)Py_NewRef(current);
     layout->interpreter = (uintptr_t)PyInterpreterState_Get();
     return Py_BuildValue("{sOsOsOsOsO}", "Task", task, "Future", future, "note", notes ? note : Py_None, "forget",
-                         notes && forget ? forget : Py_None, "__builtins__", builtins());
+                         forget ? forget : Py_None, "__builtins__", builtins());
 }
 
 static bool is_ours(const PyTracebackObject *at) {
@@ -211,23 +213,39 @@ static bool run_all(PyObject *names) {
     return result != NULL;
 }
 
+/* Before 3.14 the task stands in a WeakSet. It leaves it alive: what a handler of the program's raises in the callback of a dead one would be
+ * lost. One that raises here is heard, and the task still has to leave. */
+static PyObject *take_back(PyObject *names, PyObject *future, PyObject *task) {
+    PyObject *function = item(names, "take_back"); /* in our file: is_the_programs */
+    return hp_description_here.state_task != 0 ? PyObject_CallFunctionObjArgs(function, future, task, NULL)
+                                               : PyObject_CallFunctionObjArgs(function, task, NULL);
+}
+
+/* A handler of the program's may raise at each step: the first counts. */
+static void keep_first(PyObject **type, PyObject **value, PyObject **traceback) {
+    if (*type == NULL)
+        PyErr_Fetch(type, value, traceback);
+    PyErr_Clear();
+}
+
 /* Takes back whatever of it came to be. */
 static void end(PyObject *names) {
     static const char *const coroutines[] = {"outer", "inner", "coroutine"};
     PyObject *type, *value, *traceback, *result = NULL;
-    PyObject *forget = item(names, "forget"), *future = item(names, "future"), *task = item(names, "task");
+    PyObject *future = item(names, "future"), *task = item(names, "task");
     PyErr_Fetch(&type, &value, &traceback);
-    if (forget != NULL && forget != Py_None && future != NULL && task != NULL)
-        result = PyObject_CallFunctionObjArgs(forget, future, task, NULL);
+    for (int tries = 0; tries < 3 && result == NULL && future != NULL && task != NULL; tries++) {
+        result = take_back(names, future, task);
+        keep_first(&type, &value, &traceback);
+    }
     Py_XDECREF(result);
     for (size_t i = 0; i < sizeof coroutines / sizeof *coroutines; i++) {
         PyObject *each = item(names, coroutines[i]);
         result = each == NULL ? NULL : PyObject_CallMethod(each, "close", NULL);
         Py_XDECREF(result);
-        if (type == NULL)
-            PyErr_Fetch(&type, &value, &traceback); /* a handler of the program's may have raised here too: the first counts */
-        PyErr_Clear();
+        keep_first(&type, &value, &traceback);
     }
+    PyDict_Clear(names); /* its functions hold it: nothing of ours waits for the collector, which could run among the program's lines */
     PyErr_Restore(type, value, traceback);
 }
 

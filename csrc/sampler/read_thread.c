@@ -63,13 +63,20 @@ static bool same_coroutine(const hp_stack *a, const hp_stack *b, uint32_t outer)
            memcmp(&a->frames[a->count - outer], &b->frames[b->count - outer], outer * sizeof *a->frames) == 0;
 }
 
-/* The thread runs on, and what counts is that its task does: from the base to its coroutine the frames are still the same. */
-static void chain_remotely(hp_sampler *s, const hp_state *state, const hp_watched *w) {
+static double longest_ns(const hp_sampler *s) {
+    uint32_t pages = s->tasks == NULL ? 0 : s->tasks->reading.pages.copied;
+    return PREEMPTED_NS + (double)FRAME_NS * s->scratch[0].count + (double)PAGE_NS * pages;
+}
+
+/* The thread runs on, and what counts is that its task does: from the base to its coroutine the frames are still the same. If we were
+ * interrupted the loop may have come round meanwhile, to another task in the same memory, and what was read is of neither. */
+static void chain_remotely(hp_sampler *s, const hp_state *state, const hp_watched *w, uint64_t begin) {
     if (s->tasks == NULL)
         return;
     read_chain(s, &s->scratch[0], state, w);
     uint32_t outer = s->scratch[0].count - s->tasks->reading.at;
-    if (s->tasks->reading.length > 0 && copy_once(s, &s->scratch[1], state, w) && same_coroutine(&s->scratch[0], &s->scratch[1], outer))
+    bool same = s->tasks->reading.length > 0 && copy_once(s, &s->scratch[1], state, w) && same_coroutine(&s->scratch[0], &s->scratch[1], outer);
+    if (same && (double)(hp_ticks() - begin) * s->ns_per_tick <= longest_ns(s))
         insert_chain(s);
 }
 
@@ -77,19 +84,22 @@ static bool read_remote(hp_sampler *s, const hp_state *state, const hp_watched *
     bool equal = false;
     for (int tries = 0; tries < REMOTE_TRIES && !equal; tries += REMOTE_TRIES_PER_GATE) {
         hp_memory_lock();
+        uint64_t began = hp_ticks(), began_before = began;
         copy_once(s, &s->scratch[1], state, w);
         for (int i = 0; i < REMOTE_TRIES_PER_GATE && !equal; i++) {
             /* Each copy is compared with the one before it: one walk for each further try, not two. */
             hp_stack before = s->scratch[1];
             s->scratch[1] = s->scratch[0];
             s->scratch[0] = before;
+            began_before = began;
+            began = hp_ticks();
             copy_once(s, &s->scratch[1], state, w);
             equal = s->scratch[0].whole && s->scratch[1].whole && s->scratch[0].doubt == HP_CERTAIN &&
                     hp_stack_equal(&s->scratch[0], &s->scratch[1], true);
             s->counts.retried += i + tries > 0;
         }
         if (equal)
-            chain_remotely(s, state, w);
+            chain_remotely(s, state, w, began_before);
         hp_memory_unlock();
         /* It stands still half-way into a call, perhaps because this very thread has its CPU: looking again shows the same. */
         if (!equal && s->scratch[0].doubt != HP_CERTAIN && hp_stack_equal(&s->scratch[0], &s->scratch[1], true))
@@ -198,11 +208,6 @@ static hp_read read_released(hp_sampler *s, hp_watched *w, const hp_state *state
         return again(w, failure(s));
     keep(s, w, epoch, after.switches);
     return HP_READ_DONE;
-}
-
-static double longest_ns(const hp_sampler *s) {
-    uint32_t pages = s->tasks == NULL ? 0 : s->tasks->reading.pages.copied;
-    return PREEMPTED_NS + (double)FRAME_NS * s->scratch[0].count + (double)PAGE_NS * pages;
 }
 
 static hp_read read_stopped(hp_sampler *s, hp_watched *w, const hp_state *state, uint64_t epoch) {

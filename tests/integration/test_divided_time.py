@@ -76,7 +76,7 @@ def test_times_are_those_of_full_tracing() -> None:
 
 
 def test_lines_are_divided_too() -> None:
-    profile = profiled(target, 1.0, rate=2000, budget=0.2)
+    profile = profiled(target, 1.0, rate=2000, budget=0.01)
     first = work.__code__.co_firstlineno
     lines = [line for line in profile.lines if line.node.function.name == "work"]
     assert sum(line.samples for line in lines) == rows(profile)["work"].samples
