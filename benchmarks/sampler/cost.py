@@ -121,7 +121,7 @@ def costs(rounds: int, seconds: float) -> None:
 
 
 def main(quick: bool) -> None:
-    slowdown(4 if quick else 150, 300 if quick else 1000)
+    slowdown(4 if quick else 100, 300 if quick else 20_000)
     costs(1 if quick else 5, 0.3 if quick else 3.0)
 
 
