@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .resolve import Override
-from .schema import SCHEMA, checked
-from .stages import cap_of
+from .schema import SCHEMA, cap_of, checked
 
 LONGEST = 7 * 86400.0  # seconds
 

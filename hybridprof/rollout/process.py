@@ -7,7 +7,7 @@ import atexit
 import os
 from collections.abc import Callable
 
-from .. import _core, api
+from .. import _core, api, ruling
 from .config import read
 from .ruler import Ruler
 
@@ -27,7 +27,7 @@ def appointed(make: Callable[[], Ruler] = Ruler) -> Ruler:
         if _current is None:
             _current = make()
             _current.adopt()
-            api.set_ruler(_current)
+            ruling.set_ruler(_current)
             _watch_process()
             _core.after_fork(_after_fork_in_parent)
         return _current

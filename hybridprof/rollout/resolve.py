@@ -12,8 +12,8 @@ from typing import Any
 
 from . import buckets
 from .config import Settings
-from .schema import SCHEMA, STAGES, variable
-from .stages import cap_of, default, reaches
+from .schema import SCHEMA, cap_of, variable
+from .stages import STAGES, default, reaches
 
 
 @dataclass(frozen=True, slots=True)

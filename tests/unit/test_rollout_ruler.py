@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import hybridprof
-from hybridprof import _core, api, marking
+from hybridprof import _core, api, marking, options, ruling
 from hybridprof.rollout import ConfigError, Ruler, current, environment
 from hybridprof.rollout.process import appointed, retire
 from hybridprof.rollout.watched import WatchedFile, presence
@@ -293,7 +293,7 @@ def test_what_is_refused_is_a_problem_and_no_exception(hand: Hand, monkeypatch: 
 
 def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `*` within a budget does on 3.11."""
-    monkeypatch.setattr(api, "_check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
+    monkeypatch.setattr(options, "check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
     status = hand.configured("stage = 'deep'\ndeep.targets = ['*']")
     assert (status["running"], status["problem"], status["patterns"]) == (True, "not here", [])
     assert hand.look()["problem"] == "not here"
@@ -336,7 +336,7 @@ def test_the_environment_appoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path.chmod(0o600)
     monkeypatch.setenv("HYBRIDPROF_CONFIG", str(path))
     monkeypatch.setenv("HYBRIDPROF_SAMPLER_RATE", "x")
-    api.appoint_by(environment.appoint)
+    ruling.appoint_by(environment.appoint)
     try:
         profiler = hybridprof.start()
         status = hybridprof.status()
