@@ -32,8 +32,16 @@ class Overrides:
             raise ValueError(f"{key} is {right:g}, and {who} allows at most {cap:g}")
         self._set[key] = Override(right, self._clock() + _lasting(until, self._wall()), by)
 
-    def withdraw(self, key: str) -> None:
-        self._set.pop(key, None)
+    def withdraw(self, key: str) -> Override | None:
+        return self._set.pop(key, None)
+
+    def ended(self) -> dict[str, Override]:
+        """Those that have ended by themselves since it was last asked."""
+        now = self._clock()
+        over = {key: each for key, each in self._set.items() if now >= each.until}
+        for key in over:
+            del self._set[key]
+        return over
 
     def copy(self) -> dict[str, Override]:
         """Those that have not ended."""
