@@ -28,6 +28,7 @@ from math import ceil, inf, log2
 from .ledger import LONGEST, Window, total
 
 HEADROOM = 0.75  # of a budget
+SURE = 0.9  # of the headroom, when a step is given back: a cost right at its edge would go up and down for ever
 HALVINGS = 6
 LENGTHENINGS = 4
 PATIENCE = 10  # clean windows
@@ -183,8 +184,7 @@ def _doublings(over: float) -> int:
 
 def _is_clean(last: Step, tracer: float, sampler: float) -> bool:
     """Whether the headroom would be left if the step were given back."""
-    half = HEADROOM / 2
-    tracer_most, sampler_most = (half if last.kind == kind else HEADROOM for kind in ("halve", "lengthen"))
+    tracer_most, sampler_most = (HEADROOM * (SURE / 2 if last.kind == kind else 1) for kind in ("halve", "lengthen"))
     return tracer <= tracer_most and sampler <= sampler_most
 
 

@@ -24,7 +24,7 @@ from .crash_rules import Standing
 from .follower import Follower
 from .guarding import Guarding, is_helper
 from .journal import Journal, changes
-from .ledger import SHORTEST, Reading
+from .ledger import Reading
 from .overrides import Overrides
 from .published import Published
 from .resolve import InForce, Layers, resolve
@@ -33,6 +33,7 @@ from .verdict import Followed
 from .watched import WatchedFile, presence
 
 PERIOD = 1.0  # seconds between two looks
+TRACED = 4  # times as often while something is traced: the ledger's shortest window
 
 
 class Ruler:
@@ -326,7 +327,7 @@ class Ruler:
         plan = planned(self._latest)
         if not self._session.is_as(plan):
             self._session.make(plan)
-        self.follower.period = min(self._period, SHORTEST) if self._latest.traces else self._period
+        self.follower.period = self._period / TRACED if self._latest.traces else self._period
 
     def _config_key(self) -> str:
         """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruled import Hand
 
 import hybridprof
 from hybridprof import _core, api, marking, options, ruling
-from hybridprof.rollout import ConfigError, Ruler, current, environment
-from hybridprof.rollout.process import appointed, retire
+from hybridprof.rollout import ConfigError, current, environment
+from hybridprof.rollout.process import retire
 from hybridprof.rollout.watched import WatchedFile, presence
 
 HERE = __name__
@@ -26,51 +26,6 @@ def first() -> int:
 
 def second() -> int:
     return 2
-
-
-class Hand:
-    """A ruler whose time is moved by hand, and its file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now, self.epoch = 1000.0, 5000.0
-        self.path = folder / "config.toml"
-        self.kill = folder / "kill"
-        self.ruler = appointed(lambda: Ruler(clock=lambda: self.now, wall=lambda: self.epoch + self.now, period=3600.0))
-
-    def write(self, text: str, mode: int = 0o600) -> None:
-        """In force at the next look."""
-        self.path.write_text(f"kill_file = '{self.kill}'\n" + text)
-        self.path.chmod(mode)
-
-    def says(self, text: str) -> dict[str, Any]:
-        self.write(text)
-        return self.look()
-
-    def configured(self, text: str) -> dict[str, Any]:
-        self.write(text)
-        hybridprof.configure(self.path)
-        return hybridprof.status()
-
-    def until(self) -> float:
-        """In a minute, as seconds since the epoch."""
-        return self.epoch + self.now + 60
-
-    def look(self, seconds: float = 1.0) -> dict[str, Any]:
-        self.now += seconds
-        self.ruler.look()
-        return hybridprof.status()
-
-
-@pytest.fixture
-def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hand]:
-    for name in [name for name in os.environ if name.startswith("HYBRIDPROF_")]:
-        monkeypatch.delenv(name)
-    hybridprof.stop()
-    made = Hand(tmp_path)
-    yield made
-    retire()
-    hybridprof.stop()
-    assert current() is None and not _core.running() and marking._most == 1.0
 
 
 def deep_targets(*names: str, rate: float = 1.0) -> str:
