@@ -51,6 +51,8 @@ class Journal:
         self._log: Log | None = None
         self._waiting: deque[tuple[str, object, object, Actor, float | None]] = deque()
         self._dropped = 0
+        self._recorded: InForce | None = None  # what the log knows
+        self._said: dict[str, object] = {}  # likewise, of what is no value in force
         self._writing = _thread.allocate_lock()  # one writer at a time keeps the order
 
     def keep_in(self, folder: str | None) -> None:
@@ -69,6 +71,19 @@ class Journal:
             self._dropped += 1
         self._waiting.append((what, old, new, actor, until))
 
+    def record(self, now: InForce) -> None:
+        """What has changed since the last record; with api's lock held, as the next."""
+        for what, old, new, via in changes(self._recorded, now):
+            self.note(what, old, new, Actor.here(via))
+        self._recorded = now
+
+    def record_said(self, what: str, now: object, via: str) -> None:
+        """The same of something else that is the case, or None."""
+        old = self._said.get(what)
+        if now != old:
+            self._said[what] = now
+            self.note(what, old, now, Actor.here(via))
+
     def flush(self) -> None:
         """Writes what waits. Never raises. What cannot be written is counted by the log, and does not wait for better times."""
         log = self._log
@@ -83,8 +98,10 @@ class Journal:
             self._writing.release()
 
     def forget(self) -> None:
-        """In a forked child: what waits is the parent's to write, and its other threads are not here."""
+        """In a forked child: what waits is the parent's to write, and its other threads are not here. The child's life is recorded from its beginning."""
         self._waiting.clear()
+        self._said.clear()
+        self._recorded = None
         self._dropped = 0
         self._writing = _thread.allocate_lock()
 

@@ -23,7 +23,7 @@ from .config import ConfigError, Settings, read
 from .crash_rules import Standing
 from .follower import Follower
 from .guarding import Guarding, is_helper
-from .journal import Journal, changes
+from .journal import Journal
 from .ledger import Reading
 from .overrides import Overrides
 from .published import Published
@@ -31,6 +31,7 @@ from .resolve import InForce, Layers, resolve
 from .session import NOTHING, Plan, Session, planned
 from .verdict import Followed
 from .watched import WatchedFile, presence
+from .wishes import Wishes
 
 PERIOD = 1.0  # seconds between two looks
 TRACED = 4  # times as often while something is traced: the ledger's shortest window
@@ -54,7 +55,7 @@ class Ruler:
         self._file_errors: list[str] = []  # of the file as it is now
         self._stopped = ""
         self._halted = False
-        self._code: dict[int, dict[str, Any]] = {}  # by id of the Profiler that the program started
+        self._code = Wishes()
         self._ceilings: dict[str, tuple[str, str]] = {}
         self._host, self._slot = os.uname().nodename, "0"
         self._slot_is_named = False
@@ -66,8 +67,6 @@ class Ruler:
         self._verdict = Followed(clock)
         self._followed = False  # before the fork that is under way
         self._wanted: Plan = NOTHING  # without the ladder
-        self._recorded: InForce | None = None  # what the audit log knows
-        self._said: dict[str, object] = {}  # likewise, of what is no value in force
         self._problem = ""
         self.overrides = Overrides(clock, wall)
         self.follower = Follower(self.look, period)
@@ -162,12 +161,12 @@ class Ruler:
 
     def joined(self, profiler: api.Profiler) -> None:
         self._halted = False
-        self._hear(profiler)
+        self._code.hear(profiler)
         self._apply()
         self._keep_looking()
 
     def left(self, profiler: api.Profiler) -> None:
-        self._code.pop(id(profiler), None)
+        self._code.drop(profiler)
         self._apply()
 
     def halted(self) -> None:
@@ -224,15 +223,6 @@ class Ruler:
         """Of the file as it is now, and of the environment: one sentence each."""
         return [*self._file_errors, *self._environment_errors]
 
-    def _hear(self, profiler: api.Profiler) -> None:
-        """What the program wants: the lowest layer."""
-        options, watch = profiler.options, profiler.watch
-        wish: dict[str, Any] = {"sampler.rate": options["rate"], "sampler.clock": options["clock"], "stage": "fleet"}
-        if watch.patterns:
-            wish |= {"stage": "deep", "deep.targets": tuple(each.text for each in watch.patterns), "deep.rate": watch.rate}
-        wish |= {key: options[name] for key, name in (("deep.budget", "budget"), ("deep.event_limit", "event_limit")) if options[name]}
-        self._code[id(profiler)] = wish
-
     # --- what is in force --------------------------------------------------------------------------------------------------------------------
 
     def in_force(self) -> InForce:
@@ -247,24 +237,13 @@ class Ruler:
             self.overrides.copy(),
             self._settings,
             self._environment,
-            self._wishes(),
+            self._code.together(),
             ceilings,
             self._guarding.standing,
             self._accounts.easing,
             self._host,
             self._slot,
         )
-
-    def _wishes(self) -> dict[str, Any]:
-        """Of all Profilers that the program has started: the first one's, and everybody's targets."""
-        wishes = list(self._code.values())
-        together: dict[str, Any] = {}
-        for wish in reversed(wishes):
-            together |= wish
-        targets = dict.fromkeys(target for wish in wishes for target in wish.get("deep.targets", ()))
-        if targets:
-            together |= {"stage": "deep", "deep.targets": tuple(targets)}
-        return together
 
     def look(self) -> None:
         """Reads what has changed, makes it true, and writes down what was done. Never raises."""
@@ -334,31 +313,23 @@ class Ruler:
         return buckets.digest(repr(sorted((self._settings.values if self._settings is not None else self._environment).items())))
 
     def _record(self, now: InForce) -> None:
-        """For the audit log, what has changed since the last record; with api's lock held."""
+        """For the audit log; with api's lock held."""
         for key, each in self.overrides.ended().items():
             self._journal.note(f"override {key}", each.value, None, Actor.here("clock"))
         standing, why = self._guarding.standing
         verdict = self._verdict.verdict
-        self._say("stopped", self._layers().stopped or None, "stop")
-        self._say("crashes", None if standing is Standing.CLEAR else why, "crash guard")
-        self._say("verdict", None if verdict is None else [verdict.stage, verdict.reason], "judge")
-        self._say("budget step", self._accounts.described() or None, "budget")
-        for what, old, new, via in changes(self._recorded, now):
-            self._journal.note(what, old, new, Actor.here(via))
-        self._recorded = now
-
-    def _say(self, what: str, now: object, via: str) -> None:
-        old = self._said.get(what)
-        if now != old:
-            self._said[what] = now
-            self._journal.note(what, old, now, Actor.here(via))
+        self._journal.record_said("stopped", self._layers().stopped or None, "stop")
+        self._journal.record_said("crashes", None if standing is Standing.CLEAR else why, "crash guard")
+        self._journal.record_said("verdict", None if verdict is None else [verdict.stage, verdict.reason], "judge")
+        self._journal.record_said("budget step", self._accounts.described() or None, "budget")
+        self._journal.record(now)
 
     # --- the process -----------------------------------------------------------------------------------------------------------------------------
 
     def adopt(self) -> None:
         """Heard and ruled from now on: what the program has started before there was a ruler. With api's lock held."""
         for profiler in list(api._active):
-            self._hear(profiler)
+            self._code.hear(profiler)
         api.hand_over()
 
     def retire(self) -> None:
@@ -388,8 +359,7 @@ class Ruler:
         self._journal.forget()
         self._published.forget()
         self._accounts.forget()
-        self._recorded, self._wanted, self._slot_is_named = None, NOTHING, False
-        self._said.clear()
+        self._wanted, self._slot_is_named = NOTHING, False
         self.follower.forget()
         if self._followed:
             self._keep_looking()
