@@ -332,7 +332,8 @@ def profile_class() -> type[Profile]:
 def status() -> dict[str, Any]:
     """What is in force and why: running, stage, rate_hz, clock, targets, patterns, sampler_cpu_share and tracer_share (of the process's CPU time since
     the start, 0 to 1), why, warnings, and what the core reports (samples, sampler_method, tracer_hook ...). Where a configuration is followed also
-    config, config_errors, problem, in_force (each value, and where it came from), members and overrides."""
+    config, config_errors, problem, in_force (each value, and where it came from), members, overrides, costs (of the last ten seconds, as shares of the process' CPU time, with their
+    budgets), ladder (what the budgets have taken back, and why), crashes, audit and verdict."""
     with _lock:
         plain = _status()
         return plain if ruling.current is None else ruling.current.reported(plain)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hybridprof
+
 from .crash_loop import Clock, Decision, Guard
 from .crash_rules import Standing
 
@@ -46,8 +48,6 @@ class Guarding:
             self._asked = (config, stage)
 
     def _begin(self, place: tuple[str, str], config: str, stage: str) -> None:
-        import hybridprof
-
         folder, slot = place
         _make(folder)
         self._guard = Guard(Path(folder) / FOLDER, version=hybridprof.__version__, config=config, slot=slot, clock=self._times)

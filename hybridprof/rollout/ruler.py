@@ -233,7 +233,7 @@ class Ruler:
         if self._verdict.ceiling is not None:
             ceilings["judge"] = self._verdict.ceiling
         return Layers(
-            self._stopped or ("hybridprof.stop() was called in this process" if self._halted else ""),
+            self._why_stopped(),
             self.overrides.copy(),
             self._settings,
             self._environment,
@@ -244,6 +244,9 @@ class Ruler:
             self._host,
             self._slot,
         )
+
+    def _why_stopped(self) -> str:
+        return self._stopped or ("hybridprof.stop() was called in this process" if self._halted else "")
 
     def look(self) -> None:
         """Reads what has changed, makes it true, and writes down what was done. Never raises."""
@@ -289,7 +292,8 @@ class Ruler:
 
     def _weigh(self) -> None:
         """What profiling has cost since the last look, and what follows from that; with api's lock held."""
-        unrestricted = resolve(replace(self._layers(), easing=None), self._clock())
+        layers = self._layers()
+        unrestricted = resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
         wanted = planned(unrestricted)
         if wanted != self._wanted:
             self._wanted = wanted
@@ -298,15 +302,17 @@ class Ruler:
 
     def _apply(self) -> None:
         """Nothing where nothing has changed; with api's lock held."""
-        asked = self.in_force()
-        guarded = asked["state_dir"] if self._slot_is_named or not is_helper() else None
-        self._guarding.announce(guarded, self._slot, self._config_key(), asked.asked)
-        self._latest = self.in_force()
-        self._record(self._latest)
-        plan = planned(self._latest)
+        now, standing = self.in_force(), self._guarding.standing
+        guarded = now["state_dir"] if self._slot_is_named or not is_helper() else None
+        self._guarding.announce(guarded, self._slot, self._config_key(), now.asked)
+        if self._guarding.standing != standing:
+            now = self.in_force()
+        self._latest = now
+        self._record(now)
+        plan = planned(now)
         if not self._session.is_as(plan):
             self._session.make(plan)
-        self.follower.period = self._period / TRACED if self._latest.traces else self._period
+        self.follower.period = self._period / TRACED if now.traces else self._period
 
     def _config_key(self) -> str:
         """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""
@@ -318,7 +324,7 @@ class Ruler:
             self._journal.note(f"override {key}", each.value, None, Actor.here("clock"))
         standing, why = self._guarding.standing
         verdict = self._verdict.verdict
-        self._journal.record_said("stopped", self._layers().stopped or None, "stop")
+        self._journal.record_said("stopped", self._why_stopped() or None, "stop")
         self._journal.record_said("crashes", None if standing is Standing.CLEAR else why, "crash guard")
         self._journal.record_said("verdict", None if verdict is None else [verdict.stage, verdict.reason], "judge")
         self._journal.record_said("budget step", self._accounts.described() or None, "budget")

@@ -74,6 +74,21 @@ def test_rate_and_budget_change_within_one_session(hand: Hand) -> None:
     assert calls_of("first") is None
 
 
+def test_another_event_limit_takes_another_session(hand: Hand) -> None:
+    hand.configured(deep_targets("first"))
+    assert hybridprof.status()["in_force"]["deep.event_limit"]["value"] == 0
+    here().first()
+    began = hybridprof.snapshot().meta["started"]
+    status = hand.says(deep_targets("first").replace("rate =", "event_limit = 500\nrate =", 1))
+    assert (status["in_force"]["deep.event_limit"]["value"], status["problem"]) == (500, "")
+    assert hybridprof.snapshot().meta["started"] != began and calls_of("first") is None
+    with hybridprof.Profiler(deep=[f"{HERE}:first"], event_limit=7):  # the file outranks the code
+        assert hybridprof.status()["in_force"]["deep.event_limit"]["value"] == 500
+    hand.says("stage = 'deep'")
+    with hybridprof.Profiler(event_limit=7):
+        assert hybridprof.status()["in_force"]["deep.event_limit"] == {"value": 7, "from": "the program's code", "asked": None}
+
+
 def here() -> Any:
     """This module as it is now: on 3.11 targets are replaced in it."""
     return sys.modules[HERE]
