@@ -13,7 +13,7 @@ from ruled import Hand
 
 import hybridprof
 from hybridprof.cli import judge as cli
-from hybridprof.rollout import published, verdict
+from hybridprof.rollout import journal, published, verdict
 from hybridprof.rollout.audit import Actor
 from hybridprof.rollout.audit_chain import lines_of, record_of, verified
 from hybridprof.rollout.config import read
@@ -113,6 +113,21 @@ def test_without_a_state_dir_nothing_is_kept(hand: Hand, tmp_path: Path) -> None
     assert (status["audit"]["path"], status["crashes"]["guarded"], status["verdict"]) == (None, False, None)
     assert not hand.ruler._journal._waiting
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml"]
+
+
+def test_what_waits_is_bounded_and_what_is_lost_is_counted(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_WAITING", 10)
+    kept = journal.Journal()
+    for number in range(15):
+        kept.note("n", None, number, Actor(1, 2, "code"))
+    kept.keep_in(str(state))
+    kept.flush()
+    assert [each["new"] for each in records(state)] == list(range(5, 15))
+    assert kept.report() == {"path": str(state / "audit.jsonl"), "problem": None, "lost": 5}
+    kept.note("n", None, 15, Actor(1, 2, "code"))
+    kept.forget()  # in a forked child: the parent writes it
+    kept.flush()
+    assert len(records(state)) == 10
 
 
 # --- crash guard -------------------------------------------------------------------------------------------------------------------------------------
