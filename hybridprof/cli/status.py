@@ -14,7 +14,6 @@ from typing import Any
 
 from hybridprof.rollout.config import read
 from hybridprof.rollout.environment import CONFIG
-from hybridprof.rollout.ladder import most_windows
 from hybridprof.rollout.published import reports, started
 from hybridprof.rollout.schema import variable
 
@@ -121,7 +120,7 @@ def _ladder(report: dict[str, Any]) -> str:
     ladder = report.get("ladder") or {}
     if not ladder.get("step"):
         return "nothing is taken back"
-    steps = f"step {ladder['step']} of {most_windows(len(report.get('deep_targets') or []))} at most: {', '.join(ladder['says'])}"
+    steps = f"{ladder['step']} step{'s' if ladder['step'] > 1 else ''} down: {', '.join(ladder['says'])}"
     return f"{steps}; {ladder['why']}; {ladder['clean_windows']} of {ladder['clean_windows_needed']} clean windows for a step back"
 
 

@@ -254,7 +254,7 @@ class Ruler:
         self._look()
         self._journal.flush()
         now = self._latest
-        gist = (now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
+        gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
         self._published.say(now["state_dir"], gist, self.report)
         self._accounts.charge_ruler(time.thread_time() - began)
 
