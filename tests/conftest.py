@@ -149,11 +149,12 @@ def sample_profile(sample_program: Path) -> Path:
 @pytest.fixture
 def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A ruled.Hand: a ruler of this process, whose time and costs the test makes up. Nothing of it is left afterwards."""
+    from ruled import Hand
+
     import hybridprof
     from hybridprof import _core, marking
     from hybridprof.rollout import current
     from hybridprof.rollout.process import retire
-    from ruled import Hand
 
     for name in [name for name in os.environ if name.startswith("HYBRIDPROF_")]:
         monkeypatch.delenv(name)

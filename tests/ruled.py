@@ -22,7 +22,9 @@ class Hand:
         self.kill = folder / "kill"
         self.sums = Reading(0.0)
         self.ruler = appointed(
-            lambda: Ruler(clock=lambda: self.now, wall=lambda: self.epoch + self.now, period=3600.0, costs=lambda: replace(self.sums, at=self.now))
+            lambda: Ruler(
+                clock=lambda: self.now, wall=lambda: self.epoch + self.now, period=3600.0, costs=lambda: replace(self.sums, at=self.now)
+            )
         )
 
     def write(self, text: str, mode: int = 0o600) -> None:

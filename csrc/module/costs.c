@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* costs(): what profiling has cost in the running session. status() says more and copies trees for it; this is asked several times a second. */
+/* costs(): what profiling has cost in the running session. status() says more and copies trees for it; this is asked several times a
+ * second. */
 #include "module/session.h"
 
 #include "module/stream.h"

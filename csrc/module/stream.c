@@ -32,7 +32,7 @@ struct hp_stream {
     /* Guarded by: mutex */
     bool ending;
     uint64_t cpu_ns; /* of the thread, after its last turn */
-    hp_error error; /* the first failure; nothing is written after it */
+    hp_error error;  /* the first failure; nothing is written after it */
 };
 
 static void note_error(hp_stream *stream, const hp_error *error) {
@@ -160,8 +160,8 @@ static bool wait_for_next(hp_stream *stream) {
     return !ending;
 }
 
-/* By the thread itself: from elsewhere its clock can only be asked for while it surely lives. A thread that a fork has ended and begun anew counts
- * from 0, and whoever adds up differences notices. */
+/* By the thread itself: from elsewhere its clock can only be asked for while it surely lives. A thread that a fork has ended and begun anew
+ * counts from 0, and whoever adds up differences notices. */
 static void note_cpu(hp_stream *stream) {
     pthread_mutex_lock(&stream->mutex);
     stream->cpu_ns = (uint64_t)hp_thread_cpu_ns();

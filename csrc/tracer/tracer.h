@@ -104,9 +104,9 @@ hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer);
 typedef struct hp_tracer_costs {
     uint64_t events, gated; /* as in hp_tracer_counts */
     uint64_t units;         /* events, each kind by its weight, those that met a closed gate included */
-    double unit_ns;         /* what one unit costs, as calibrated. Apart from `units`, because it becomes more exact as time goes by: whoever wants the
-                             * cost of a stretch of time multiplies the units of that stretch */
-    uint64_t bytes;         /* of what grows with the program: tree and records of functions */
+    double unit_ns; /* what one unit costs, as calibrated. Apart from `units`, because it becomes more exact as time goes by: whoever wants
+                     * the cost of a stretch of time multiplies the units of that stretch */
+    uint64_t bytes; /* of what grows with the program: tree and records of functions */
 } hp_tracer_costs;
 hp_tracer_costs hp_tracer_costs_now(const hp_tracer *tracer);
 /* "monitoring", "setprofile" */

@@ -50,8 +50,18 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default 0)")
     for figure in ("latency", "requests", "errors", "restarts"):
         add(f"--{figure}", metavar="NAME", help=f"Prometheus' name of the {'histogram or summary' if figure == 'latency' else 'counter'}")
-    add("--apply", metavar="STATE_DIR", help="let services with this state_dir follow the verdict: a failed canary is rolled back within two seconds")
-    add("--roll-back-to", metavar="STAGE", choices=BY_A_JUDGE, default=NOTHING_RUNS, help=f"the highest stage after a fail (default {NOTHING_RUNS})")
+    add(
+        "--apply",
+        metavar="STATE_DIR",
+        help="let services with this state_dir follow the verdict: a failed canary is rolled back within two seconds",
+    )
+    add(
+        "--roll-back-to",
+        metavar="STAGE",
+        choices=BY_A_JUDGE,
+        default=NOTHING_RUNS,
+        help=f"the highest stage after a fail (default {NOTHING_RUNS})",
+    )
     add("--promote-to", metavar="STAGE", choices=BY_A_JUDGE, help="the highest stage after a pass (default: it stays as it is)")
     add("--withdraw", metavar="STATE_DIR", help="take the verdict away: from then on the configuration alone says what runs")
     add("--json", action="store_true", help="for programs: effects and tolerances as shares, not percent")

@@ -81,7 +81,10 @@ def described(report: dict[str, Any], now: float) -> list[str]:
     lines = [f"process {report['pid']}{service} (slot {report.get('slot')}): stage {report.get('stage')}, {_running(report, runs)}"]
     rows = [("why", report.get("why")), ("members", _members(report)), *_costs(report), ("ladder", _ladder(report))]
     rows += [("crashes", _crashes(report.get("crashes") or {})), ("verdict", _verdict(report.get("verdict")))]
-    rows += [("override", f"{each['key']} = {each['value']} by {each['by']}, for {each['seconds_left']:.0f} s more") for each in report.get("overrides") or ()]
+    rows += [
+        ("override", f"{each['key']} = {each['value']} by {each['by']}, for {each['seconds_left']:.0f} s more")
+        for each in report.get("overrides") or ()
+    ]
     rows += [("problem", each) for each in _problems(report, now)]
     return lines + [f"  {name:<9} {_plain(text)}" for name, text in rows if text]
 
@@ -98,7 +101,11 @@ def _running(report: dict[str, Any], runs: list[str]) -> str:
 
 def _members(report: dict[str, Any]) -> str:
     members = report.get("members") or {}
-    words = [f"{unit} {name}: {'yes' if members[unit] else 'no'}" for unit, name in (("host", report.get("host")), ("process", report.get("slot"))) if unit in members]
+    words = [
+        f"{unit} {name}: {'yes' if members[unit] else 'no'}"
+        for unit, name in (("host", report.get("host")), ("process", report.get("slot")))
+        if unit in members
+    ]
     return "; ".join([*words, f"requests: {100 * members.get('requests', 0):.3g} %"])
 
 
@@ -108,10 +115,15 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str]]:
         return [("costs", "nothing is known yet")]
     of = f"of the process' CPU time over {costs['seconds']:.0f} s"
     rows = [
-        (name, f"{100 * costs[name + '_share']:.3f} % {of}; {100 * costs[name + '_of_budget']:.0f} % of its budget ({100 * costs[name + '_budget']:g} %)")
+        (
+            name,
+            f"{100 * costs[name + '_share']:.3f} % {of}; {100 * costs[name + '_of_budget']:.0f} % of its budget ({100 * costs[name + '_budget']:g} %)",
+        )
         for name in ("sampler", "tracer")
     ]
-    rows.append(("others", f"{100 * costs['writer_share']:.3f} % to write profiles, {100 * costs['ruler_share']:.3f} % to follow the configuration"))
+    rows.append(
+        ("others", f"{100 * costs['writer_share']:.3f} % to write profiles, {100 * costs['ruler_share']:.3f} % to follow the configuration")
+    )
     rows.append(("memory", f"{costs['own_bytes'] / 1e6:.1f} MB of tables, of {costs['rss_bytes'] / 1e6:.1f} MB in all"))
     return rows
 
@@ -135,7 +147,12 @@ def _verdict(verdict: dict[str, Any] | None) -> str:
 
 
 def _problems(report: dict[str, Any], now: float) -> list[str]:
-    found = [report.get("problem"), (report.get("audit") or {}).get("problem"), (report.get("crashes") or {}).get("problem"), *(report.get("config_errors") or [])]
+    found = [
+        report.get("problem"),
+        (report.get("audit") or {}).get("problem"),
+        (report.get("crashes") or {}).get("problem"),
+        *(report.get("config_errors") or []),
+    ]
     age = now - float(report.get("at") or now)
     if age > OLD:
         found.append(f"it said this {age:.0f} s ago, and says it each ten seconds: it is stopped, or it hangs")

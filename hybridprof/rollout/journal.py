@@ -32,7 +32,12 @@ def changes(old: InForce | None, new: InForce) -> Iterator[Change]:
         was, is_ = old.values.get(key) if old is not None else None, new.values.get(key)
         if is_ is None or (was is None and is_.layer == "default") or (was is not None and was.value == is_.value):
             continue
-        yield key, None if was is None else _plain(was.value), _plain(is_.value), is_.layer if is_.layer != "default" or was is None else was.layer
+        yield (
+            key,
+            None if was is None else _plain(was.value),
+            _plain(is_.value),
+            is_.layer if is_.layer != "default" or was is None else was.layer,
+        )
     runs = (new.samples, new.traces)
     if old is None or runs != (old.samples, old.traces):
         yield "runs", None if old is None else _runs(old), _runs(new), new.values["stage"].layer

@@ -160,7 +160,7 @@ def _less_tracing(state: State, over: float, targets: Sequence[str], shares: Sha
 
 def _drops(left: list[str], over: float, shares: Mapping[str, float], why: str) -> tuple[Step, ...]:
     """The costliest first, until what is left should fit; of those of which nothing is known, the one that was named last."""
-    order = sorted(reversed(left), key=lambda each: -shares.get(each, 0.0))
+    order = sorted(left, key=lambda each: (shares.get(each, 0.0), left.index(each)), reverse=True)
     all_of_them = sum(shares.get(each, 0.0) for each in left)
     gone, steps = 0.0, []
     for each in order:

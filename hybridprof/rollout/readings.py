@@ -84,7 +84,10 @@ def calls_by_target(
 ) -> dict[str, int]:
     """nodes: as Profile.nodes(), parents first. functions: module and qualified name."""
     patterns = [Pattern(target) for target in targets]
-    owners = [next((each.text for each in patterns if each.everything or each.is_for((module,)) and each.matches(name)), "") for module, name in functions]
+    owners = [
+        next((each.text for each in patterns if each.everything or (each.is_for((module,)) and each.matches(name))), "")
+        for module, name in functions
+    ]
     owner_of_node = [""] * len(nodes)
     calls = dict.fromkeys(targets, 0)
     for index, (parent, function, count, *_) in enumerate(nodes):

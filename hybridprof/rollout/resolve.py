@@ -7,7 +7,7 @@ and what profiling costs only lower, in this order: what is held against the pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,7 +134,7 @@ def _eased(key: str, value: Value | None, easing: Easing | None) -> Value | None
     """With what the ladder has taken back."""
     if value is None or easing is None:
         return value
-    eased = {
+    eased: dict[str, Callable[[], Any]] = {
         "deep.rate": lambda: value.value * easing.deep_share,
         "deep.targets": lambda: tuple(each for each in value.value if each not in easing.dropped),
         "sampler.rate": lambda: value.value / easing.interval,

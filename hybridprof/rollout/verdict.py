@@ -45,7 +45,7 @@ def read(folder: str | os.PathLike[str]) -> Verdict | None:
         with opened(Path(folder) / FILE, os.O_RDONLY) as file:
             complaint = distrust(os.fstat(file), os.geteuid())
             raw = os.read(file, _LARGEST)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if complaint:
         raise ValueError(f"it {complaint}")

@@ -46,7 +46,9 @@ def folder(tmp_path: Path) -> Path:
 
 def configured(folder: Path, stage: str = "deep", more: str = "") -> None:
     path = folder / "config.toml"
-    path.write_text(f"stage = '{stage}'\nservice = 'shop'\nstate_dir = '{folder / 'state'}'\nsampler.rate = 10\n[deep]\ntargets = ['__main__:until']\n{more}")
+    path.write_text(
+        f"stage = '{stage}'\nservice = 'shop'\nstate_dir = '{folder / 'state'}'\nsampler.rate = 1\n[deep]\ntargets = ['__main__:until']\n{more}"
+    )
     path.chmod(0o600)
 
 
@@ -63,14 +65,16 @@ def test_status_of_a_running_service(run_cli: RunCli, folder: Path) -> None:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         found = json.loads(run_cli("status", pid, "--json").stdout)
-        assert [(each["pid"], each["service"], each["stage"], each["deep_targets"]) for each in found] == [(pid, "shop", "deep", ["__main__:until"])]
+        assert [(each["pid"], each["service"], each["stage"], each["deep_targets"]) for each in found] == [
+            (pid, "shop", "deep", ["__main__:until"])
+        ]
         assert found[0]["crashes"]["standing"] == "clear" and found[0]["audit"]["problem"] is None
         for arguments in ([str(pid)], ["--state-dir", str(folder / "state")], ["--config", str(folder / "config.toml")]):
             lines = run_cli("status", *arguments).stdout.splitlines()
-            assert lines[0] == f"process {pid} of shop (slot 0): stage deep, the sampler at 10 Hz, and 1 target on 1 % of their calls"
+            assert lines[0] == f"process {pid} of shop (slot 0): stage deep, the sampler at 1 Hz, and 1 target on 1 % of their calls"
             assert [line.split()[0] for line in lines[1:3]] == ["why", "members"] and lines[3].split()[0] in ("sampler", "costs")
-            assert any(line.split() == "ladder nothing is taken back".split() for line in lines)
-            assert any(line.split() == "crashes 0 in 24 hours, and none is held against it".split() for line in lines)
+            assert "  ladder    nothing is taken back" in lines
+            assert "  crashes   0 in 24 hours, and none is held against it" in lines
     finally:
         process.communicate("", timeout=60)
     assert process.returncode == 0
@@ -85,7 +89,10 @@ def test_bad_input(run_cli: RunCli, folder: Path) -> None:
         ([], "no state_dir is known, where processes say what they do: give --state-dir DIR, or --config FILE that names one"),
         (["--state-dir", "none"], "none: No such file or directory"),
         (["x"], "argument PID: invalid int value: 'x' (see: hybridprof status --help)"),
-        ([str(os.getpid()), "--state-dir", folder / "state"], f"process {os.getpid()} says nothing in {folder / 'state'}; is it ruled by a configuration with this state_dir?"),
+        (
+            [str(os.getpid()), "--state-dir", folder / "state"],
+            f"process {os.getpid()} says nothing in {folder / 'state'}; is it ruled by a configuration with this state_dir?",
+        ),
     ):
         done = run_cli("status", *arguments, status=2)
         assert (done.stdout, done.stderr) == ("", f"hybridprof: {sentence}\n")
@@ -111,7 +118,9 @@ def test_crashes_of_real_lives_lower_the_stage(run_python: RunCli, folder: Path)
     assert stages == ["deep", "fleet", "fleet"]
     code = SERVICE + "print(hybridprof.status()['stage'], hybridprof.running(), marked())"
     assert run_python(code, folder).stdout == "off False False\n"
-    assert run_python(SERVICE + "print(hybridprof.status()['why'])", folder).stdout.startswith("stage 'off' (crash guard: it crashed three times")
+    assert run_python(SERVICE + "print(hybridprof.status()['why'])", folder).stdout.startswith(
+        "stage 'off' (crash guard: it crashed three times"
+    )
     configured(folder, more="rate = 0.005\n")
     assert stage_of_a_life(run_python, folder, "", 0) == "deep"
     report = verified(folder / "state" / "audit.jsonl")
@@ -223,7 +232,13 @@ def test_a_rollback_reaches_a_running_service(run_python: RunCli, run_cli: RunCl
     figures: dict[str, Any] = {"hosts": [{"p95": 1.0} for _ in range(10)]}
     (folder / "control.json").write_text(json.dumps(figures))
     (folder / "canary.json").write_text(json.dumps({"hosts": [{"p95": 2.0} for _ in range(10)]}))
-    command = [sys.executable, "-c", SERVICE + "print(hybridprof.status()['stage'], flush=True)\nuntil(lambda: not hybridprof.running())\nprint(hybridprof.status()['why'], flush=True)", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        SERVICE
+        + "print(hybridprof.status()['stage'], flush=True)\nuntil(lambda: not hybridprof.running())\nprint(hybridprof.status()['why'], flush=True)",
+        str(folder),
+    ]
     process = subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None and process.stdout.readline() == "deep\n"

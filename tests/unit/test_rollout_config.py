@@ -298,5 +298,5 @@ def test_the_environment() -> None:
     assert len({variable(key) for key in SCHEMA}) == len(SCHEMA)
     with pytest.raises(ValueError, match="'1e'"):
         from_text("sampler.rate", "1e")
-    with pytest.raises(ValueError, match="must be a number of events from 0 \\(no limit\\) on, not '1.5'"):
+    with pytest.raises(ValueError, match=r"must be a number of events from 0 \(no limit\) on, not '1.5'"):
         from_text("deep.event_limit", "1.5")

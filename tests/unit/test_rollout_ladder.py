@@ -204,7 +204,9 @@ COST = st.floats(0.0, 1.0)
 
 @settings(max_examples=200, deadline=None)
 @given(SHARES, COST, COST, COST, COST, st.floats(0.001, 4.0))
-def test_it_is_never_over_for_long(targets: dict[str, float], tracer: float, marks: float, sampler: float, gated: float, busy: float) -> None:
+def test_it_is_never_over_for_long(
+    targets: dict[str, float], tracer: float, marks: float, sampler: float, gated: float, busy: float
+) -> None:
     """Whatever each step saves."""
     service = Service(targets, tracer, marks, gated, sampler, busy, window=1.0)
     service.runs(60)
@@ -228,7 +230,9 @@ def test_steps_come_in_their_order(targets: dict[str, float], loads: list[tuple[
 
 @settings(max_examples=100, deadline=None)
 @given(SHARES, COST, COST, COST, st.floats(0.0, 0.65), st.floats(0.0, 0.65))
-def test_it_recovers_fully(targets: dict[str, float], tracer: float, marks: float, sampler: float, tracer_then: float, sampler_then: float) -> None:
+def test_it_recovers_fully(
+    targets: dict[str, float], tracer: float, marks: float, sampler: float, tracer_then: float, sampler_then: float
+) -> None:
     """Once all of it fits within nine tenths of the headroom."""
     service = Service(targets, tracer, marks, 0.0, sampler, window=1.0)
     service.runs(30)

@@ -63,8 +63,16 @@ def test_every_change_is_written_down(hand: Hand, state: Path) -> None:
     hand.kill.unlink()
     hand.look()
     sentence = f"kill file {hand.kill} exists"
-    assert told(state)[6:9] == [("stopped", None, sentence, "stop"), ("stage", "deep", "off", "stop"), ("runs", ["sampler", "tracer"], [], "stop")]
-    assert told(state)[9:] == [("stopped", sentence, None, "stop"), ("stage", "off", "deep", "file"), ("runs", [], ["sampler", "tracer"], "file")]
+    assert told(state)[6:9] == [
+        ("stopped", None, sentence, "stop"),
+        ("stage", "deep", "off", "stop"),
+        ("runs", ["sampler", "tracer"], [], "stop"),
+    ]
+    assert told(state)[9:] == [
+        ("stopped", sentence, None, "stop"),
+        ("stage", "off", "deep", "file"),
+        ("runs", [], ["sampler", "tracer"], "file"),
+    ]
 
 
 def test_overrides_with_who_and_until(hand: Hand, state: Path) -> None:
@@ -73,7 +81,7 @@ def test_overrides_with_who_and_until(hand: Hand, state: Path) -> None:
     until = hand.until()
     hand.ruler.override("sampler.rate", 20, until, by="socket", actor=Actor(7, 8, "control"))
     found = records(state)[2:]
-    assert [(each["what"], each["old"], each["new"], each["uid"], each["pid"]) for each in found][0] == ("override sampler.rate", None, 20, 7, 8)
+    assert [found[0][name] for name in ("what", "old", "new", "uid", "pid")] == ["override sampler.rate", None, 20, 7, 8]
     assert found[0]["until"] == "1970-01-01T01:41:01.000000Z" and until == 6061.0
     assert (found[1]["what"], found[1]["new"], found[1]["via"]) == ("sampler.rate", 20.0, "override")
     hand.look(60.0)
