@@ -87,6 +87,9 @@ def load(cost: float, budget: float, window: Window) -> float:
 
 def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str], shares: Shares) -> State:
     """One window later. targets: those that would be traced if nothing had been dropped."""
+    if not state.windows:
+        # The sampler has begun anew or changed its rate, which costs what no rate does: at low rates one step would be the reason for the next.
+        window = replace(window, sampler=0.0)
     state = replace(state, windows=_recent((*state.windows, window)))
     since_up = None if state.since_up is None else state.since_up + 1
     tracer, sampler = _newest(state.windows, budgets)
@@ -231,5 +234,6 @@ def described(state: State) -> list[str]:
 
 
 def most_windows(targets: int) -> int:
-    """How many windows of a second or more can be over a budget in a row at most, whatever each step saves: each of them takes a step at least."""
-    return HALVINGS + targets + 1 + LENGTHENINGS + 1
+    """How many windows of a second or more can be over a budget in a row at most, whatever each step saves: each of them takes a step at least, but for one after
+    each of the sampler's, which tells nothing of it."""
+    return HALVINGS + targets + 1 + 2 * (LENGTHENINGS + 1)

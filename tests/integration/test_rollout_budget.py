@@ -104,7 +104,9 @@ def test_the_sampler_slows_down_and_ends_and_comes_back(hand: Hand) -> None:
     hand.configured("stage = 'fleet'\nsampler.rate = 80\n")
     hand.costs()
     assert hand.costs(sampler=0.02)["rate_hz"] == 20
+    assert hand.costs(sampler=0.9)["rate_hz"] == 20  # a change costs what no rate does
     assert hand.costs(sampler=0.02)["rate_hz"] == 5
+    hand.costs(sampler=0.02)
     status = hand.costs(sampler=0.02)
     assert (status["running"], status["stage"], steps(status)[-1]) == (False, "dark", "off")
     assert status["why"].startswith("stage 'dark' (budget: sampling took 2 times its budget)")
