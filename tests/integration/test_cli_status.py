@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def configured(folder: Path, stage: str = "deep", more: str = "") -> None:
     path = folder / "config.toml"
     path.write_text(
-        f"stage = '{stage}'\nservice = 'shop'\nstate_dir = '{folder / 'state'}'\nsampler.rate = 1\n[deep]\ntargets = ['__main__:until']\n{more}"
+        f"stage = '{stage}'\nservice = 'shop'\nstate_dir = '{folder / 'state'}'\nsampler.rate = 1\n[deep]\ntargets = ['__main__:marked']\n{more}"
     )
     path.chmod(0o600)
 
@@ -66,7 +66,7 @@ def test_status_of_a_running_service(run_cli: RunCli, folder: Path) -> None:
         pid = int(process.stdout.readline())
         found = json.loads(run_cli("status", pid, "--json").stdout)
         assert [(each["pid"], each["service"], each["stage"], each["deep_targets"]) for each in found] == [
-            (pid, "shop", "deep", ["__main__:until"])
+            (pid, "shop", "deep", ["__main__:marked"])
         ]
         assert found[0]["crashes"]["standing"] == "clear" and found[0]["audit"]["problem"] is None
         for arguments in ([str(pid)], ["--state-dir", str(folder / "state")], ["--config", str(folder / "config.toml")]):
