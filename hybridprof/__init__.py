@@ -36,8 +36,9 @@ if not DISABLED:
         raise ImportError(reason) from None
 
 if TYPE_CHECKING or not DISABLED:
-    from .api import Profiler, appoint_by, running, snapshot, start, status, stop
+    from .api import Profiler, running, snapshot, start, status, stop
     from .deep import deep
+    from .ruling import appoint_by
 
     def _appoint() -> None:
         """Where the environment says so, a configuration decides what start() starts; looked at when something is started first."""

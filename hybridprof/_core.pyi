@@ -114,6 +114,11 @@ def status() -> dict[str, Any]:
     "asyncio not met" or "unknown asyncio"; samples, names_refused), sampler_cpu_ns, tracing
     (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
 
+def costs() -> dict[str, Any]:
+    """What profiling has cost in the running session, zeros where none runs; cheap enough to be asked several times a second: session (its number),
+    sampler_cpu_ns, writer_cpu_ns (of the thread behind stream()), events, gated, units (events by their weight), unit_ns (what one costs, as
+    calibrated), own_bytes (of tables that grow with the program)."""
+
 def add_target(code: CodeType, rate: float = 1.0) -> None:
     """Remembered even while no session runs: the next start() arms it. Kept alive."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Starting, stopping, asking. One session per process; the Profiler that started it owns it, every other one shares it.
 
-Options are checked here, before anything is touched, so that each error is one sentence and leaves all as it was.
+Where a configuration decides (ruling.py), a Profiler only says what the program wants.
 """
 
 from __future__ import annotations
@@ -10,38 +10,21 @@ import _thread
 import os
 import time
 
-from . import _core
+from . import _core, options, ruling
 from .deep import checked_rate
 from .watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
-    from typing import Any, Literal, Protocol
+    from typing import Any, Literal
 
     from .profile import Profile
-
-    class Ruler(Protocol):
-        """What decides in the program's place whether a session runs, and how. Called with the lock held."""
-
-        def joined(self, profiler: Profiler) -> None: ...  # the program has started this one: what it wants is heard, no more
-        def left(self, profiler: Profiler) -> None: ...
-        def halted(self) -> None: ...  # hybridprof.stop()
-        def reported(self, status: dict[str, Any]) -> dict[str, Any]: ...  # for status()
-
-
-AUTO_BUDGET = 2.0  # percent of a core
-CLOCKS = ("wall", "cpu")
-METHODS = ("auto", "same-cpu", "signal", "remote")
-HOOKS = ("auto", "monitoring", "setprofile")
-MAX_RATE = 10_000.0
 
 _lock = _thread.RLock()  # not threading's: importing that is the program's own choice
 _owner: Profiler | None = None  # guarded by _lock: whose session runs
 _active: list[Profiler] = []  # guarded by _lock: the owner and those that share its session
-_ruler: Ruler | None = None  # guarded by _lock. None: the program's word is all there is
-_appoint: Callable[[], None] | None = None  # asked once, before the first start: whether the environment wants a ruler
 _sessions = 0  # that have begun
 _started_cpu = 0  # ns of process CPU when it began
 _profile_class: type[Profile] | None = None  # once it was needed: see profile_class
@@ -62,33 +45,12 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def set_ruler(ruler: Ruler | None) -> None:
-    """From now on it decides (rollout/ruler.py); None: the program does again."""
-    global _ruler
-    with _lock:
-        _ruler = ruler
-
-
 def hand_over() -> None:
     """With the lock held, to a ruler: a session that runs ends, as its data goes with it; who started it goes on as one that is ruled."""
     if _owner is not None:
         _owner.end()
     for profiler in _active:
         profiler.be_ruled()
-
-
-def appoint_by(appoint: Callable[[], None] | None) -> None:
-    """Called before the first start, in case that the environment wants a ruler."""
-    global _appoint
-    _appoint = appoint
-
-
-def _ruling() -> Ruler | None:
-    global _appoint
-    appoint, _appoint = _appoint, None
-    if appoint is not None:
-        appoint()
-    return _ruler
 
 
 class Profiler:
@@ -125,24 +87,24 @@ class Profiler:
         Raises TypeError or ValueError, one sentence, before anything is started.
         """
         self._options: dict[str, Any] = {
-            "rate": _checked_number("rate", rate, MAX_RATE),
-            "clock": _checked_choice("clock", clock, CLOCKS),
-            "method": _checked_choice("method", method, METHODS),
-            "hook": _checked_hook(hook),
+            "rate": options.checked_number("rate", rate, options.MAX_RATE),
+            "clock": options.checked_choice("clock", clock, options.CLOCKS),
+            "method": options.checked_choice("method", method, options.METHODS),
+            "hook": options.checked_hook(hook),
             "c_calls": bool(c_calls),
-            "seed": _checked_natural("seed", seed),
-            "budget": _checked_budget(budget),
+            "seed": options.checked_natural("seed", seed),
+            "budget": options.checked_budget(budget),
             "tasks": bool(tasks),
-            "event_limit": _checked_natural("event_limit", event_limit),
+            "event_limit": options.checked_natural("event_limit", event_limit),
         }
         if not isinstance(deep, str) and not hasattr(deep, "__iter__"):
             raise TypeError(f"deep is a list of patterns such as 'package.module:Class.method', not {type(deep).__name__} {deep!r}")
         deep = [deep] if isinstance(deep, str) else list(deep)
         self._watch = Watch(deep, checked_rate(deep_rate, "deep_rate"))
         if "auto" in deep and not self._options["budget"]:
-            self._options["budget"] = AUTO_BUDGET
+            self._options["budget"] = options.AUTO_BUDGET
         if self._options["budget"] and any(pattern.everything for pattern in self._watch.patterns):
-            _check_spares_functions(hook)
+            options.check_spares_functions(hook)
         self._active = False
         self._ruled = False  # the session is a ruler's, and so are the patterns at work
         self._first_session = 0  # of those that it may have seen
@@ -159,7 +121,7 @@ class Profiler:
         with _lock:
             if self._active:
                 return self
-            ruler = _ruling()
+            ruler = ruling.ruler()
             if ruler is None:
                 self.begin()
             else:
@@ -218,8 +180,8 @@ class Profiler:
         """The session is the ruler's, and goes on if the configuration says so."""
         self._ruled = False
         profile = _taken(self._first_session)
-        if _ruler is not None:
-            _ruler.left(self)
+        if ruling.current is not None:
+            ruling.current.left(self)
         return profile
 
     def end(self) -> None:
@@ -242,6 +204,10 @@ class Profiler:
         self._watch = Watch(deep, deep_rate)
         self._watch.leave_out_auto(_owner is not None and not _owner._options["budget"])
         self._watch.begin()
+
+    def set_deep_rate(self, deep_rate: float) -> None:
+        """Another share of the patterns' calls, with the lock held: nothing is searched again, so that it may be done often."""
+        self._watch.set_rate(deep_rate)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -305,7 +271,7 @@ def start(
         event_limit=event_limit,
     )
     with _lock:
-        if _ruling() is not None:
+        if ruling.ruler() is not None:
             return _active[0] if _active else wanted.start()
         if _owner is not None and _core.running():
             return _owner
@@ -316,8 +282,8 @@ def stop() -> None:
     """Stops the session, whoever started it; does nothing if none runs. The data stays: `snapshot` still gives it. Where a configuration is followed,
     nothing runs in this process until start() or configure() is called."""
     with _lock:
-        if _ruler is not None:
-            _ruler.halted()
+        if ruling.current is not None:
+            ruling.current.halted()
             while _active:
                 _active[-1].stop()
         if _owner is not None:
@@ -344,7 +310,7 @@ def _taken(first_session: int = 0) -> Profile:
         if _sessions >= first_session:
             return profile_class()(_core.snapshot())
     except RuntimeError:
-        if _ruler is None:
+        if ruling.current is None:
             raise
     # Nothing has run, which the program did not decide: it must not fail because of that.
     from .disabled import EmptyProfile
@@ -366,10 +332,11 @@ def profile_class() -> type[Profile]:
 def status() -> dict[str, Any]:
     """What is in force and why: running, stage, rate_hz, clock, targets, patterns, sampler_cpu_share and tracer_share (of the process's CPU time since
     the start, 0 to 1), why, warnings, and what the core reports (samples, sampler_method, tracer_hook ...). Where a configuration is followed also
-    config, config_errors, problem, in_force (each value, and where it came from), members and overrides."""
+    config, config_errors, problem, in_force (each value, and where it came from), members, overrides, costs (of the last ten seconds, as shares of the process' CPU time, with their
+    budgets), ladder (what the budgets have taken back, and why), crashes, audit and verdict."""
     with _lock:
         plain = _status()
-        return plain if _ruler is None else _ruler.reported(plain)
+        return plain if ruling.current is None else ruling.current.reported(plain)
 
 
 def _status() -> dict[str, Any]:
@@ -393,49 +360,3 @@ def _status() -> dict[str, Any]:
             "why": "hybridprof.start() was called in this process" if is_running else "nothing has started it",
             "warnings": owner.watch.unmatched() if owner is not None else [],
         }
-
-
-def _checked_number(name: str, value: object, limit: float) -> float:
-    if type(value) is bool or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is a number of Hz, not {type(value).__name__} {value!r}")
-    if not 0 <= value <= limit:
-        raise ValueError(f"{name} must be from 0 (no sampling) to {limit:g} Hz, not {value!r}")
-    return float(value)
-
-
-def _checked_budget(value: object) -> float:
-    if type(value) is bool or not isinstance(value, (int, float)):
-        raise TypeError(f"budget is a number of percent, not {type(value).__name__} {value!r}")
-    if not 0 <= value <= 100:
-        raise ValueError(f"budget must be from 0 (no limit) to 100 percent of one core, not {value!r}")
-    return float(value)
-
-
-def _checked_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(repr(each) for each in choices)}, not {value!r}")
-    return value
-
-
-def _checked_hook(value: object) -> str:
-    hook = _checked_choice("hook", value, HOOKS)
-    if hook != "auto" and hook not in _core.HOOKS:
-        raise ValueError(f"this interpreter has no hook {hook!r}; it offers {' and '.join(_core.HOOKS)}")
-    return hook
-
-
-def _check_spares_functions(hook: str) -> None:
-    if "monitoring" not in _core.HOOKS:
-        raise ValueError(
-            "deep='auto', and '*' within a budget, need Python 3.12 or later, where single functions can be spared; name the functions that matter"
-        )
-    if hook == "setprofile":
-        raise ValueError("deep='auto', and '*' within a budget, need hook='monitoring', by which single functions can be spared")
-
-
-def _checked_natural(name: str, value: object) -> int:
-    if type(value) is bool or not isinstance(value, int):
-        raise TypeError(f"{name} is an int, not {type(value).__name__} {value!r}")
-    if not 0 <= value < 2**64:
-        raise ValueError(f"{name} must be from 0 to 2**64 - 1, not {value!r}")
-    return value

@@ -62,6 +62,12 @@ class Watch:
         self._codes.clear()
         self._replaced.clear()
 
+    def set_rate(self, rate: float) -> None:
+        """Another share of the calls of what was found, and of what will be."""
+        self.rate = rate
+        for code in list(self._codes.values()):  # importing threads add to them
+            _core.add_target(code, rate)
+
     def defer_everything(self) -> None:
         """`begin` is to leave `*` to `begin_everything`: the caller has more to do that is not to be traced."""
         self._deferred = True

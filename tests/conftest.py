@@ -7,7 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +144,22 @@ def sample_profile(sample_program: Path) -> Path:
         timeout=CLI_TIMEOUT,
     )
     return out
+
+
+@pytest.fixture
+def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A ruled.Hand: a ruler of this process, whose time and costs the test makes up. Nothing of it is left afterwards."""
+    from ruled import Hand
+
+    import hybridprof
+    from hybridprof import _core, marking
+    from hybridprof.rollout import current
+    from hybridprof.rollout.process import retire
+
+    for name in [name for name in os.environ if name.startswith("HYBRIDPROF_")]:
+        monkeypatch.delenv(name)
+    hybridprof.stop()
+    yield Hand(tmp_path)
+    retire()
+    hybridprof.stop()
+    assert current() is None and not _core.running() and marking._most == 1.0

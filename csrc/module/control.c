@@ -240,6 +240,9 @@ PyMethodDef hp_session_methods[] = {
      "snapshot($module, /)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if there never was one."},
     {"status", hp_core_status, METH_NOARGS,
      "status($module, /)\n--\n\nrunning, rate_hz, clock, targets, sampler_method, tracer_hook, samples, sampler_cpu_ns, tracing."},
+    {"costs", hp_core_costs, METH_NOARGS,
+     "costs($module, /)\n--\n\nWhat profiling has cost in the running session: session, sampler_cpu_ns, writer_cpu_ns, events, gated, "
+     "units, unit_ns, own_bytes."},
     {"enter_block", enter_block, METH_O, "enter_block($module, name, /)\n--\n\nTraces what the current frame calls. 0 if no session runs."},
     {"leave_block", leave_block, METH_O, "leave_block($module, token, /)\n--\n\nEnds a block; one of an earlier session is ignored."},
     {"needs_wrapper", needs_wrapper, METH_O,

@@ -92,8 +92,9 @@ PyObject *hp_core_load(PyObject *module, PyObject *path);
 /* deep_function.c */
 extern PyType_Spec hp_deep_function_type_spec;
 
-/* status.c, control.c */
+/* status.c, costs.c, control.c */
 PyObject *hp_core_status(PyObject *module, PyObject *none);
+PyObject *hp_core_costs(PyObject *module, PyObject *none);
 bool hp_monitoring_is_there(void);
 
 /* targets.c: what is remembered from session to session. */

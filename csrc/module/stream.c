@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "formats/hyprof/hyprof.h"
 #include "frame/current.h"
 #include "frame/frame.h"
@@ -30,7 +31,8 @@ struct hp_stream {
     pthread_cond_t wake;
     /* Guarded by: mutex */
     bool ending;
-    hp_error error; /* the first failure; nothing is written after it */
+    uint64_t cpu_ns; /* of the thread, after its last turn */
+    hp_error error;  /* the first failure; nothing is written after it */
 };
 
 static void note_error(hp_stream *stream, const hp_error *error) {
@@ -158,6 +160,14 @@ static bool wait_for_next(hp_stream *stream) {
     return !ending;
 }
 
+/* By the thread itself: from elsewhere its clock can only be asked for while it surely lives. A thread that a fork has ended and begun anew
+ * counts from 0, and whoever adds up differences notices. */
+static void note_cpu(hp_stream *stream) {
+    pthread_mutex_lock(&stream->mutex);
+    stream->cpu_ns = (uint64_t)hp_thread_cpu_ns();
+    pthread_mutex_unlock(&stream->mutex);
+}
+
 static void *run(void *argument) {
     hp_stream *stream = argument;
     pthread_mutex_lock(&turn);
@@ -170,6 +180,7 @@ static void *run(void *argument) {
         hp_gathered *gathered = gather_with_gil(stream, thread);
         if (gathered)
             append(stream, gathered);
+        note_cpu(stream);
     }
     pthread_mutex_lock(&turn);
     PyEval_RestoreThread(thread);
@@ -324,6 +335,15 @@ void hp_stream_drop(hp_module_state *state) {
     if (stream->file && !stream->thread_runs)
         (void)hp_hyprof_close(stream->file, false, NULL);
     stream_free(stream);
+}
+
+uint64_t hp_stream_cpu_ns(hp_module_state *state) {
+    if (!state->stream)
+        return 0;
+    pthread_mutex_lock(&state->stream->mutex);
+    uint64_t cpu = state->stream->cpu_ns;
+    pthread_mutex_unlock(&state->stream->mutex);
+    return cpu;
 }
 
 PyObject *hp_stream_error(hp_module_state *state) {

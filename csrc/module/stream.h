@@ -18,6 +18,8 @@ void hp_stream_pause(hp_module_state *state);
 void hp_stream_resume(hp_module_state *state);
 /* In the child, or when the module goes: forgotten, without a last word in the parent's file. */
 void hp_stream_drop(hp_module_state *state);
+/* CPU of the thread that writes the session while it runs, so far, ns; 0: there is none. */
+uint64_t hp_stream_cpu_ns(hp_module_state *state);
 /* A new reference: the sentence of the first failure as a str, else None. */
 PyObject *hp_stream_error(hp_module_state *state);
 

@@ -68,12 +68,17 @@ static hp_status copy_task_slots(const hp_sampler *s, hp_sampled *out) {
     return HP_OK;
 }
 
-static void fill_counts(const hp_sampler *s, hp_sampled *out) {
+/* Of all its threads. */
+static uint64_t cpu_so_far(const hp_sampler *s) {
     uint64_t native_id = atomic_load_explicit(&s->native_id, memory_order_relaxed);
     int64_t cpu = native_id == 0 ? 0 : hp_other_thread_cpu_ns(native_id);
+    return s->earlier_cpu_ns + (cpu > 0 ? (uint64_t)cpu : 0);
+}
+
+static void fill_counts(const hp_sampler *s, hp_sampled *out) {
     out->counts = s->counts;
     out->counts.task_names_refused = s->tasks == NULL ? 0 : s->tasks->reading.names_refused;
-    out->counts.cpu_ns = s->earlier_cpu_ns + (cpu > 0 ? (uint64_t)cpu : 0);
+    out->counts.cpu_ns = cpu_so_far(s);
     out->method = s->stops ? HP_METHOD_SIGNAL : s->follow.possible ? HP_METHOD_SAME_CPU : HP_METHOD_REMOTE;
     out->method_reason = s->options.method == HP_METHOD_SIGNAL ? s->stop_reason : s->follow.reason;
 }
@@ -99,4 +104,21 @@ hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out) {
     if (status != HP_OK)
         hp_sampled_fini(out);
     return status;
+}
+
+/* An index slot is a uint32_t, and there are one more than its mask. */
+static uint64_t table_bytes(uint64_t entries, size_t size, const uint32_t *index, uint32_t mask) {
+    return entries * size + (index == NULL ? 0 : ((uint64_t)mask + 1) * sizeof *index);
+}
+
+hp_sampler_costs hp_sampler_costs_now(hp_sampler *sampler) {
+    hp_sampler *s = sampler;
+    pthread_mutex_lock(&s->mutex);
+    hp_sampler_costs costs = {.cpu_ns = cpu_so_far(s)};
+    costs.bytes = table_bytes(s->tree.capacity, sizeof *s->tree.nodes, s->tree.index, s->tree.index_mask) +
+                  table_bytes(s->lines.capacity, sizeof *s->lines.entries, s->lines.index, s->lines.mask) +
+                  table_bytes(s->tally_capacity, sizeof *s->tallies, s->tally_index, s->tally_mask) +
+                  (uint64_t)s->tally_of_node_capacity * sizeof *s->tally_of_node + (uint64_t)s->watched_count * sizeof **s->watched;
+    pthread_mutex_unlock(&s->mutex);
+    return costs;
 }

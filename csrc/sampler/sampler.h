@@ -110,6 +110,12 @@ hp_status hp_sampler_stop(hp_sampler *sampler);
 bool hp_sampler_running(const hp_sampler *sampler);
 /* [GIL] Copies what was gathered, between two ticks. Sampling goes on. */
 hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out);
+/* [GIL] What it has cost so far: no copy is made, so that it may be asked often. */
+typedef struct hp_sampler_costs {
+    uint64_t cpu_ns; /* of its threads */
+    uint64_t bytes;  /* of what grows with the program: tree, lines, tallies, records of threads */
+} hp_sampler_costs;
+hp_sampler_costs hp_sampler_costs_now(hp_sampler *sampler);
 /* [GIL] The rate from the next tick on. */
 hp_status hp_sampler_set_rate(hp_sampler *sampler, double rate_hz, hp_error *error);
 

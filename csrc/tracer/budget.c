@@ -64,11 +64,16 @@ bool hp_tracer_set_budget(hp_tracer *tracer, double share) {
     return true;
 }
 
-static double unit_ns(const hp_tracer *tracer) {
+double hp_budget_unit_ns(const hp_tracer *tracer) {
     hp_timebase now = hp_timebase_now();
     double ticks = tracer->inside_ticks_per_call + tracer->outside_ticks_per_call;
     double traced = ticks * hp_ns_per_tick(&tracer->budget.began, &now);
     return (traced > LEAST_TRACED_NS ? traced : LEAST_TRACED_NS) / HP_UNITS_TRACED;
+}
+
+/* Where the hook cannot spare functions a gated event is no unit of the budget, and costs the program all the same. */
+uint64_t hp_budget_units(const hp_tracer *tracer) {
+    return tracer->budget.units + (tracer->budget.gated_units == 0 ? tracer->counts.gated * HP_UNITS_GATED : 0);
 }
 
 static void begin_window(hp_tracer *tracer, int64_t now, double allowed_units) {
@@ -315,7 +320,7 @@ void hp_budget_look(hp_tracer *tracer) {
         return;
     int64_t now = hp_now_ns(), elapsed = now - budget->window_began_ns + 1;
     uint64_t spent = budget->units - budget->window_began_units;
-    double unit = unit_ns(tracer);
+    double unit = hp_budget_unit_ns(tracer);
     /* Events are recorded with the GIL held: more than all of the time is a calibration that a busy machine made too dear. */
     if (unit * (double)spent > (double)elapsed)
         unit = (double)elapsed / (double)spent;

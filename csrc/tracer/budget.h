@@ -56,6 +56,9 @@ typedef struct hp_budget {
 void hp_budget_init(hp_budget *budget, double share, uint64_t event_limit);
 /* An extent begins, whose events are counted from here on. */
 void hp_budget_extent_began(struct hp_tracer *tracer, struct hp_recorder *recorder);
+/* Of all events of this tracer, with or without a budget; and the ns that one costs. */
+uint64_t hp_budget_units(const struct hp_tracer *tracer);
+double hp_budget_unit_ns(const struct hp_tracer *tracer);
 /* Calibration is over: from now on what is spent counts. */
 void hp_budget_restart(hp_budget *budget);
 /* Whether a window is over, or its allowance spent; and then what follows from that. */

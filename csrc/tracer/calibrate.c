@@ -149,6 +149,7 @@ int hp_tracer_calibrate(hp_tracer *tracer) {
     if (hp_tracer_start_anew(tracer) < 0)
         status = -1;
     hp_discovery_init(&tracer->discovery);
+    tracer->budget.units = 0; /* what this has cost comes once, and tells nothing of what tracing the program costs */
     hp_budget_restart(&tracer->budget);
 done:
     Py_XDECREF(count);

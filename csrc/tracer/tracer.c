@@ -292,6 +292,19 @@ hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     return counts;
 }
 
+hp_tracer_costs hp_tracer_costs_now(const hp_tracer *tracer) {
+    hp_tracer_costs costs = {.events = tracer->counts.events,
+                             .gated = tracer->counts.gated,
+                             .units = hp_budget_units(tracer),
+                             .unit_ns = hp_budget_unit_ns(tracer)};
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
+        costs.events += recorder->events;
+    const hp_tree *tree = &tracer->tree;
+    costs.bytes = tree->capacity * sizeof *tree->nodes + (tree->index == NULL ? 0 : (tree->index_mask + 1ull) * sizeof *tree->index) +
+                  (tracer->states.mask + 1ull) * sizeof *tracer->states.states;
+    return costs;
+}
+
 const char *hp_tracer_hook_name(const hp_tracer *tracer) {
     return tracer->hook->name;
 }

@@ -100,6 +100,15 @@ PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const 
 /* Copies what was recorded, open activations up to now included. Tracing goes on. */
 hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out);
 hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer);
+/* What it has cost so far. No copy and no walk over the tree, so that it may be asked often. */
+typedef struct hp_tracer_costs {
+    uint64_t events, gated; /* as in hp_tracer_counts */
+    uint64_t units;         /* events, each kind by its weight, those that met a closed gate included */
+    double unit_ns; /* what one unit costs, as calibrated. Apart from `units`, because it becomes more exact as time goes by: whoever wants
+                     * the cost of a stretch of time multiplies the units of that stretch */
+    uint64_t bytes; /* of what grows with the program: tree and records of functions */
+} hp_tracer_costs;
+hp_tracer_costs hp_tracer_costs_now(const hp_tracer *tracer);
 /* "monitoring", "setprofile" */
 const char *hp_tracer_hook_name(const hp_tracer *tracer);
 /* One sentence for the user when something cannot be traced or stays incomplete (tool id taken, discovery impossible), else NULL. Static or

@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import math
 import sys
+from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
+from hybridprof.rollout import verdict as verdicts
+from hybridprof.rollout.audit import Actor, Log
 from hybridprof.rollout.figures import read
+from hybridprof.rollout.journal import FILE as AUDIT
 from hybridprof.rollout.judge import FIGURES, Comparison, Judgement, judge
 from hybridprof.rollout.prometheus import Names
+from hybridprof.rollout.stages import NOTHING_RUNS, STAGES
 
 from . import table
-from .main import BadInput, Parser
+from .main import BadInput, Parser, complain
 
 STATUS = {"pass": 0, "fail": 1, "not enough data": 3}
+BY_A_JUDGE = STAGES[: STAGES.index("wide")]  # wide is an operator's decision
 _SCALE = {"p50": 100, "p95": 100, "cpu": 100, "errors": 100, "restarts": 1}  # a tolerance as it is typed / as it is judged
 
 
@@ -29,8 +36,8 @@ def parser() -> Parser:
     )
     add = made.add_argument
     files = "numbers (latencies, one a line), JSON or Prometheus' text format; several files, or folders: one host each"
-    add("--canary", metavar="FILE", nargs="+", required=True, help=files)
-    add("--control", metavar="FILE", nargs="+", required=True, help="the same of hosts without the change")
+    add("--canary", metavar="FILE", nargs="+", help=files)
+    add("--control", metavar="FILE", nargs="+", help="the same of hosts without the change")
     add(
         "--tolerance",
         metavar="FIGURE=NUMBER",
@@ -43,12 +50,33 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default 0)")
     for figure in ("latency", "requests", "errors", "restarts"):
         add(f"--{figure}", metavar="NAME", help=f"Prometheus' name of the {'histogram or summary' if figure == 'latency' else 'counter'}")
+    add(
+        "--apply",
+        metavar="STATE_DIR",
+        help="let services with this state_dir follow the verdict: a failed canary is rolled back within two seconds",
+    )
+    add(
+        "--roll-back-to",
+        metavar="STAGE",
+        choices=BY_A_JUDGE,
+        default=NOTHING_RUNS,
+        help=f"the highest stage after a fail (default {NOTHING_RUNS})",
+    )
+    add("--promote-to", metavar="STAGE", choices=BY_A_JUDGE, help="the highest stage after a pass (default: it stays as it is)")
+    add("--withdraw", metavar="STATE_DIR", help="take the verdict away: from then on the configuration alone says what runs")
     add("--json", action="store_true", help="for programs: effects and tolerances as shares, not percent")
     return made
 
 
 def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
+    if options.withdraw is not None:
+        return _withdraw(options)
+    if not options.canary or not options.control:
+        raise BadInput("a canary is compared with something: give --canary FILE and --control FILE")
+    if options.promote_to and options.apply is None:
+        raise BadInput("--promote-to says what --apply does: give the services' state_dir by --apply STATE_DIR")
+    folder = None if options.apply is None else _folder(options.apply)
     if not 0.01 <= options.level <= 50:
         raise BadInput(f"--level must be from 0.01 to 50 percent, not {options.level:g}")
     names = Names(options.latency, options.requests, options.errors, options.restarts)
@@ -60,7 +88,60 @@ def main(argv: list[str]) -> int:
         sys.stdout.write("\n")
     else:
         _say(found, hosts)
+    if folder is not None:
+        _apply(found, folder, options)
     return STATUS[found.verdict]
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise BadInput(f"{name} is no folder; give the state_dir of the services' configuration")
+    return folder
+
+
+def _apply(found: Judgement, folder: Path, options: Namespace) -> None:
+    """Only what was shown moves anything: where the figures do not tell, the last verdict stays."""
+    stage = {"fail": options.roll_back_to, "pass": options.promote_to}.get(found.verdict)
+    if stage is None:
+        if not options.json:
+            table.say("the verdict in force stays as it is")
+        return
+    before = _before(folder)
+    verdicts.write(folder, stage, found.verdict, found.reasons[0])
+    _audit(folder, before, {"stage": stage, "verdict": found.verdict, "reason": found.reasons[0]})
+    if not options.json:
+        table.say(f"no stage above {stage} runs from now on where {folder} is the state_dir")
+
+
+def _withdraw(options: Namespace) -> int:
+    if options.canary or options.control or options.apply is not None:
+        raise BadInput("--withdraw stands alone: it takes a verdict away and judges nothing")
+    folder = _folder(options.withdraw)
+    before = _before(folder)
+    if before is None:
+        raise BadInput(f"{folder} holds no verdict that could be withdrawn")
+    verdicts.withdraw(folder)
+    _audit(folder, before, None)
+    table.say("the verdict is withdrawn")
+    return 0
+
+
+def _before(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = verdicts.read(folder)
+    except (OSError, ValueError) as error:
+        return {"stage": NOTHING_RUNS, "verdict": "unreadable", "reason": str(error)}
+    return None if found is None else {"stage": found.stage, "verdict": found.verdict, "reason": found.reason}
+
+
+def _audit(folder: Path, old: object, new: object) -> None:
+    log = Log(folder / AUDIT)
+    if not log.append("verdict file", old, new, Actor.here("judge")):
+        complain(f"the verdict counts, but {log.problem}")
+    for path in (log.path, log.path.with_name(log.path.name + ".head")):
+        if path.exists():
+            verdicts.give_to_owner(path, folder)
 
 
 def _tolerances(texts: list[str]) -> dict[str, float]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "diff": "compare two profiles: what changed, and whether it is more than noise",
     "merge": "add profiles up",
     "config": "check a configuration of the rollout, or show what it means here",
+    "status": "say what runs in processes that a configuration rules, what it costs, and why",
     "info": "say what a profile holds and how it was measured",
     "judge": "compare a canary's figures with those of hosts without the change",
     "audit": "who changed what in a staged rollout, and whether the record of it is whole",

@@ -9,18 +9,24 @@
     config     a file that may be trusted, as Settings, or all its errors
     buckets    who is a member of a share: sticky, and raising the share only adds
     stages     what runs in each stage, and how much of it at most
+    ledger     what profiling costs, by windows, from sums
+    ladder     what is taken back while that is more than the budgets, and when it is given back
+    crash_rules                       what crashes of earlier lives allow
     resolve    one pure function from all layers to what is in force, and where each value came from
+    wishes     what the program's own code asks for
     overrides  values that outrank the file until a moment
     watched    what the file system says of the file and of the kill file
     follower   a thread that looks once in a period
+    session    a session as a plan wants it
+    readings, accounts                the ledger's sums, and ledger and ladder of this process
+    audit, audit_chain, locks         who changed what: a log whose lines are chained by their hashes
+    journal    what the log is told of this process
+    crash_loop, guarding              lives that did not end as they should, and this one
+    judge, figures, prometheus        canary against control, from two sets of figures
+    verdict    the last verdict, a file that each service of the folder follows
+    published  what this process says of itself, for `hybridprof status`
     ruler      what is in force, made true in this process
     process    the process' one ruler: who appoints it, and what forks do to it
-
-And, each by itself so far:
-
-    audit, audit_chain, locks         who changed what: a log whose lines are chained by their hashes
-    judge, figures, prometheus        canary against control, from two sets of figures
-    crash_rules, crash_loop           what crashes of earlier lives allow
 """
 
 from __future__ import annotations

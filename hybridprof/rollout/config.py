@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .lines import Path, lines_of
-from .schema import SCHEMA, checked, flattened, shown
-from .stages import cap_of, reaches
+from .schema import SCHEMA, cap_of, checked, flattened, shown
+from .stages import reaches
 
 LARGEST = 1 << 20  # bytes
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -49,7 +49,7 @@ def _trusted_text(path: str) -> str:
     except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
     try:
-        complaint = _distrust(os.fstat(descriptor), os.geteuid())
+        complaint = distrust(os.fstat(descriptor), os.geteuid())
         if complaint:
             raise ConfigError([f"{path}: {complaint}"])
         raw = _read_bytes(descriptor)
@@ -73,12 +73,12 @@ def _read_bytes(descriptor: int) -> bytes:
     return raw
 
 
-def _distrust(status: os.stat_result, user: int) -> str:
+def distrust(status: os.stat_result, user: int) -> str:
     """Why a file of this kind, owner and mode is refused; "" if it is not."""
     if not stat.S_ISREG(status.st_mode):
         return "is no regular file"
     if status.st_uid not in (0, user):
-        return f"belongs to user {status.st_uid}; a configuration belongs to root or to the process' own user ({user})"
+        return f"belongs to user {status.st_uid}; it must belong to root or to the process' own user ({user})"
     if status.st_mode & stat.S_IWOTH:
         return f"is writable by everybody (mode {stat.S_IMODE(status.st_mode):04o}); chmod go-w it"
     if status.st_mode & stat.S_IWGRP:

@@ -94,6 +94,7 @@ class Guard:
         self._marker: Marker | None = None
         self._file = -1  # the marker's, kept open for its lock
         self._found = False  # whether all markers were looked through
+        self._over = False  # it has ended: a look that comes late leaves no marker
         self._crashes: Crashes = ()
         self._lock = threading.Lock()
         _guards.add(self)
@@ -107,7 +108,7 @@ class Guard:
         """A life begins, with this stage asked for. Looks for crashes of others first."""
         atexit.register(self.end)
         with self._lock:
-            self._stage, self._born = stage, self._clock.monotonic()
+            self._stage, self._born, self._over = stage, self._clock.monotonic(), False
             return self._kept(self._find_crashes)
 
     def changed(self, config: str, stage: str) -> Decision:
@@ -127,6 +128,7 @@ class Guard:
         """The life ends as it should."""
         atexit.unregister(self.end)
         with self._lock, contextlib.suppress(Exception):
+            self._over = True
             self._unmark()
 
     def status(self) -> dict[str, Any]:
@@ -238,7 +240,7 @@ class Guard:
 
     def _mark(self, stage: str) -> None:
         """Where nothing runs, nothing is to blame."""
-        if stage == "off":
+        if stage == "off" or self._over:
             self._unmark()
             return
         marker = Marker(_me(), self._slot, self._version, self._config, stage)

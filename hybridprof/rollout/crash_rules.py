@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from .stages import SAMPLER_ONLY, below, lower
+
 HEALTHY = 60.0  # seconds, as all that follow
 TWO_WITHIN = 600.0
 THREE_WITHIN = 3600.0
 DISABLED_FOR = 86400.0
 KEPT = 64  # crashes
-
-STAGES = ("off", "dark", "canary", "fleet", "deep", "wide")
 
 
 class Standing(IntEnum):
@@ -78,8 +78,6 @@ def cleared(crashes: Crashes, key: str, born: float, now: float) -> Crashes:
 
 def allowed(stage: str, found: Standing) -> str:
     """The stage that may be in force where `stage` is asked for."""
-    height = STAGES.index(stage)
-    top = {Standing.CLEAR: height, Standing.DOWN: max(0, height - 1), Standing.SAMPLER_ONLY: STAGES.index("fleet"), Standing.DISABLED: 0}[
-        found
-    ]
-    return STAGES[min(height, top)]
+    if found is Standing.CLEAR:
+        return stage
+    return {Standing.DOWN: below(stage), Standing.SAMPLER_ONLY: lower(stage, SAMPLER_ONLY), Standing.DISABLED: "off"}[found]

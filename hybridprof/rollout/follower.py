@@ -20,7 +20,7 @@ LONGEST_WAIT = 2.0  # seconds for a look that is under way to end
 
 
 class Follower:
-    """Calls `look` each `period` seconds. `look` must not raise."""
+    """Calls `look` each `period` seconds, which may change at any time. `look` must not raise."""
 
     def __init__(self, look: Callable[[], None], period: float) -> None:
         self._look = look
@@ -45,7 +45,7 @@ class Follower:
         self._pid = os.getpid()
         try:
             self._thread_id = []
-            _thread.start_new_thread(_run, (self._look, self.period, self._wake, self._ended, self._thread_id))
+            _thread.start_new_thread(_run, (self, self._look, self._wake, self._ended, self._thread_id))
         except RuntimeError:
             self._pid = 0
             raise
@@ -69,11 +69,11 @@ class Follower:
         self._pid = 0
 
 
-def _run(look: Callable[[], None], period: float, wake: _thread.LockType, ended: _thread.LockType, thread_id: list[int]) -> None:
+def _run(follower: Follower, look: Callable[[], None], wake: _thread.LockType, ended: _thread.LockType, thread_id: list[int]) -> None:
     try:
         thread_id.append(_thread.get_native_id())
         _name_thread()
-        while not wake.acquire(timeout=period):
+        while not wake.acquire(timeout=follower.period):
             look()
     finally:
         ended.release()

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .resolve import Override
-from .schema import SCHEMA, checked
-from .stages import cap_of
+from .schema import SCHEMA, cap_of, checked
 
 LONGEST = 7 * 86400.0  # seconds
 
@@ -33,8 +32,16 @@ class Overrides:
             raise ValueError(f"{key} is {right:g}, and {who} allows at most {cap:g}")
         self._set[key] = Override(right, self._clock() + _lasting(until, self._wall()), by)
 
-    def withdraw(self, key: str) -> None:
-        self._set.pop(key, None)
+    def withdraw(self, key: str) -> Override | None:
+        return self._set.pop(key, None)
+
+    def ended(self) -> dict[str, Override]:
+        """Those that have ended by themselves since it was last asked."""
+        now = self._clock()
+        over = {key: each for key, each in self._set.items() if now >= each.until}
+        for key in over:
+            del self._set[key]
+        return over
 
     def copy(self) -> dict[str, Override]:
         """Those that have not ended."""

@@ -7,7 +7,7 @@ import atexit
 import os
 from collections.abc import Callable
 
-from .. import _core, api
+from .. import _core, api, ruling
 from .config import read
 from .ruler import Ruler
 
@@ -27,7 +27,7 @@ def appointed(make: Callable[[], Ruler] = Ruler) -> Ruler:
         if _current is None:
             _current = make()
             _current.adopt()
-            api.set_ruler(_current)
+            ruling.set_ruler(_current)
             _watch_process()
             _core.after_fork(_after_fork_in_parent)
         return _current
@@ -43,6 +43,7 @@ def retire() -> None:
             ruler.retire()
     if ruler is not None:
         ruler.follower.close()  # without the lock, which it may be waiting for
+        ruler.close()
 
 
 def configure(path: str | os.PathLike[str]) -> None:
@@ -80,3 +81,4 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     if _current is not None:
         _current.follower.close()
+        _current.close()

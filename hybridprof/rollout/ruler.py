@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What is in force, made true in this process: files are looked at, layers resolved, the session begun, changed and ended.
 
-Lock: api's, the one that guards who owns the session. Files are read without it. The follower's thread calls `look` each second, so that a
-change is in force within two, whatever the file system's clock says.
+Lock: api's, the one that guards who owns the session. Files are read and written without it, but for the crash guard's marker (guarding.py says why). The follower's thread calls `look` each
+second, so that a change is in force within two, whatever the file system's clock says; four times a second while something is traced, so that what it costs is known before it is much.
+
+`override`, `withdraw`, `ceiling`, `note`, `charge`, `report` and what follows them are for any thread: control sockets, integrations, writers of profiles.
 """
 
 from __future__ import annotations
@@ -10,50 +12,62 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from .. import _core, api, marking
+from .. import api, marking, ruling
 from . import buckets, environment
+from .accounts import Accounts
+from .audit import Actor
 from .config import ConfigError, Settings, read
+from .crash_rules import Standing
 from .follower import Follower
+from .guarding import Guarding, is_helper
+from .journal import Journal
+from .ledger import Reading
 from .overrides import Overrides
+from .published import Published
 from .resolve import InForce, Layers, resolve
+from .session import NOTHING, Plan, Session, planned
+from .verdict import Followed
 from .watched import WatchedFile, presence
+from .wishes import Wishes
 
 PERIOD = 1.0  # seconds between two looks
-
-
-class Plan(NamedTuple):
-    """What of all that is in force a session is made of."""
-
-    samples: bool
-    rate: float
-    clock: str
-    targets: tuple[str, ...]
-    deep_rate: float  # 0: nothing is traced
-    budget: float
+TRACED = 4  # times as often while something is traced: the ledger's shortest window
 
 
 class Ruler:
-    """One per process, from configure() or the environment on. clock: seconds that only grow; wall: seconds since the epoch."""
+    """One per process, from configure() or the environment on. clock: seconds that only grow; wall: seconds since the epoch; costs: for the ledger, made up in tests."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time, period: float = PERIOD
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        period: float = PERIOD,
+        costs: Callable[[], Reading] | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock, self._wall, self._period = clock, wall, period
         self._environment, self._environment_errors = environment.values(os.environ)
         self._config: WatchedFile | None = None
         self._settings: Settings | None = None  # the last good ones
         self._file_errors: list[str] = []  # of the file as it is now
         self._stopped = ""
         self._halted = False
-        self._code: dict[int, dict[str, Any]] = {}  # by id of the Profiler that the program started
+        self._code = Wishes()
         self._ceilings: dict[str, tuple[str, str]] = {}
         self._host, self._slot = os.uname().nodename, "0"
-        self._session: api.Profiler | None = None
-        self._plan: Plan | None = None  # what the session was made of
+        self._slot_is_named = False
+        self._session = Session()
+        self._accounts = Accounts(clock, costs)
+        self._guarding = Guarding(clock, wall)
+        self._journal = Journal()
+        self._published = Published(clock)
+        self._verdict = Followed(clock)
         self._followed = False  # before the fork that is under way
-        self.problem = ""  # why what is in force could not be made true
+        self._wanted: Plan = NOTHING  # without the ladder
+        self._problem = ""
         self.overrides = Overrides(clock, wall)
         self.follower = Follower(self.look, period)
         self._latest = self.in_force()  # at the last look
@@ -80,8 +94,8 @@ class Ruler:
             self.begin()
 
     def begin(self) -> None:
-        """Looks now, and again each period."""
-        self.look()
+        """Looks now, and again each period. What is to be written waits for the thread: api's lock may be held."""
+        self._look()
         self._keep_looking()
 
     def _keep_looking(self) -> None:
@@ -89,24 +103,30 @@ class Ruler:
         try:
             self.follower.start()
         except RuntimeError as error:
-            self.problem = f"the configuration cannot be followed: {error}"
+            self._problem = f"the configuration cannot be followed: {error}"
 
-    def override(self, key: str, value: object, until: float, by: str = "control") -> None:
-        """Outranks the file until a moment, in seconds since the epoch. Raises ValueError, one sentence: an unknown key or one that no override may set, a bad
-        value, one above a cap of the local file, or a moment that is past or more than a week away."""
+    def override(self, key: str, value: object, until: float, by: str = "control", actor: Actor | None = None) -> None:
+        """Outranks the file until a moment, in seconds since the epoch. actor: who, for the audit log; by: the same in a word, for status. Raises ValueError, one sentence: an unknown
+        key or one that no override may set, a bad value, one above a cap of the local file, or a moment that is past or more than a week away."""
         with api._lock:
             settings = self._settings
+            old = self.overrides.copy().get(key)
             self.overrides.set(key, value, until, by, settings.values if settings is not None else {}, self.in_force().stage)
+            self._journal.note(f"override {key}", old.value if old else None, value, actor or Actor.here(by), until)
             self._apply()
+        self._journal.flush()
 
-    def withdraw(self, key: str) -> None:
+    def withdraw(self, key: str, actor: Actor | None = None) -> None:
         """Ends an override; does nothing if there is none."""
         with api._lock:
-            self.overrides.withdraw(key)
+            old = self.overrides.withdraw(key)
+            if old is not None:
+                self._journal.note(f"override {key}", old.value, None, actor or Actor.here("control"))
             self._apply()
+        self._journal.flush()
 
     def ceiling(self, who: str, stage: str | None, why: str = "") -> None:
-        """No stage above this one, until `who` says None: how crashes and budgets step down."""
+        """No stage above this one, until `who` says None."""
         with api._lock:
             self._ceilings.pop(who, None)
             if stage is not None:
@@ -116,24 +136,37 @@ class Ruler:
     def set_slot(self, slot: str) -> None:
         """Which of the service's worker processes this is: "0", "1" ... The same after a restart, unlike a pid."""
         with api._lock:
-            self._slot = slot
+            self._slot, self._slot_is_named = slot, True
             self._apply()
+
+    def leave(self) -> None:
+        """This process is about to end as it should, by a way that runs no exit handlers (os._exit): that is no crash."""
+        self.follower.close()
+        self.close()
 
     def picks_request(self, identity: str | bytes) -> bool:
         """Whether the request with this id (its trace id) is among the share that is traced. Takes no lock."""
         now = self._latest
         return now.traces and buckets.is_member("request", identity, now["rollout.requests"])
 
-    # --- api.Ruler: with api's lock held ----------------------------------------------------------------------------------------------------
+    def note(self, what: str, old: object = None, new: object = None, actor: Actor | None = None, until: float | None = None) -> None:
+        """For the audit log. Never raises, never waits: the follower's thread writes it."""
+        self._journal.note(what, old, new, actor or Actor.here("code"), until)
+
+    def charge(self, seconds: float) -> None:
+        """CPU time of a thread of ours that writes or ships profiles, for the ledger."""
+        self._accounts.charge(seconds)
+
+    # --- api's ruler: with api's lock held ----------------------------------------------------------------------------------------------------
 
     def joined(self, profiler: api.Profiler) -> None:
         self._halted = False
-        self._hear(profiler)
+        self._code.hear(profiler)
         self._apply()
         self._keep_looking()
 
     def left(self, profiler: api.Profiler) -> None:
-        self._code.pop(id(profiler), None)
+        self._code.drop(profiler)
         self._apply()
 
     def halted(self) -> None:
@@ -146,30 +179,49 @@ class Ruler:
         now = self.in_force()
         return {
             **status,
+            **self._report(now),
+            "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
+        }
+
+    def report(self) -> dict[str, Any]:
+        """What `hybridprof status` shows: stage and why, members, costs against budgets, the ladder, crashes, and what is wrong."""
+        with api._lock:
+            return self._report(self.in_force())
+
+    def _report(self, now: InForce) -> dict[str, Any]:
+        verdict = self._verdict.verdict
+        return {
             "stage": now.stage,
             "why": now.why,
+            "runs": {"sampler": now.samples, "tracer": now.traces},
+            "service": now["service"],
+            "host": self._host,
+            "slot": self._slot,
+            "at": self._wall(),
             "config": self._config.path if self._config is not None else None,
             "config_errors": self.config_errors,
             "problem": self.problem,
-            "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
-            "members": dict(now.members),
+            "members": {**now.members, "requests": now["rollout.requests"] if now.traces else 0.0},
+            "rate_in_force_hz": now["sampler.rate"] if now.samples else 0.0,
+            "deep_rate": now["deep.rate"] if now.traces else 0.0,
+            "deep_targets": list(now["deep.targets"]) if now.traces else [],
+            **self._accounts.report(now),
+            "crashes": self._guarding.report(),
+            "audit": self._journal.report(),
+            "verdict": None if verdict is None else {"stage": verdict.stage, "verdict": verdict.verdict, "reason": verdict.reason},
+            "status_problem": self._published.problem,
             "overrides": self.overrides.listed(),
         }
+
+    @property
+    def problem(self) -> str:
+        """Why what is in force could not be made true; "" if it is."""
+        return self._session.problem or self._problem
 
     @property
     def config_errors(self) -> list[str]:
         """Of the file as it is now, and of the environment: one sentence each."""
         return [*self._file_errors, *self._environment_errors]
-
-    def _hear(self, profiler: api.Profiler) -> None:
-        """What the program wants: the lowest layer."""
-        options, watch = profiler.options, profiler.watch
-        wish: dict[str, Any] = {"sampler.rate": options["rate"], "sampler.clock": options["clock"], "stage": "fleet"}
-        if watch.patterns:
-            wish |= {"stage": "deep", "deep.targets": tuple(each.text for each in watch.patterns), "deep.rate": watch.rate}
-        if options["budget"]:
-            wish["deep.budget"] = options["budget"]
-        self._code[id(profiler)] = wish
 
     # --- what is in force --------------------------------------------------------------------------------------------------------------------
 
@@ -177,32 +229,49 @@ class Ruler:
         return resolve(self._layers(), self._clock())
 
     def _layers(self) -> Layers:
-        stopped = self._stopped or ("hybridprof.stop() was called in this process" if self._halted else "")
+        ceilings = dict(self._ceilings)
+        if self._verdict.ceiling is not None:
+            ceilings["judge"] = self._verdict.ceiling
         return Layers(
-            stopped, self.overrides.copy(), self._settings, self._environment, self._wishes(), dict(self._ceilings), self._host, self._slot
+            self._why_stopped(),
+            self.overrides.copy(),
+            self._settings,
+            self._environment,
+            self._code.together(),
+            ceilings,
+            self._guarding.standing,
+            self._accounts.easing,
+            self._host,
+            self._slot,
         )
 
-    def _wishes(self) -> dict[str, Any]:
-        """Of all Profilers that the program has started: the first one's, and everybody's targets."""
-        wishes = list(self._code.values())
-        together: dict[str, Any] = {}
-        for wish in reversed(wishes):
-            together |= wish
-        targets = dict.fromkeys(target for wish in wishes for target in wish.get("deep.targets", ()))
-        if targets:
-            together |= {"stage": "deep", "deep.targets": tuple(targets)}
-        return together
+    def _why_stopped(self) -> str:
+        return self._stopped or ("hybridprof.stop() was called in this process" if self._halted else "")
 
     def look(self) -> None:
-        """Reads what has changed, and makes it true. Never raises."""
+        """Reads what has changed, makes it true, and writes down what was done. Never raises."""
+        began = time.thread_time()
+        self._look()
+        self._journal.flush()
+        now = self._latest
+        gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
+        self._published.say(now["state_dir"], gist, self.report)
+        self._accounts.charge_ruler(time.thread_time() - began)
+
+    def _look(self) -> None:
         try:
             now = self.in_force() if self._reread() else self._latest
             stopped = _why_stopped(now["kill_file"])
+            self._journal.keep_in(now["state_dir"])
+            self._verdict.look(now["state_dir"])
+            self._guarding.look()
             with api._lock:
                 self._stopped = stopped
+                self._weigh()
                 self._apply()
+            self._problem = ""
         except Exception as error:
-            self.problem = f"{type(error).__name__}: {error}"
+            self._problem = f"{type(error).__name__}: {error}"
 
     def _reread(self) -> bool:
         """Whether the file may have changed."""
@@ -221,70 +290,65 @@ class Ruler:
 
     # --- made true -----------------------------------------------------------------------------------------------------------------------------
 
+    def _weigh(self) -> None:
+        """What profiling has cost since the last look, and what follows from that; with api's lock held."""
+        layers = self._layers()
+        unrestricted = resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
+        wanted = planned(unrestricted)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._accounts.forgive()
+        self._accounts.look(unrestricted, wanted.samples)
+
     def _apply(self) -> None:
-        """Nothing where nothing has changed; with api's lock held. What the interpreter or the system refuses is a problem, no exception: without
-        its targets the plan is tried again, and all of it at the next look."""
-        self._latest = self.in_force()
-        plan = _plan(self._latest)
-        if plan == self._plan and _core.running() == plan.samples:
-            return
-        try:
-            self._make_true(plan)
-            self._plan, self.problem = plan, ""
-        except Exception as error:  # the program asked for none of this and must not meet it
-            self.problem = str(error)
-            self._plan = self._made_true_without_targets(plan)
+        """Nothing where nothing has changed; with api's lock held."""
+        now, standing = self.in_force(), self._guarding.standing
+        guarded = now["state_dir"] if self._slot_is_named or not is_helper() else None
+        self._guarding.announce(guarded, self._slot, self._config_key(), now.asked)
+        if self._guarding.standing != standing:
+            now = self.in_force()
+        self._latest = now
+        self._record(now)
+        plan = planned(now)
+        if not self._session.is_as(plan):
+            self._session.make(plan)
+        self.follower.period = self._period / TRACED if now.traces else self._period
 
-    def _made_true_without_targets(self, plan: Plan) -> Plan | None:
-        try:
-            self._make_true(plan._replace(targets=(), deep_rate=0.0))
-        except Exception as error:
-            self.problem = str(error)
-            return None
-        return plan
+    def _config_key(self) -> str:
+        """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""
+        return buckets.digest(repr(sorted((self._settings.values if self._settings is not None else self._environment).items())))
 
-    def _make_true(self, plan: Plan) -> None:
-        if self._session is not None and not (plan.samples and self._can_go_on(plan)):
-            session, self._session = self._session, None
-            session.end()
-        if not plan.samples:
-            marking.limit(0.0)
-        elif self._session is None:
-            self._begin_session(plan)
-        elif self._plan is None or (plan.targets, plan.deep_rate) != (self._plan.targets, self._plan.deep_rate):
-            self._session.retarget((), 1.0)  # before marks change: it takes away what it has added
-            marking.limit(plan.deep_rate)
-            self._session.retarget(plan.targets, plan.deep_rate or 1.0)
-
-    def _can_go_on(self, plan: Plan) -> bool:
-        same_clock = self._plan is not None and plan.clock == self._plan.clock
-        return same_clock and _core.running() and _core.adjust(rate=plan.rate, budget=plan.budget)
-
-    def _begin_session(self, plan: Plan) -> None:
-        marking.limit(plan.deep_rate)
-        session = api.Profiler(
-            rate=plan.rate,
-            clock="cpu" if plan.clock == "cpu" else "wall",
-            deep=plan.targets,
-            deep_rate=plan.deep_rate or 1.0,
-            budget=plan.budget,
-        )
-        self._session = session
-        session.begin()
+    def _record(self, now: InForce) -> None:
+        """For the audit log; with api's lock held."""
+        for key, each in self.overrides.ended().items():
+            self._journal.note(f"override {key}", each.value, None, Actor.here("clock"))
+        standing, why = self._guarding.standing
+        verdict = self._verdict.verdict
+        self._journal.record_said("stopped", self._why_stopped() or None, "stop")
+        self._journal.record_said("crashes", None if standing is Standing.CLEAR else why, "crash guard")
+        self._journal.record_said("verdict", None if verdict is None else [verdict.stage, verdict.reason], "judge")
+        self._journal.record_said("budget step", self._accounts.described() or None, "budget")
+        self._journal.record(now)
 
     # --- the process -----------------------------------------------------------------------------------------------------------------------------
 
     def adopt(self) -> None:
         """Heard and ruled from now on: what the program has started before there was a ruler. With api's lock held."""
         for profiler in list(api._active):
-            self._hear(profiler)
+            self._code.hear(profiler)
         api.hand_over()
 
     def retire(self) -> None:
         """What runs ends, and the program decides again. With api's lock held."""
         api.stop()
         marking.limit(1.0)
-        api.set_ruler(None)
+        ruling.set_ruler(None)
+
+    def close(self) -> None:
+        """The process ends as it should, or nobody rules it any more: the last records are written, marker and report go."""
+        self._journal.flush()
+        self._guarding.close()
+        self._published.end()
 
     def before_fork(self) -> None:
         self._followed = self.follower.runs
@@ -295,8 +359,13 @@ class Ruler:
             self._keep_looking()
 
     def after_fork_in_child(self) -> None:
-        """The session is the parent's. Ours begins with the first look."""
-        self._session = self._plan = None
+        """Session, marker, costs and what waits to be written are the parent's. Ours begin with the first look."""
+        self._session.forget()
+        self._guarding.forget()
+        self._journal.forget()
+        self._published.forget()
+        self._accounts.forget()
+        self._wanted, self._slot_is_named = NOTHING, False
         self.follower.forget()
         if self._followed:
             self._keep_looking()
@@ -309,10 +378,3 @@ def _why_stopped(kill_file: str | None) -> str:
 
 def _sentences(error: Exception, path: str) -> list[str]:
     return error.errors if isinstance(error, ConfigError) else [f"{path}: {type(error).__name__}: {error}"]
-
-
-def _plan(now: InForce) -> Plan:
-    if not now.samples:
-        return Plan(False, 0.0, "wall", (), 0.0, 0.0)
-    targets = now["deep.targets"] if now.traces else ()
-    return Plan(True, now["sampler.rate"], now["sampler.clock"], targets, now["deep.rate"] if now.traces else 0.0, now["deep.budget"])

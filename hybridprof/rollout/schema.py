@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..api import CLOCKS, MAX_RATE
+from ..options import CLOCKS, MAX_RATE
 from ..patterns import Pattern
-
-STAGES = ("off", "dark", "canary", "fleet", "deep", "wide")  # each does what those before it do, and more
+from .stages import BUILT_IN_CAPS, DEEP_RATES, STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,12 @@ def _number(least: float, most: float, what: str, above: bool = False) -> Callab
         return float(value)  # type: ignore[arg-type]
 
     return check
+
+
+def _events(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise _wrong("a number of events from 0 (no limit) on", value)
+    return value
 
 
 def _percent(value: object) -> float:
@@ -105,6 +110,7 @@ SCHEMA: Mapping[str, Key] = {
     "deep.targets": Key(_targets, overridable=True),
     "deep.rate": Key(_calls, overridable=True, capped="caps.deep_rate"),
     "deep.budget": Key(_percent, overridable=True, capped="caps.deep_budget"),
+    "deep.event_limit": Key(_events),
     "rollout.hosts": Key(_share, overridable=True),
     "rollout.processes": Key(_share, overridable=True),
     "rollout.requests": Key(_share, overridable=True),
@@ -165,6 +171,18 @@ def _keys_of(table: str) -> list[str]:
     return [key.rpartition(".")[2] for key in SCHEMA if key.rpartition(".")[0] == table]
 
 
+def cap_of(key: str, caps: Mapping[str, Any], stage: str) -> tuple[float, str]:
+    """The most that a value may be, and who says so. caps: the values of the local file."""
+    name = SCHEMA[key].capped
+    if not name:
+        return float("inf"), ""
+    if name in caps:
+        return caps[name], f"[caps] {name.partition('.')[2]}"
+    if name == "caps.deep_rate":
+        return DEEP_RATES.get(stage, 1.0), f"stage {stage!r}"
+    return BUILT_IN_CAPS[name], "the built-in cap"
+
+
 def variable(key: str) -> str:
     """The environment's name of a key: HYBRIDPROF_SAMPLER_RATE."""
     return "HYBRIDPROF_" + key.replace(".", "_").upper()
@@ -174,9 +192,10 @@ def from_text(key: str, text: str) -> Any:
     """A value of the environment: numbers are written as in TOML, targets separated by commas. Raises ValueError as `checked` does."""
     if key == "deep.targets":
         return checked(key, [each.strip() for each in text.split(",") if each.strip()])
-    if SCHEMA[key].check in (_rate, _share, _calls):
+    kind = float if SCHEMA[key].check in (_rate, _share, _calls) else int if SCHEMA[key].check is _events else None
+    if kind is not None:
         try:
-            return checked(key, float(text))
+            return checked(key, kind(text))
         except ValueError:
             pass  # with the text in the sentence
     return checked(key, text)

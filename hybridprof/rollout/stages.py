@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .schema import SCHEMA, STAGES
+STAGES = ("off", "dark", "canary", "fleet", "deep", "wide")  # each does what those before it do, and more
+SAMPLER_ONLY = "fleet"  # the highest one without targets
+NOTHING_RUNS = "dark"  # the highest one in which nothing runs
 
 # What no layer may exceed where [caps] of the file does not say otherwise.
 BUILT_IN_CAPS: Mapping[str, float] = {"caps.rate": 1000.0, "caps.sampler_budget": 5.0, "caps.deep_budget": 10.0}
@@ -31,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
     "deep.targets": (),
     "deep.rate": 0.01,
     "deep.budget": 2.0,
+    "deep.event_limit": 0,
     "rollout.processes": 1.0,
     "rollout.requests": 0.0,
 }
@@ -41,20 +44,17 @@ def reaches(stage: str, least: str) -> bool:
     return STAGES.index(stage) >= STAGES.index(least)
 
 
+def lower(one: str, other: str) -> str:
+    return min(one, other, key=STAGES.index)
+
+
+def below(stage: str) -> str:
+    """One stage down."""
+    return STAGES[max(0, STAGES.index(stage) - 1)]
+
+
 def default(key: str, stage: str) -> Any:
     """None for a key that has none, such as kill_file."""
     if key == "rollout.hosts":
         return CANARY_HOSTS if stage == "canary" else 1.0
     return DEFAULTS.get(key)
-
-
-def cap_of(key: str, caps: Mapping[str, Any], stage: str) -> tuple[float, str]:
-    """The most that a value may be, and who says so. caps: the values of the local file."""
-    name = SCHEMA[key].capped
-    if not name:
-        return float("inf"), ""
-    if name in caps:
-        return caps[name], f"[caps] {name.partition('.')[2]}"
-    if name == "caps.deep_rate":
-        return DEEP_RATES.get(stage, 1.0), f"stage {stage!r}"
-    return BUILT_IN_CAPS[name], "the built-in cap"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import hybridprof
-from hybridprof import api
+from hybridprof import ruling
 
 from . import calls, counts, sampling, shares, stacks
 from .promises import PROMISES
@@ -131,5 +131,5 @@ def _signal_name(number: int) -> str:
 
 def child(name: str, seconds: str) -> None:
     """The other side: measures and prints."""
-    api.appoint_by(None)  # what a configuration lets run here is no part of what is measured
+    ruling.appoint_by(None)  # what a configuration lets run here is no part of what is measured
     print(json.dumps(CHECKS[name].measure(float(seconds))))

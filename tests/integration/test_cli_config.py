@@ -54,7 +54,7 @@ def test_a_service_that_only_starts_hybridprof_follows_the_file(run_python: RunC
 assert not running()
 hybridprof.start()
 print(running(), hybridprof.status()["stage"])
-write("stage = 'deep'\\nsampler.rate = 77\\n[deep]\\ntargets = ['__main__:work']\\nrate = 1.0\\n[caps]\\ndeep_rate = 1.0\\n")
+write("stage = 'deep'\\nsampler.rate = 77\\nsampler.budget = '5%'\\n[deep]\\ntargets = ['__main__:work']\\nrate = 1.0\\n[caps]\\ndeep_rate = 1.0\\n")
 until(lambda: hybridprof.status()["targets"])
 work(); work()
 print(hybridprof.status()["rate_hz"])

@@ -199,4 +199,4 @@ def test_switching_everything_off_is_no_part_of_the_program() -> None:
 
 
 def test_the_command_line_knows_every_method() -> None:
-    assert hybridprof.cli.run.METHODS == hybridprof.api.METHODS
+    assert hybridprof.cli.run.METHODS == hybridprof.options.METHODS

@@ -36,6 +36,8 @@ PYTHON_FLOORS = {
     "patterns": 1,
     "watch": 1,
     "imports": 1,
+    "options": 1,
+    "ruling": 1,
     "disabled": 2,
     "api": 2,
     "deep": 2,

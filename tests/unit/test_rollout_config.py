@@ -157,6 +157,7 @@ def test_the_complete_example() -> None:
     assert (settings_.values["sampler.budget"], settings_.values["sampler.rate"]) == (1.0, 100.0)
     assert settings_.places["rollout.hosts"] == "f:15"
     assert {key for key in SCHEMA if key not in settings_.values} == {
+        "deep.event_limit",
         "rollout.processes",
         "caps.rate",
         "caps.sampler_budget",
@@ -174,7 +175,7 @@ def test_the_complete_example() -> None:
         ("rate = 5", "f:1: rate is no key; did you mean sampler.rate or deep.rate or caps.rate?"),
         ("[deap]\nx = 1", "f:1: [deap] is no table of a configuration; did you mean [deep]?"),
         ("sampler = 5", "f:1: sampler is a table with the keys rate, clock, budget, not int 5"),
-        ("[[deep]]\nrate = 1", "f:1: deep is a table with the keys targets, rate, budget, not list [{'rate': 1}]"),
+        ("[[deep]]\nrate = 1", "f:1: deep is a table with the keys targets, rate, budget, event_limit, not list [{'rate': 1}]"),
         ('stage = "Deep"', "f:1: stage must be one of off, dark, canary, fleet, deep, wide, not 'Deep'"),
         ("stage = ['deep']", "f:1: stage must be one of off, dark, canary, fleet, deep, wide, not ['deep']"),
         ("sampler = { rate = true }", "f:1: sampler.rate must be a number of Hz from 0 (no sampling) to 10000, not True"),
@@ -185,6 +186,8 @@ def test_the_complete_example() -> None:
         ("sampler.budget = 'nan%'", "f:1: sampler.budget must be a percentage above 0 and at most 100, such as \"1%\", not 'nan%'"),
         ("sampler.budget = '9%'", "f:1: sampler.budget is 9, and the built-in cap allows at most 5; caps.sampler_budget may allow more"),
         ("[rollout]\nhosts = 1.5", "f:2: rollout.hosts must be a share from 0 to 1, not 1.5"),
+        ("[deep]\nevent_limit = -1", "f:2: deep.event_limit must be a number of events from 0 (no limit) on, not -1"),
+        ("[deep]\nevent_limit = 5.0", "f:2: deep.event_limit must be a number of events from 0 (no limit) on, not 5.0"),
         ("[deep]\nrate = 0", "f:2: deep.rate must be a share of calls, above 0 and at most 1, not 0"),
         ("kill_file = 'kill'", "f:1: kill_file must be an absolute path, not 'kill'"),
         ('kill_file = "/a\\u0000"', "f:1: kill_file must be an absolute path, not '/a\\x00'"),
@@ -252,10 +255,10 @@ def test_who_may_have_written_it(tmp_path: Path) -> None:
     path.chmod(0o444)
     assert config.read(str(path)).values == {"stage": "off"}
     status = os.stat(path)
-    assert config._distrust(status, status.st_uid) == ""
+    assert config.distrust(status, status.st_uid) == ""
     stranger = os.stat_result((*status[:4], 12345, *status[5:10]))
-    assert config._distrust(stranger, 1000) == "belongs to user 12345; a configuration belongs to root or to the process' own user (1000)"
-    assert config._distrust(os.stat_result((*status[:4], 0, *status[5:10])), 1000) == ""
+    assert config.distrust(stranger, 1000) == "belongs to user 12345; it must belong to root or to the process' own user (1000)"
+    assert config.distrust(os.stat_result((*status[:4], 0, *status[5:10])), 1000) == ""
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -283,14 +286,17 @@ def test_the_environment() -> None:
             "HYBRIDPROF_SAMPLER_RATE": "50",
             "HYBRIDPROF_DEEP_TARGETS": "a:b, c:*",
             "HYBRIDPROF_DEEP_BUDGET": "1.5%",
+            "HYBRIDPROF_DEEP_EVENT_LIMIT": "1000",
             "HYBRIDPROF_ROLLOUT_HOSTS": "much",
             "HYBRIDPROF_CAPS_RATE": "9",
         }
     )
-    assert found == {"stage": "fleet", "sampler.rate": 50.0, "deep.targets": ("a:b", "c:*"), "deep.budget": 1.5}
+    assert found == {"stage": "fleet", "sampler.rate": 50.0, "deep.targets": ("a:b", "c:*"), "deep.budget": 1.5, "deep.event_limit": 1000}
     assert errors == ["HYBRIDPROF_ROLLOUT_HOSTS in the environment: rollout.hosts must be a share from 0 to 1, not 'much'"]
     assert not environment.says_anything({"HYBRIDPROF_REPORTS": "x", "HYBRIDPROF_STAGE": ""})
     assert environment.says_anything({"HYBRIDPROF_CONFIG": "x"})
     assert len({variable(key) for key in SCHEMA}) == len(SCHEMA)
     with pytest.raises(ValueError, match="'1e'"):
         from_text("sampler.rate", "1e")
+    with pytest.raises(ValueError, match=r"must be a number of events from 0 \(no limit\) on, not '1.5'"):
+        from_text("deep.event_limit", "1.5")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridprof.rollout.crash_rules import STAGES, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
+from hybridprof.rollout.crash_rules import Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
+from hybridprof.rollout.stages import STAGES
 
 EVENTS = ("crash", "crash of another", "60 s of health", "59 s of health", "5 minutes", "40 minutes", "12 hours")
 PAUSES = {"60 s of health": 60.0, "59 s of health": 59.0, "5 minutes": 300.0, "40 minutes": 2400.0, "12 hours": 43200.0}

@@ -217,7 +217,7 @@ def test_exit_statuses_of_the_command_line(lists: Path, run_cli: RunCli) -> None
     ("options", "sentence"),
     [
         (["--canary", "none", "--control", "control"], "none: No such file or directory"),
-        (["--canary", "same"], "the following arguments are required: --control (see: hybridprof judge --help)"),
+        (["--canary", "same"], "a canary is compared with something: give --canary FILE and --control FILE"),
         (
             ["--tolerance", "p99=1"],
             "--tolerance 'p99=1' names no figure; write one of p50=NUMBER, p95=NUMBER, cpu=NUMBER, errors=NUMBER, restarts=NUMBER",

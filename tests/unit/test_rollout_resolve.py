@@ -13,7 +13,7 @@ from hybridprof.rollout import buckets
 from hybridprof.rollout.config import Settings
 from hybridprof.rollout.overrides import Overrides
 from hybridprof.rollout.resolve import InForce, Layers, Override, resolve
-from hybridprof.rollout.schema import STAGES
+from hybridprof.rollout.stages import STAGES
 
 
 def from_file(**values: Any) -> Settings:

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruled import Hand
 
 import hybridprof
-from hybridprof import _core, api, marking
-from hybridprof.rollout import ConfigError, Ruler, current, environment
-from hybridprof.rollout.process import appointed, retire
+from hybridprof import _core, api, marking, options, ruling
+from hybridprof.rollout import ConfigError, current, environment
+from hybridprof.rollout.process import retire
 from hybridprof.rollout.watched import WatchedFile, presence
 
 HERE = __name__
@@ -26,51 +25,6 @@ def first() -> int:
 
 def second() -> int:
     return 2
-
-
-class Hand:
-    """A ruler whose time is moved by hand, and its file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now, self.epoch = 1000.0, 5000.0
-        self.path = folder / "config.toml"
-        self.kill = folder / "kill"
-        self.ruler = appointed(lambda: Ruler(clock=lambda: self.now, wall=lambda: self.epoch + self.now, period=3600.0))
-
-    def write(self, text: str, mode: int = 0o600) -> None:
-        """In force at the next look."""
-        self.path.write_text(f"kill_file = '{self.kill}'\n" + text)
-        self.path.chmod(mode)
-
-    def says(self, text: str) -> dict[str, Any]:
-        self.write(text)
-        return self.look()
-
-    def configured(self, text: str) -> dict[str, Any]:
-        self.write(text)
-        hybridprof.configure(self.path)
-        return hybridprof.status()
-
-    def until(self) -> float:
-        """In a minute, as seconds since the epoch."""
-        return self.epoch + self.now + 60
-
-    def look(self, seconds: float = 1.0) -> dict[str, Any]:
-        self.now += seconds
-        self.ruler.look()
-        return hybridprof.status()
-
-
-@pytest.fixture
-def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hand]:
-    for name in [name for name in os.environ if name.startswith("HYBRIDPROF_")]:
-        monkeypatch.delenv(name)
-    hybridprof.stop()
-    made = Hand(tmp_path)
-    yield made
-    retire()
-    hybridprof.stop()
-    assert current() is None and not _core.running() and marking._most == 1.0
 
 
 def deep_targets(*names: str, rate: float = 1.0) -> str:
@@ -117,6 +71,21 @@ def test_rate_and_budget_change_within_one_session(hand: Hand) -> None:
     assert (hybridprof.snapshot().meta["started"], calls_of("first")) == (began, 3)
     assert hand.says("stage = 'fleet'\nsampler.clock = 'cpu'")["clock"] == "cpu"  # that takes a new one
     assert calls_of("first") is None
+
+
+def test_another_event_limit_takes_another_session(hand: Hand) -> None:
+    hand.configured(deep_targets("first"))
+    assert hybridprof.status()["in_force"]["deep.event_limit"]["value"] == 0
+    here().first()
+    began = hybridprof.snapshot().meta["started"]
+    status = hand.says(deep_targets("first").replace("rate =", "event_limit = 500\nrate =", 1))
+    assert (status["in_force"]["deep.event_limit"]["value"], status["problem"]) == (500, "")
+    assert hybridprof.snapshot().meta["started"] != began and calls_of("first") is None
+    with hybridprof.Profiler(deep=[f"{HERE}:first"], event_limit=7):  # the file outranks the code
+        assert hybridprof.status()["in_force"]["deep.event_limit"]["value"] == 500
+    hand.says("stage = 'deep'")
+    with hybridprof.Profiler(event_limit=7):
+        assert hybridprof.status()["in_force"]["deep.event_limit"] == {"value": 7, "from": "the program's code", "asked": None}
 
 
 def here() -> Any:
@@ -293,7 +262,7 @@ def test_what_is_refused_is_a_problem_and_no_exception(hand: Hand, monkeypatch: 
 
 def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `*` within a budget does on 3.11."""
-    monkeypatch.setattr(api, "_check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
+    monkeypatch.setattr(options, "check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
     status = hand.configured("stage = 'deep'\ndeep.targets = ['*']")
     assert (status["running"], status["problem"], status["patterns"]) == (True, "not here", [])
     assert hand.look()["problem"] == "not here"
@@ -336,7 +305,7 @@ def test_the_environment_appoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path.chmod(0o600)
     monkeypatch.setenv("HYBRIDPROF_CONFIG", str(path))
     monkeypatch.setenv("HYBRIDPROF_SAMPLER_RATE", "x")
-    api.appoint_by(environment.appoint)
+    ruling.appoint_by(environment.appoint)
     try:
         profiler = hybridprof.start()
         status = hybridprof.status()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""What this process says of itself, a file in state_dir that `hybridprof status` reads: status.PID.json.
+
+Written when something has changed and every ten seconds besides, whole or not at all, 0600, without fsync: it is worth nothing after a crash. It goes with the process; those that killed ones
+left behind go when the next process of the folder publishes its first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .locks import opened, why
+
+EVERY = 10.0  # seconds
+_NAME = re.compile(r"status\.(\d+)\.json")
+_LARGEST = 1 << 20  # bytes
+
+
+def started(pid: int) -> int | None:
+    """When a process began, in clock ticks since the boot; None where there is none with this pid."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def reports(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Of all processes that publish there and run; those that do not are left out. Raises OSError for a folder that cannot be read."""
+    for path in sorted(Path(folder).iterdir()):
+        report = _read(path) if _NAME.fullmatch(path.name) else None
+        if report is not None and started(report["pid"]) == report["started"]:
+            yield report
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        with opened(path, os.O_RDONLY) as file:
+            found = json.loads(os.read(file, _LARGEST))
+        if isinstance(found, dict) and type(found.get("pid")) is int and type(found.get("started")) is int:
+            return found
+    except (OSError, ValueError, RecursionError):
+        pass
+    return None
+
+
+class Published:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._path: Path | None = None
+        self._said: object = None
+        self._at = 0.0
+        self.problem: str | None = None
+
+    def say(self, folder: str | None, gist: object, report: Callable[[], dict[str, Any]]) -> None:
+        """gist: what a change of is worth a new file at once. Never raises."""
+        path = None if folder is None else Path(folder) / f"status.{os.getpid()}.json"
+        if path != self._path:
+            self.end()
+            self._path = path
+            _sweep(path)
+        now = self._clock()
+        if path is None or (gist == self._said and 0 <= now - self._at < EVERY):
+            return
+        self._said, self._at = gist, now
+        try:
+            _write(path, {"pid": os.getpid(), "started": started(os.getpid()), **report()})
+            self.problem = None
+        except Exception as error:
+            self.problem = f"{path}: cannot be written: {why(error)}"
+
+    def end(self) -> None:
+        path, self._path, self._said = self._path, None, None
+        try:
+            if path is not None and path.name == f"status.{os.getpid()}.json":
+                path.unlink(missing_ok=True)
+        except OSError:
+            pass
+
+    def forget(self) -> None:
+        """In a forked child: the file is the parent's."""
+        self._path = self._said = None
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    text = json.dumps(report, default=str).encode() + b"\n"
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        if os.write(file, text) != len(text):
+            raise OSError(28, os.strerror(28))
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
+
+
+def _sweep(ours: Path | None) -> None:
+    """What killed processes left. Another container's pids mean nothing here; its processes write theirs again within ten seconds."""
+    try:
+        for path in ours.parent.iterdir() if ours is not None else ():
+            match = _NAME.fullmatch(path.name)
+            if match and path != ours and started(int(match[1])) is None:
+                path.unlink(missing_ok=True)
+    except OSError:
+        pass
