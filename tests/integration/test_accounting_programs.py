@@ -21,7 +21,7 @@ from hybridprof.profile import Node
 __all__ = ["no_session_left"]
 
 RATE = 5000
-INNER, OUTER = 400, 900  # turns of a loop beneath a target, and beside it
+INNER, OUTER = 400, 10_000  # turns of a loop beneath a target, and beside it: so long that it is sampled, however busy the machine
 
 
 def work(turns: int) -> int:
@@ -48,11 +48,15 @@ def row_of(profile: hybridprof.Profile, name: str) -> hybridprof.Function:
     return row
 
 
+def nodes_of(profile: hybridprof.Profile, name: str) -> list[Node]:
+    return [node for node in accounting.below(profile.tree) if node.function and node.function.name.rpartition(".")[2] == name]
+
+
 def contexts(profile: hybridprof.Profile, name: str) -> dict[str, Node]:
     """By caller: the nodes of a function that were called there."""
     found: dict[str, Node] = {}
-    for node in accounting.below(profile.tree):
-        if node.calls and node.function and node.function.name.rpartition(".")[2] == name and node.parent and node.parent.function:
+    for node in nodes_of(profile, name):
+        if node.calls and node.parent and node.parent.function:
             caller = node.parent.function.name.rpartition(".")[2]
             assert caller not in found, f"{name} is beneath {caller} twice"
             found[caller] = node
@@ -156,9 +160,7 @@ def test_targets_within_targets(hook: str) -> None:
 
     profile = measured(hook, program)
     assert {caller: node.calls for caller, node in contexts(profile, "inner").items()} == {"outer": 150, "program": 150}
-    assert {caller: node.calls for caller, node in contexts(profile, "work").items()} == {"inner": 150, "outer": 150} or sum(
-        node.calls or 0 for node in accounting.below(profile.tree) if node.function and node.function.name == "work"
-    ) == 450
+    assert sum(node.calls or 0 for node in nodes_of(profile, "work")) == 450
     inner_row, outer_row = row_of(profile, "inner"), row_of(profile, "outer")
     assert (inner_row.calls, outer_row.calls) == (300, 150)
     assert {inner_row.measured, outer_row.measured} == {"exact"}
@@ -198,14 +200,10 @@ def test_a_generator_leaves_its_extent_and_comes_back(hook: str) -> None:
     profile = measured(hook, program)
     row, beside_row = row_of(profile, "numbers"), row_of(profile, "beside")
     assert row.calls == 1 and row_of(profile, "work").calls == calls
-    assert beside_row.calls is None and beside_row.samples == 0 and beside_row.total_ns > 0
+    assert beside_row.calls is None and beside_row.total_ns > 0
     assert row.total_ns < 0.5 * beside_row.total_ns  # a tenth in truth
-    callers = {node.parent.function.name.rpartition(".")[2] for node in _nodes(profile, "numbers") if node.parent and node.parent.function}
+    callers = {node.parent.function.name.rpartition(".")[2] for node in nodes_of(profile, "numbers") if node.parent and node.parent.function}
     assert {"takes", "takes_too"} <= callers
-
-
-def _nodes(profile: hybridprof.Profile, name: str) -> list[Node]:
-    return [node for node in accounting.below(profile.tree) if node.function and node.function.name.rpartition(".")[2] == name]
 
 
 @HOOKS
@@ -233,13 +231,9 @@ def test_a_thread_that_is_started_beneath_a_target_is_outside(hook: str) -> None
     assert row_of(profile, "work").calls == 3 and row_of(profile, "work").measured == "mixed"
     in_thread_row = row_of(profile, "in_thread")
     assert in_thread_row.calls is None and in_thread_row.measured == "sampled"
-    for node in _nodes(profile, "in_thread"):
-        above = node.parent
-        while above is not None:
-            assert not above.function or above.function.name.rpartition(".")[2] != "target"
-            above = above.parent
-    beneath = [thread for thread in profile.threads if thread.name == "beneath"]
-    assert beneath and all(thread.exact_ns == 0 for thread in beneath)
+    for thread in profile.threads:
+        names = {node.function.name.rpartition(".")[2] for node in accounting.below(thread.root) if node.function} if thread.root else set()
+        assert "in_thread" not in names or (thread.exact_ns == 0 and "target" not in names)
 
 
 # --- what is left ------------------------------------------------------------------------------------------------------------------------------
@@ -257,7 +251,7 @@ def test_the_residual_is_at_most_one_percent_and_stated(hook: str) -> None:
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
             marked()
-            work(20 * OUTER)
+            work(2 * OUTER)
 
     profile = measured(hook, program, rate=1000)
     whole = sum(thread.measured_ns for thread in profile.threads)
