@@ -158,6 +158,10 @@ hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk)
     return damaged ? HP_CHUNK_DAMAGED : state;
 }
 
+/* zlib has a fast loop and a slow one, which takes over where less than the longest match (258 bytes) is left of the room: the last 258 bytes
+ * of each stream, and so all of a small one. With that much more room the slow loop has only the last bytes of the input. */
+enum { SPARE_ROOM = 258 + 1 };
+
 /* Z_FINISH says that there is room for all of it: then nothing is copied into a window. */
 static int inflate_whole(hp_inflater *inflater, const hp_chunk *chunk, uint32_t room) {
     z_stream *stream = &inflater->stream;
@@ -182,11 +186,11 @@ hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_inflater *inflater, const u
     if (!deflated)
         return HP_OK;
     inflater->room.size = 0;
-    uint32_t room = chunk->raw_size + 1u; /* one more: a stream that is longer than it says shows */
+    uint32_t room = chunk->raw_size + SPARE_ROOM;
     int result = hp_bytes_reserve(&inflater->room, room) ? inflate_whole(inflater, chunk, room) : Z_MEM_ERROR;
     if (result == Z_MEM_ERROR)
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to inflate a chunk of %u bytes", chunk->raw_size);
-    if (result != Z_STREAM_END || inflater->stream.avail_out != 1)
+    if (result != Z_STREAM_END || inflater->stream.avail_out != SPARE_ROOM) /* shorter or longer than it says */
         return hp_fail(error, HP_BAD_FORMAT, 0, "a chunk of type %u does not inflate to the %u bytes it says", chunk->type,
                        chunk->raw_size);
     *raw = inflater->room.data;
