@@ -51,7 +51,7 @@ class Run:
             figures: dict[str, Figure] = {}
             if self.true_share(name) >= LEAST_SHARE:
                 figures["self"] = (own, own_error, self.truth.self_ns[name])
-                figures["share"] = (own / said_whole, own_error / said_whole, self.true_share(name)) if said_whole else (0, 0, 1)
+                figures["share"] = (own / max(1, said_whole), own_error / max(1, said_whole), self.true_share(name))
             if self.truth.total_ns[name] >= LEAST_SHARE * self.whole_ns:
                 figures["total"] = (total, total_error, self.truth.total_ns[name])
             if figures:
