@@ -24,7 +24,15 @@ from sampler.peers.base import ROOT, Sampled, short_name
 from accuracy.peers import COMPARED
 
 FOLDER = ROOT / "benchmarks/results/accuracy"
-PROGRAMS = ("steady", "phased", "periodic", "bursty", "threaded", "short", "recursive")  # those that have the CPU all the time: not every peer has a clock for others
+PROGRAMS = (
+    "steady",
+    "phased",
+    "periodic",
+    "bursty",
+    "threaded",
+    "short",
+    "recursive",
+)  # those that have the CPU all the time: not every peer has a clock for others
 RATE = 1000.0
 RUNS = 10
 Errors = list[tuple[float, float]]  # of each run, in points: mean over the functions, largest
@@ -94,7 +102,9 @@ def available(names: list[str], quick: bool) -> tuple[list[Peer], dict[str, str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="accuracy.compare", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two programs, one run each, those profilers that are installed: to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="two programs, one run each, those profilers that are installed: to see that it works"
+    )
     parser.add_argument("--peer", action="append", choices=list(COMPARED), help="only this one; may be given again; nothing is stored")
     parser.add_argument("--program", action="append", choices=PROGRAMS, help="only this one; nothing is stored")
     parser.add_argument("--runs", type=int, default=RUNS)
@@ -118,7 +128,9 @@ def main() -> None:
         "failures": failures,
         "errors": found,
     }
-    print(f"### Shares: distance from the truth in points, mean over the functions (largest), median of {runs} runs of {seconds:g} s at {RATE:g} Hz\n")
+    print(
+        f"### Shares: distance from the truth in points, mean over the functions (largest), median of {runs} runs of {seconds:g} s at {RATE:g} Hz\n"
+    )
     print(table(found))
     for what in ("absent", "failures"):
         for name, reason in facts[what].items():

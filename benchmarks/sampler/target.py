@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accuracy.peers import ALL
+
 from sampler import programs
 
 

@@ -14,10 +14,11 @@
  * Between them lies 1 - correlation of successive samples, which seen and runs tell.
  *
  * A sampler that comes too late, on a busy machine, makes gaps that are not those which it drew: some are many times the mean, and whoever
- * is seen after one is credited with all of it. Then the thread's own gaps, measured, stand for G (hp_gaps_measured). Among them are long ones
- * in which the function came and went and short ones in which it did neither, for which no one point between the two constants is right:
- * runs count no more than independent samples would. Simulated with one gap in twenty some twenty times as long (tests/c/test_coverage.c):
- * by the drawn gaps the interval holds the truth in 20 to 70 % of all profiles, by the measured ones in 90 % or more.
+ * is seen after one is credited with all of it. Then the thread's own gaps, measured, stand for G (hp_gaps_measured). Among them are long
+ * ones in which the function came and went and short ones in which it did neither, for which no one point between the two constants is
+ * right: runs count no more than independent samples would. Simulated with one gap in twenty some twenty times as long
+ * (tests/c/test_coverage.c): by the drawn gaps the interval holds the truth in 20 to 70 % of all profiles, by the measured ones in 90 % or
+ * more.
  *
  * Few runs: a phase is one run in each repetition, but short runs are themselves a random number, small where too little was seen. One run
  * more makes up for that, a quarter of one where runs are long. Found by simulation (tests/c/test_error_bars.c): half a run for all covers

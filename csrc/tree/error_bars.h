@@ -19,7 +19,8 @@ typedef struct hp_gaps {
     double second, third;
 } hp_gaps;
 
-/* From the sums of the times, their squares and their cubes. Those that the sampler draws, unless the measured ones are wider than chance. */
+/* From the sums of the times, their squares and their cubes. Those that the sampler draws, unless the measured ones are wider than chance.
+ */
 hp_gaps hp_gaps_measured(uint64_t samples, double sum, double squares, double cubes);
 /* They are those that the sampler draws. */
 bool hp_gaps_usual(const hp_gaps *gaps);

@@ -158,8 +158,8 @@ hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk)
     return damaged ? HP_CHUNK_DAMAGED : state;
 }
 
-/* zlib has a fast loop and a slow one, which takes over where less than the longest match (258 bytes) is left of the room: the last 258 bytes
- * of each stream, and so all of a small one. With that much more room the slow loop has only the last bytes of the input. */
+/* zlib has a fast loop and a slow one, which takes over where less than the longest match (258 bytes) is left of the room: the last 258
+ * bytes of each stream, and so all of a small one. With that much more room the slow loop has only the last bytes of the input. */
 enum { SPARE_ROOM = 258 + 1 };
 
 /* Z_FINISH says that there is room for all of it: then nothing is copied into a window. */

@@ -100,8 +100,8 @@ hp_chunk_state hp_chunk_header(const uint8_t *bytes, size_t size, hp_chunk *chun
 /* The same and the checksum of the payload. */
 hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk);
 
-/* Inflates chunk after chunk. A file that grew while its program ran has thousands of small ones: what is allocated for a stream, and a window
- * that no single-step inflation looks back into, would cost more than many of them. Begins as all zero. Owner: one thread. */
+/* Inflates chunk after chunk. A file that grew while its program ran has thousands of small ones: what is allocated for a stream, and a
+ * window that no single-step inflation looks back into, would cost more than many of them. Begins as all zero. Owner: one thread. */
 typedef struct hp_inflater {
     z_stream stream;
     bool ready;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Not timing but simulation, of whole profiles: threads go through functions in continuous time, the sampler's own gaps look at them, and the
- * truth is known. How often do the intervals of rows hold it: self and total times, shares, differences, merged profiles? The estimator alone
- * is simulated in test_error_bars.c. Seeded, so that the answer is the same on every machine. Time in ns. */
+/* Not timing but simulation, of whole profiles: threads go through functions in continuous time, the sampler's own gaps look at them, and
+ * the truth is known. How often do the intervals of rows hold it: self and total times, shares, differences, merged profiles? The estimator
+ * alone is simulated in test_error_bars.c. Seeded, so that the answer is the same on every machine. Time in ns. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,8 +116,7 @@ static void add_estimates(hp_profile *p, uint32_t thread, const tally *self, con
         if (gaps != NULL && e.self_samples > 0)
             e.self_variance_us2 = hp_error_whole_us2(hp_error_variance_of(gaps, e.self_samples, e.self_runs, t->samples, t->sampled_ns));
         if (gaps != NULL)
-            e.total_variance_us2 =
-                hp_error_whole_us2(hp_error_variance_of(gaps, e.total_samples, e.total_runs, t->samples, t->sampled_ns));
+            e.total_variance_us2 = hp_error_whole_us2(hp_error_variance_of(gaps, e.total_samples, e.total_runs, t->samples, t->sampled_ns));
         assert_ok(hp_profile_add_estimate(p, &e));
     }
 }
@@ -187,7 +186,8 @@ static hp_profile *sampled(const session *s, uint64_t *random, hp_intervals *int
     return p;
 }
 
-/* --- what is counted --------------------------------------------------------------------------------------------------------------------- */
+/* --- what is counted ---------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct score {
     uint64_t held, values;

@@ -202,7 +202,9 @@ def test_a_generator_leaves_its_extent_and_comes_back(hook: str) -> None:
     assert row.calls == 1 and row_of(profile, "work").calls == calls
     assert beside_row.calls is None and beside_row.total_ns > 0
     assert row.total_ns < 0.5 * beside_row.total_ns  # a tenth in truth
-    callers = {node.parent.function.name.rpartition(".")[2] for node in nodes_of(profile, "numbers") if node.parent and node.parent.function}
+    callers = {
+        node.parent.function.name.rpartition(".")[2] for node in nodes_of(profile, "numbers") if node.parent and node.parent.function
+    }
     assert {"takes", "takes_too"} <= callers
 
 
@@ -264,7 +266,7 @@ def test_the_residual_is_at_most_one_percent_and_stated(hook: str) -> None:
 # --- programs that nobody thought of -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::SyntaxWarning")
 @HOOKS
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(functions=functions)

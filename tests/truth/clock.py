@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-CLOCKS: dict[str, Callable[[], int]] = {"cpu": time.thread_time_ns, "wall": time.perf_counter_ns}  # of the calling thread, as the sampler's are
+CLOCKS: dict[str, Callable[[], int]] = {
+    "cpu": time.thread_time_ns,
+    "wall": time.perf_counter_ns,
+}  # of the calling thread, as the sampler's are
 
 
 class Truth:

@@ -91,7 +91,13 @@ def missed(runs: Iterable[dict[str, Any]]) -> float:
 
 # --- what is shown ---------------------------------------------------------------------------------------------------------------------------
 
-WORDS = {"self": "self time", "total": "total time", "share": "share", "sampling": "difference, sampling alone", "difference": "difference, as shown"}
+WORDS = {
+    "self": "self time",
+    "total": "total time",
+    "share": "share",
+    "sampling": "difference, sampling alone",
+    "difference": "difference, as shown",
+}
 
 
 def percent(share: float) -> str:
@@ -102,7 +108,10 @@ def table(found: list[Coverage]) -> str:
     """Markdown: coverage in % and its interval, by program and figure."""
     figures = [figure for figure in FIGURES if any(each.figure == figure for each in found)]
     cells = {(each.program, each.clock, each.figure): each for each in found}
-    lines = ["| program | clock | runs | " + " | ".join(WORDS[figure] for figure in figures) + " |", "|---|---|---|" + "---|" * len(figures)]
+    lines = [
+        "| program | clock | runs | " + " | ".join(WORDS[figure] for figure in figures) + " |",
+        "|---|---|---|" + "---|" * len(figures),
+    ]
     for program, clock in dict.fromkeys((each.program, each.clock) for each in found):
         own = [cells.get((program, clock, figure)) for figure in figures]
         runs = max(each.runs for each in own if each)

@@ -125,9 +125,7 @@ def serve(truth: Truth, ns: int, own: Leaf, share: float) -> None:
 
 def threaded(truth: Truth, ns: int, random: randoms.Random) -> None:
     each = [Truth(truth.now) for _ in MIXES]
-    threads = [
-        threading.Thread(target=found.call, args=(serve, ns // len(MIXES), *mix)) for found, mix in zip(each, MIXES, strict=True)
-    ]
+    threads = [threading.Thread(target=found.call, args=(serve, ns // len(MIXES), *mix)) for found, mix in zip(each, MIXES, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -151,7 +151,9 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=positive, default=0.3, help="of a run (0.3)")
     parser.add_argument("--jobs", type=natural, default=1, help="processes at a time (1): more of them disturb one another")
     parser.add_argument("--minutes", type=positive, default=60.0, help="no new process after so many (60)")
-    parser.add_argument("--keep", type=Path, default=Path("truth-study.jsonl"), metavar="FILE", help="every run, one a line; a study goes on from there")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("truth-study.jsonl"), metavar="FILE", help="every run, one a line; a study goes on from there"
+    )
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where coverage-VERSION.json, .md and .svg are written")
     options = parser.parse_args(arguments)
     options.program = options.program or list(PROGRAMS)

@@ -53,7 +53,7 @@ def test_times_are_those_of_the_stacks(folder: Path, made: Made) -> None:
         *above, leaf = (f"f{function}" for function in stack.functions)
         ns = stack.samples * made.gap_ns + stack.exact_ns
         own[leaf] += ns
-        total.update({name: ns for name in {*above, leaf}})
+        total.update(dict.fromkeys({*above, leaf}, ns))
         calls[leaf] += stack.calls
         primitive[leaf] += 0 if leaf in above else stack.calls
         seen.setdefault(leaf, set()).update(
@@ -114,7 +114,9 @@ def test_rules_about_rows_and_threads_are_awake(good: hybridprof.Profile) -> Non
     sampled = next(row for row in rows if row.measured == "sampled" and row.kind == "thread")
     own = next(row for row in rows if row.name == "f1")
     assert complaints(accounting.of_threads, good, threads=[replace(threads[0], measured_ns=threads[0].measured_ns + 1), *threads[1:]])
-    assert complaints(accounting.of_threads, good, threads=[replace(threads[0], sampled_ns=threads[0].sampled_ns + 1, residual_ns=-1), *threads[1:]])
+    assert complaints(
+        accounting.of_threads, good, threads=[replace(threads[0], sampled_ns=threads[0].sampled_ns + 1, residual_ns=-1), *threads[1:]]
+    )
     assert complaints(accounting.of_threads, good, residual_ns=1)
     assert complaints(accounting.of_rows, good, functions=[replace(own, self_ns=own.self_ns + 1)])
     assert complaints(accounting.of_rows, good, functions=[*rows, replace(sampled, self_ns=2, total_ns=1)])
