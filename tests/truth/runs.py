@@ -18,6 +18,7 @@ from truth import programs
 from truth.clock import CLOCKS, Truth
 
 LEAST_SHARE = 0.01
+UNSEEN_GAPS = 2.72  # half width of the interval of what no sample met, in mean gaps: hp_error_variance of 0
 
 Figure = tuple[float, float, float]  # what the profile says, half width of its interval, the truth: ns, or shares
 Row = dict[str, Any]
@@ -42,12 +43,14 @@ class Run:
         return self.truth.self_ns[name] / self.whole_ns
 
     def figures(self) -> dict[str, dict[str, Figure]]:
-        """By function. A function that was never sampled is said to have taken nothing, with no interval: the profile does not know it."""
+        """By function. One that was never sampled is not in the profile, which then says that it took nothing, to within what no sample can meet."""
         said_whole = sum(thread.sampled_ns + thread.exact_ns for thread in self.profile.threads)
+        unseen = UNSEEN_GAPS * said_whole / max(1, sum(thread.samples for thread in self.profile.threads))
         found: dict[str, dict[str, Figure]] = {}
         for name in self.truth.total_ns:
             row = self.rows.get(name)
-            own, own_error, total, total_error = (row.self_ns, row.self_error_ns, row.total_ns, row.total_error_ns) if row else (0, 0, 0, 0)
+            own, total = (row.self_ns, row.total_ns) if row else (0, 0)
+            own_error, total_error = (row.self_error_ns, row.total_error_ns) if row else (unseen, unseen)
             figures: dict[str, Figure] = {}
             if self.true_share(name) >= LEAST_SHARE:
                 figures["self"] = (own, own_error, self.truth.self_ns[name])
