@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Each command sets up what it needs (scripts/setup) and is quick when repeated. The work itself is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fuzz model sanitize matrix soak format clean
+.PHONY: help demo test bench study lint fuzz model sanitize matrix soak format clean
 
 PY ?=
 PYTHONS ?=
 QUICK ?=
 SECONDS ?= 30
+RUNS ?= 300
 
 help:
 	@echo "make demo        profile a real program; the results land in demo-output/"
@@ -14,6 +15,7 @@ help:
 	@echo "make matrix      the tests on many interpreters                   PYTHONS=\"/a/python3.12 /b/python3.14\""
 	@echo "make soak        what is hard on the sampler, for longer          SECONDS=30 for each hazard, PYTHONS=..."
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
+	@echo "make study       how often the 95 % intervals hold the truth       RUNS=300 of each program, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."
 	@echo "make fuzz        libFuzzer on the readers                         SECONDS=30 for each target"
 	@echo "make model       the handshakes between threads, every interleaving"
@@ -31,6 +33,8 @@ soak:
 	@scripts/soak $(SECONDS) $(PYTHONS)
 bench:
 	@scripts/bench $(if $(PY),--python "$(PY)") $(if $(QUICK),--quick)
+study:
+	@scripts/study $(if $(PY),--python "$(PY)") --runs $(RUNS)
 sanitize:
 	@scripts/sanitize $(if $(PY),--python "$(PY)")
 fuzz:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from . import _core
 from .profile import Profile, _text_path
 
-WORKERS = 2  # files are read side by side and added one after another: more readers would only wait, and each holds a file
+MOST_WORKERS = 8  # files are read side by side and added one after another, which is a tenth of it or so: more readers would only wait, and each holds a file
 SUFFIX = ".hyprof"
 
 
@@ -181,7 +181,7 @@ def _each(wanted: list[Input], add: Callable[[Input], str], done: Callable[[Inpu
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(min(MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
         try:
             for each, result in zip(wanted, pool.map(tried, wanted), strict=True):
                 done(each, *result)

@@ -135,7 +135,18 @@ static uint32_t add_function(hp_profile *profile, uint32_t i) {
     return hp_profile_function(profile, &function);
 }
 
-static hp_profile *make_profile(void) {
+/* Each function in each thread, as the sampler tells them. */
+static void add_estimates(hp_profile *profile, uint32_t first) {
+    for (uint32_t t = 0; t < profile->thread_count; t++) {
+        profile->threads[t].samples = profile->tree.count;
+        profile->threads[t].sampled_ns = profile->tree.count * UINT64_C(10000000);
+        for (uint32_t f = 0; f < FUNCTIONS; f++)
+            if (hp_profile_add_estimate(profile, &(hp_estimate){t, first + f, 10, 5, 20, 5, 0, 0}) != HP_OK)
+                give_up("estimates");
+    }
+}
+
+static hp_profile *make_profile(uint32_t nodes) {
     uint64_t random = 88172645463325252u;
     hp_profile *profile = NULL;
     if (hp_profile_new(&profile) != HP_OK)
@@ -146,14 +157,15 @@ static hp_profile *make_profile(void) {
     for (uint32_t i = 1; i < FUNCTIONS; i++)
         add_function(profile, i);
     hp_tree *tree = &profile->tree;
-    while (tree->count < NODES) {
+    while (tree->count < nodes) {
         uint32_t node = profile->threads[next_random(&random) % 4].root;
-        for (uint32_t depth = 0; depth < 40 && tree->count < NODES; depth++) /* branches like a program: few callees each */
+        for (uint32_t depth = 0; depth < 40 && tree->count < nodes; depth++) /* branches like a program: few callees each */
             node = hp_tree_child(tree, node,
                                  first + (uint32_t)((tree->nodes[node].function * 31 + next_random(&random) % 6 * 101) % FUNCTIONS));
         tree->nodes[node].samples++;
         tree->nodes[node].sampled += 10000000;
     }
+    add_estimates(profile, first);
     return profile;
 }
 
@@ -174,8 +186,15 @@ static int64_t round_labels(void *profile) {
     return took;
 }
 
+/* What a report waits for: sums, callers and error bars. */
+static void measure_summary(void) {
+    hp_profile *profile = make_profile(NODES / 10);
+    show("summary of 100,000 nodes, 80,000 error bars", least(round_summary, profile, 1e6), "ms");
+    hp_profile_free(profile);
+}
+
 static void measure_profile(void) {
-    hp_profile *profile = make_profile();
+    hp_profile *profile = make_profile(NODES);
     show("summary of 1,000,000 nodes, 20,000 functions", least(round_summary, profile, 1e6), "ms");
     printf("%-48s %10u\n", "    edges of it", profile->edge_count);
     show("labels of 20,000 functions", least(round_labels, profile, 1e6), "ms");
@@ -186,6 +205,7 @@ int main(void) {
     hp_clock_init();
     measure_code_table();
     measure_tree();
+    measure_summary();
     measure_profile();
     return 0;
 }

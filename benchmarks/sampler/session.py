@@ -102,7 +102,7 @@ class Program:
 
     def __init__(self, command: list[str], folder: Path) -> None:
         environment = dict(os.environ)
-        environment["PYTHONPATH"] = f"{ROOT / 'benchmarks'}{os.pathsep}{ROOT / 'tests/integration'}"
+        environment["PYTHONPATH"] = os.pathsep.join(str(ROOT / folder) for folder in ("benchmarks", "tests/integration", "tests"))
         environment["PYTHONSAFEPATH"] = "1"
         self.log = folder / "program.log"
         with open(self.log, "wb") as log:

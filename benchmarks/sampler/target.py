@@ -13,15 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from accuracy.peers import ALL
+
 from sampler import programs
-from sampler.peers import PEERS
 
 
 class Window:
     """While it is open, the profiler is at work. It may be opened again and again."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.peer = PEERS[settings["peer"]]
+        self.peer = ALL[settings["peer"]]
         self.rate = settings["rate"]
         self.output = Path(settings["output"])
         self.reports: list[dict[str, int]] = []

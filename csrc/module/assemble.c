@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "module/divide.h"
+#include "tree/error_bars.h"
 
 typedef struct assembly {
     hp_gathered *gathered;
@@ -317,6 +318,36 @@ static void clamp_estimates(hp_profile *profile) {
     }
 }
 
+static uint64_t us2_of(const hp_gaps *gaps, const hp_sampled_thread *thread, uint64_t seen, uint64_t runs) {
+    return seen == 0 ? 0 : hp_error_whole_us2(hp_error_variance_of(gaps, seen, runs, thread->samples, thread->sampled_ns));
+}
+
+static void widen(hp_estimate *estimate, const hp_sampled_thread *thread) {
+    hp_gaps gaps = hp_gaps_measured(thread->samples, (double)thread->sampled_ns, thread->squares, thread->cubes);
+    if (hp_gaps_usual(&gaps))
+        return;
+    estimate->self_variance_us2 = us2_of(&gaps, thread, estimate->self_samples, estimate->self_runs);
+    estimate->total_variance_us2 = us2_of(&gaps, thread, estimate->total_samples, estimate->total_runs);
+}
+
+/* Where a thread's samples stand for times that are not those which the sampler drew, and only there: its variances are not what runs alone
+ * tell, so they are given, and go with the profile wherever it goes. */
+static hp_status widen_estimates(const assembly *a) {
+    hp_profile *profile = a->profile;
+    const hp_sampled *sampled = &a->gathered->sampled;
+    const hp_sampled_thread **threads = calloc((size_t)profile->thread_count + 1, sizeof *threads);
+    if (!threads)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < sampled->thread_count; i++)
+        if (sampled->threads[i].thread < a->gathered->thread_count && a->threads[sampled->threads[i].thread] != UINT32_MAX)
+            threads[a->threads[sampled->threads[i].thread]] = &sampled->threads[i];
+    for (uint32_t i = 0; i < profile->estimate_count; i++)
+        if (threads[profile->estimates[i].thread] != NULL)
+            widen(&profile->estimates[i], threads[profile->estimates[i].thread]);
+    free(threads);
+    return HP_OK;
+}
+
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     assembly a = {.gathered = gathered};
     double ns_per_tick = hp_ns_per_tick(&gathered->began, &gathered->ended);
@@ -333,8 +364,10 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
         measure_threads(&a);
         clamp_estimates(a.profile);
         hp_assemble_meta(gathered, a.profile);
-        status = hp_profile_summarize(a.profile);
+        status = widen_estimates(&a);
     }
+    if (status == HP_OK)
+        status = hp_profile_summarize(a.profile);
     free(a.map);
     free(a.node_map);
     free(a.traced_map);

@@ -235,6 +235,8 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *
     watched->repeat_ns += weight;
     watched->totals.samples++;
     watched->totals.sampled_ns += weight;
+    watched->totals.squares += (double)weight * (double)weight;
+    watched->totals.cubes += (double)weight * (double)weight * (double)weight;
     if (watched->progress == HP_READ_PART)
         watched->totals.unresolved_ns += weight;
 }

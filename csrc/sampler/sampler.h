@@ -61,6 +61,7 @@ typedef struct hp_sampled_thread {
     uint64_t samples, traced_samples;
     uint64_t measured_ns;   /* what the samples' intervals cover, first to last sight */
     uint64_t sampled_ns;    /* in the tree */
+    double squares, cubes;  /* sums over its samples of the ns that each stands for, squared and cubed: how uneven they are */
     uint64_t unresolved_ns; /* part of sampled_ns that lies under `<unresolved>` */
     uint64_t pending_ns;    /* outside targets, not yet given to any stack: part of the residual */
     uint64_t hook_ns;       /* not in the tree: the thread was on its way into or out of a target, with a hook that is on for that call */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/merge.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,10 +202,8 @@ static hp_status add_lines(hp_merge *merge, const hp_profile *profile) {
     return status;
 }
 
-/* Rounded up: what was sampled is never without error. */
 static uint64_t whole_us2(uint64_t seen, uint64_t runs, const hp_profile_thread *thread) {
-    double us2 = seen == 0 ? 0.0 : ceil(hp_error_variance(seen, runs, thread->samples, thread->sampled_ns) / 1e6);
-    return us2 < 18446744073709549568.0 ? (uint64_t)us2 : UINT64_MAX;
+    return seen == 0 ? 0 : hp_error_whole_us2(hp_error_variance(seen, runs, thread->samples, thread->sampled_ns));
 }
 
 static hp_status add_estimates(hp_merge *merge, const hp_profile *profile) {

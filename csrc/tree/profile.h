@@ -40,8 +40,9 @@ typedef struct hp_line {
 /* What an error bar needs of one function in one thread. A run is a maximal series of consecutive samples of the thread in which
  * the function is on top (self) or anywhere on the stack (total). Errors arise where a run begins or ends.
  *
- * Variances are given where threads of several profiles were folded into one (tree/merge.h): their samples may stand for different times,
- * so that runs alone do not tell. Whole us^2, so that sums do not depend on their order; 0: not given. */
+ * Variances are given where threads of several profiles were folded into one (tree/merge.h), and where the sampler came too late for the
+ * gaps that it drew: samples stand for different times then, so that runs alone do not tell. Whole us^2, so that sums do not depend on
+ * their order; 0: not given. */
 typedef struct hp_estimate {
     uint32_t thread;
     uint32_t function;

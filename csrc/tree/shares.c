@@ -65,7 +65,7 @@ static double variance_of(const hp_share *all, uint64_t ns, uint64_t seen, uint6
     return all->total_samples == 0 ? hp_error_of_whole(ns) : hp_error_variance(seen, runs, all->total_samples, all->total_ns);
 }
 
-/* Where variances were added up in a merge, only what the estimate does not know is left to judge here. */
+/* Where variances are given, only what the estimate does not know is left to judge here. */
 static double estimated(const hp_share *all, uint64_t known, uint64_t runs, uint64_t variance_us2, uint64_t seen, uint64_t ns) {
     uint64_t beyond = seen > known ? seen - known : 0;
     if (variance_us2 == 0)

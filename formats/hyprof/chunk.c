@@ -158,7 +158,25 @@ hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk)
     return damaged ? HP_CHUNK_DAMAGED : state;
 }
 
-hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_bytes *room, const uint8_t **raw, hp_error *error) {
+/* zlib has a fast loop and a slow one, which takes over where less than the longest match (258 bytes) is left of the room: the last 258
+ * bytes of each stream, and so all of a small one. With that much more room the slow loop has only the last bytes of the input. */
+enum { SPARE_ROOM = 258 + 1 };
+
+/* Z_FINISH says that there is room for all of it: then nothing is copied into a window. */
+static int inflate_whole(hp_inflater *inflater, const hp_chunk *chunk, uint32_t room) {
+    z_stream *stream = &inflater->stream;
+    int result = inflater->ready ? inflateReset(stream) : inflateInit(stream);
+    inflater->ready |= result == Z_OK;
+    if (result != Z_OK)
+        return result;
+    stream->next_in = (z_const Bytef *)chunk->payload;
+    stream->avail_in = chunk->size;
+    stream->next_out = inflater->room.data;
+    stream->avail_out = room;
+    return inflate(stream, Z_FINISH);
+}
+
+hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_inflater *inflater, const uint8_t **raw, hp_error *error) {
     bool deflated = (chunk->flags & HP_CHUNK_DEFLATED) != 0;
     if (chunk->raw_size > HP_CHUNK_RAW_LIMIT || (!deflated && chunk->raw_size != chunk->size) ||
         chunk->raw_size > (uint64_t)chunk->size * HP_CHUNK_RATIO_LIMIT)
@@ -167,16 +185,21 @@ hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_bytes *room, const uint8_t 
     *raw = chunk->payload;
     if (!deflated)
         return HP_OK;
-    room->size = 0;
-    if (!hp_bytes_reserve(room, chunk->raw_size + 1u))
-        return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to read a chunk of %u bytes", chunk->raw_size);
-    uLongf size = chunk->raw_size + 1u; /* one more: a stream that is longer than it says shows */
-    int result = uncompress(room->data, &size, chunk->payload, chunk->size);
+    inflater->room.size = 0;
+    uint32_t room = chunk->raw_size + SPARE_ROOM;
+    int result = hp_bytes_reserve(&inflater->room, room) ? inflate_whole(inflater, chunk, room) : Z_MEM_ERROR;
     if (result == Z_MEM_ERROR)
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to inflate a chunk of %u bytes", chunk->raw_size);
-    if (result != Z_OK || size != chunk->raw_size)
+    if (result != Z_STREAM_END || inflater->stream.avail_out != SPARE_ROOM) /* shorter or longer than it says */
         return hp_fail(error, HP_BAD_FORMAT, 0, "a chunk of type %u does not inflate to the %u bytes it says", chunk->type,
                        chunk->raw_size);
-    *raw = room->data;
+    *raw = inflater->room.data;
     return HP_OK;
+}
+
+void hp_inflater_fini(hp_inflater *inflater) {
+    if (inflater->ready)
+        inflateEnd(&inflater->stream);
+    hp_bytes_free(&inflater->room);
+    *inflater = (hp_inflater){0};
 }

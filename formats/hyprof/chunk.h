@@ -99,7 +99,17 @@ bool hp_file_header_recognize(const uint8_t *bytes, size_t size);
 hp_chunk_state hp_chunk_header(const uint8_t *bytes, size_t size, hp_chunk *chunk);
 /* The same and the checksum of the payload. */
 hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk);
-/* The payload as it was before it was deflated: `*raw` points into `room` or into the chunk. */
-hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_bytes *room, const uint8_t **raw, hp_error *error);
+
+/* Inflates chunk after chunk. A file that grew while its program ran has thousands of small ones: what is allocated for a stream, and a
+ * window that no single-step inflation looks back into, would cost more than many of them. Begins as all zero. Owner: one thread. */
+typedef struct hp_inflater {
+    z_stream stream;
+    bool ready;
+    hp_bytes room;
+} hp_inflater;
+
+/* The payload as it was before it was deflated: `*raw` points into the inflater, until the next chunk, or into the chunk. */
+hp_status hp_chunk_inflate(const hp_chunk *chunk, hp_inflater *inflater, const uint8_t **raw, hp_error *error);
+void hp_inflater_fini(hp_inflater *inflater);
 
 #endif

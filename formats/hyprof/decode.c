@@ -27,7 +27,7 @@ void hp_decoder_fini(hp_decoder *decoder) {
     free(decoder->strings);
     free(decoder->functions);
     hp_rows_free(&decoder->rows);
-    hp_bytes_free(&decoder->room);
+    hp_inflater_fini(&decoder->inflater);
     *decoder = (hp_decoder){0};
 }
 
@@ -254,7 +254,7 @@ hp_status hp_decoder_chunk(hp_decoder *decoder, const hp_chunk *chunk, hp_error 
         return hp_fail(error, HP_UNSUPPORTED, 0,
                        "it holds data that must be understood and is not (chunk type %u, flags %u): read it with a newer hybridprof",
                        chunk->type, chunk->flags);
-    hp_status status = hp_chunk_inflate(chunk, &decoder->room, &raw, error);
+    hp_status status = hp_chunk_inflate(chunk, &decoder->inflater, &raw, error);
     if (status == HP_OK && layout != NULL)
         status = hp_rows_read(&decoder->rows, layout, chunk, raw, error);
     if (status != HP_OK)

@@ -16,7 +16,7 @@ typedef struct hp_decoder {
     bool met_function_0;
     bool parts_only; /* the tree is read without its index, only to be added to another */
     hp_rows rows;
-    hp_bytes room;
+    hp_inflater inflater;
 } hp_decoder;
 
 hp_status hp_decoder_init(hp_decoder *decoder);

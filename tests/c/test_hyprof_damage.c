@@ -276,6 +276,30 @@ static void test_inflated_sizes(void **state) {
     assert_non_null(strstr(error.text, "does not inflate"));
 }
 
+/* One inflater for all: what is wrong with one chunk, by however little, is nothing to the next. */
+static void test_an_inflater_after_lies(void **state) {
+    enum { RAW = 700, FURTHEST = 300 };
+    uint8_t raw[RAW], deflated[2 * RAW];
+    uLongf size = sizeof deflated;
+    hp_inflater inflater = {0};
+    const uint8_t *found;
+    (void)state;
+    for (unsigned i = 0; i < RAW; i++)
+        raw[i] = (uint8_t)(i * i / 7 % 50);
+    assert_int_equal(compress2(deflated, &size, raw, RAW, 1), Z_OK);
+    for (int by = -FURTHEST; by <= FURTHEST; by++) {
+        hp_chunk chunk = {HP_CHUNK_NODES, HP_CHUNK_DEFLATED, (uint32_t)size, (uint32_t)(RAW + by), deflated};
+        assert_int_equal(hp_chunk_inflate(&chunk, &inflater, &found, NULL), by == 0 ? HP_OK : HP_BAD_FORMAT);
+        chunk.raw_size = RAW;
+        chunk.size = (uint32_t)size - 1 - (uint32_t)(by + FURTHEST) % 60; /* cut: within its checksum, or its data */
+        assert_int_equal(hp_chunk_inflate(&chunk, &inflater, &found, NULL), HP_BAD_FORMAT);
+        chunk.size = (uint32_t)size;
+        assert_int_equal(hp_chunk_inflate(&chunk, &inflater, &found, NULL), HP_OK);
+        assert_memory_equal(found, raw, RAW);
+    }
+    hp_inflater_fini(&inflater);
+}
+
 /* The densest file that the rules allow: a chain of nodes, two bytes each. */
 static void densest_file(hp_group *group, uint32_t nodes) {
     static const char strings[] = "\x94\x00\x01\xc4\x01\x00\xc4\x00";
@@ -343,6 +367,7 @@ int main(void) {
         cmocka_unit_test(test_tails),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_inflated_sizes),
+        cmocka_unit_test(test_an_inflater_after_lies),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_memory_runs_out),
     };

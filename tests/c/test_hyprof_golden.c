@@ -16,13 +16,13 @@ static const hp_sample_shape whole = {.seed = 7, .stacks = 24, .functions = 20, 
 static char *inflated(const uint8_t *bytes, size_t size) {
     char *text = NULL;
     size_t text_size = 0;
-    hp_bytes room = {0};
+    hp_inflater inflater = {0};
     FILE *to = open_memstream(&text, &text_size);
     for (size_t at = HP_FILE_HEADER_SIZE; at < size;) {
         hp_chunk chunk;
         const uint8_t *raw = NULL;
         assert_int_equal(hp_chunk_read(bytes + at, size - at, &chunk), HP_CHUNK_WHOLE);
-        assert_int_equal(hp_chunk_inflate(&chunk, &room, &raw, NULL), HP_OK);
+        assert_int_equal(hp_chunk_inflate(&chunk, &inflater, &raw, NULL), HP_OK);
         fprintf(to, "%u %u ", chunk.type, chunk.raw_size);
         for (uint32_t i = 0; i < chunk.raw_size; i++)
             fprintf(to, "%02x", raw[i]);
@@ -30,7 +30,7 @@ static char *inflated(const uint8_t *bytes, size_t size) {
         at += HP_CHUNK_HEADER_SIZE + (size_t)chunk.size;
     }
     fclose(to);
-    hp_bytes_free(&room);
+    hp_inflater_fini(&inflater);
     return text;
 }
 

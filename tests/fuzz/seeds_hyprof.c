@@ -16,11 +16,12 @@ static int put_file(const char *folder, const char *name, uint8_t target, const 
 }
 
 static int put_chunks(const char *folder, const char *name, const uint8_t *bytes, size_t size) {
-    hp_bytes out = {0}, room = {0};
+    hp_bytes out = {0};
+    hp_inflater inflater = {0};
     for (size_t at = HP_FILE_HEADER_SIZE; at < size;) {
         hp_chunk chunk;
         const uint8_t *raw = NULL;
-        if (hp_chunk_read(bytes + at, size - at, &chunk) != HP_CHUNK_WHOLE || hp_chunk_inflate(&chunk, &room, &raw, NULL) != HP_OK)
+        if (hp_chunk_read(bytes + at, size - at, &chunk) != HP_CHUNK_WHOLE || hp_chunk_inflate(&chunk, &inflater, &raw, NULL) != HP_OK)
             return 1;
         at += HP_CHUNK_HEADER_SIZE + (size_t)chunk.size;
         if (chunk.type == HP_CHUNK_COMMIT || chunk.type == HP_CHUNK_END || chunk.raw_size > UINT16_MAX)
@@ -31,7 +32,7 @@ static int put_chunks(const char *folder, const char *name, const uint8_t *bytes
     }
     int failed = out.failed || put_file(folder, name, 1, out.data, out.size);
     hp_bytes_free(&out);
-    hp_bytes_free(&room);
+    hp_inflater_fini(&inflater);
     return failed;
 }
 

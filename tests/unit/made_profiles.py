@@ -23,6 +23,7 @@ class Stack:
     samples: int = 0
     calls: int = 0
     exact_ns: int = 0
+    overhead_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def profiles(number: int) -> st.SearchStrategy[Made]:
         samples=st.integers(0, 50),
         calls=st.integers(0, 9),
         exact_ns=st.integers(0, 10**9),
+        overhead_ns=st.sampled_from([0, 0, 17, 10**6]),
     )
     return st.builds(
         Made,
@@ -105,18 +107,20 @@ def encoded(made: Made) -> bytes:
     functions += [(3, 0, roots + i, roots + i, 0, 0) for i in range(len(made.threads))]
     nodes: dict[tuple[int, int], int] = {(0, 5 + i): 1 + i for i in range(len(made.threads))}
     sampled: dict[int, int] = {}
-    exact: dict[int, tuple[int, int]] = {}
+    exact: dict[int, tuple[int, int, int]] = {}
     samples = [0] * len(made.threads)
     traced = [0] * len(made.threads)
+    overhead = [0] * len(made.threads)
     for stack in made.stacks:
         at = 1 + stack.thread
         for function in stack.functions:
             at = nodes.setdefault((at, function), len(nodes) + 1)
         sampled[at] = sampled.get(at, 0) + stack.samples
-        calls, ns = exact.get(at, (0, 0))
-        exact[at] = (calls + stack.calls, ns + stack.exact_ns)
+        calls, ns, cost = exact.get(at, (0, 0, 0))
+        exact[at] = (calls + stack.calls, ns + stack.exact_ns, cost + stack.overhead_ns)
         samples[stack.thread] += stack.samples
         traced[stack.thread] += stack.exact_ns
+        overhead[stack.thread] += stack.overhead_ns
     threads = [
         (
             i,
@@ -125,10 +129,10 @@ def encoded(made: Made) -> bytes:
             1000 + i,
             samples[i],
             0,
-            samples[i] * made.gap_ns + traced[i],
+            samples[i] * made.gap_ns + traced[i] + overhead[i],
             samples[i] * made.gap_ns,
             traced[i],
-            0,
+            overhead[i],
             0,
         )
         for i in range(len(made.threads))
@@ -151,7 +155,7 @@ def encoded(made: Made) -> bytes:
     ]
     if sampled:
         chunks.append(_chunk(9, _table(0, 1, [(node, count, count * made.gap_ns) for node, count in sampled.items()])))
-        chunks.append(_chunk(10, _table(0, 1, [(node, calls, ns, 0, 0) for node, (calls, ns) in exact.items()])))
+        chunks.append(_chunk(10, _table(0, 1, [(node, calls, ns, cost, 0) for node, (calls, ns, cost) in exact.items()])))
     chunks.append(_chunk(15, _table(len(threads), 3, threads)))
     header = b"\x89HYP\r\n\x1a\n" + struct.pack("<HH", 1, 0)
     return b"".join(
