@@ -30,6 +30,9 @@ usage: hybridprof COMMAND ...            ({", ".join(COMMANDS)}; each has --help
 """
 
 
+PIPE_BROKEN = 141  # 128 + SIGPIPE: what a shell shows of `cat` where `head` has read enough
+
+
 class BadInput(Exception):
     """The user's mistake, as one sentence: what was wrong, and what would be right. Exit status 2."""
 
@@ -79,7 +82,7 @@ def _about(option: str) -> int:
 
 
 def _read_only(command: str, arguments: list[str]) -> int:
-    """A command that reads profiles: what the file or the system refuses is bad input, a reader that went away is none of ours."""
+    """A command that reads profiles: what the file or the system refuses is bad input; where our own reader went away we end as other tools do."""
     module = importlib.import_module(f"hybridprof.cli.{command}")
     if sys.stdout is None:  # closed before we began: `>&-`
         # Like the interpreter's own: nobody closes it, and nobody is told.
@@ -90,9 +93,10 @@ def _read_only(command: str, arguments: list[str]) -> int:
         return status
     except BrokenPipeError:
         silence_stdout()
-        return 0
+        return PIPE_BROKEN
     except OSError as error:
-        raise BadInput(os_sentence(error)) from None
+        about = "cannot write to standard output: " if _stdout_failed() else ""
+        raise BadInput(about + os_sentence(error)) from None
     except ValueError as error:  # FormatError is one
         raise BadInput(str(error)) from None
 
@@ -102,6 +106,16 @@ def os_sentence(error: OSError) -> str:
     if error.strerror is None or error.filename is None or str(error.filename) in error.strerror:
         return error.strerror or str(error)
     return f"{error.filename}: {error.strerror}"
+
+
+def _stdout_failed() -> bool:
+    """Whether it takes no more. Then the interpreter's own flush at exit must not try again: it has a message and an exit status of its own."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        silence_stdout()
+        return True
+    return False
 
 
 def silence_stdout() -> None:
