@@ -95,8 +95,7 @@ def _read_only(command: str, arguments: list[str]) -> int:
         silence_stdout()
         return PIPE_BROKEN
     except OSError as error:
-        about = "cannot write to standard output: " if _stdout_failed() else ""
-        raise BadInput(about + os_sentence(error)) from None
+        raise BadInput(_about_stdout(error) + os_sentence(error)) from None
     except ValueError as error:  # FormatError is one
         raise BadInput(str(error)) from None
 
@@ -108,14 +107,13 @@ def os_sentence(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}"
 
 
-def _stdout_failed() -> bool:
-    """Whether it takes no more. Then the interpreter's own flush at exit must not try again: it has a message and an exit status of its own."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        silence_stdout()
-        return True
-    return False
+def _about_stdout(error: OSError) -> str:
+    """What the bare words of the system are about, where no file is named. Then the interpreter's own flush at exit must not try again: it has a
+    message and an exit status of its own."""
+    if error.filename is not None or error.errno is None or error.strerror != os.strerror(error.errno):
+        return ""
+    silence_stdout()
+    return "cannot write to standard output: "
 
 
 def silence_stdout() -> None:
