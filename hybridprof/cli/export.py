@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 
 from hybridprof import _core
 
+from . import standard_output
 from .main import BadInput, Parser
-from .recording import checked_output
+from .recording import checked_format, checked_output
 from .report import loaded
 
 # What a format is for, and what it has no place for. formats/*/SPEC.md has it all.
@@ -46,12 +46,11 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(writable)}; may be left out where OUT's name tells it")
-    parser.add_argument("-o", "--output", metavar="OUT", help="file to write; without it standard output")
+    parser.add_argument("-o", "--output", metavar="OUT", help="file to write; - or nothing: standard output")
     parser.add_argument("--state", metavar="STATES", help="only samples in these states (see: hybridprof report --help)")
     options = parser.parse_args(argv)
-    if options.format is not None and options.format not in writable:
-        raise BadInput(f"there is no format {options.format!r} to write; use one of {', '.join(writable)}")
-    if options.output in (None, "-"):
+    checked_format(options.format)
+    if options.output in (None, standard_output.NAME):
         _to_stdout(options.file, options.format, options.state)
         return 0
     output = checked_output(options.output, otherwise=options.format)
@@ -62,9 +61,4 @@ def main(argv: list[str]) -> int:
 def _to_stdout(file: str, format: str | None, states: str | None) -> None:
     if format is None:
         raise BadInput("no format given; use -f FORMAT, or -o OUT with a name that tells it")
-    data = loaded(file, states).encode(format)
-    if sys.stdout.isatty() and b"\0" in data:
-        raise BadInput(f"{format} is binary and standard output is a terminal; use -o OUT")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    standard_output.write(loaded(file, states).encode(standard_output.check(format)))

@@ -31,6 +31,9 @@ usage: hybridprof COMMAND ...            ({", ".join(COMMANDS)}; each has --help
 """
 
 
+PIPE_BROKEN = 141  # 128 + SIGPIPE: what a shell shows of `cat` where `head` has read enough
+
+
 class BadInput(Exception):
     """The user's mistake, as one sentence: what was wrong, and what would be right. Exit status 2."""
 
@@ -80,7 +83,7 @@ def _about(option: str) -> int:
 
 
 def _read_only(command: str, arguments: list[str]) -> int:
-    """A command that reads profiles: what the file or the system refuses is bad input, a reader that went away is none of ours."""
+    """A command that reads profiles: what the file or the system refuses is bad input; where our own reader went away we end as other tools do."""
     module = importlib.import_module(f"hybridprof.cli.{command}")
     if sys.stdout is None:  # closed before we began: `>&-`
         # Like the interpreter's own: nobody closes it, and nobody is told.
@@ -91,9 +94,9 @@ def _read_only(command: str, arguments: list[str]) -> int:
         return status
     except BrokenPipeError:
         silence_stdout()
-        return 0
+        return PIPE_BROKEN
     except OSError as error:
-        raise BadInput(os_sentence(error)) from None
+        raise BadInput(_about_stdout(error) + os_sentence(error)) from None
     except ValueError as error:  # FormatError is one
         raise BadInput(str(error)) from None
 
@@ -103,6 +106,15 @@ def os_sentence(error: OSError) -> str:
     if error.strerror is None or error.filename is None or str(error.filename) in error.strerror:
         return error.strerror or str(error)
     return f"{error.filename}: {error.strerror}"
+
+
+def _about_stdout(error: OSError) -> str:
+    """What the bare words of the system are about, where no file is named. Then the interpreter's own flush at exit must not try again: it has a
+    message and an exit status of its own."""
+    if error.filename is not None or error.errno is None or error.strerror != os.strerror(error.errno):
+        return ""
+    silence_stdout()
+    return "cannot write to standard output: "
 
 
 def silence_stdout() -> None:

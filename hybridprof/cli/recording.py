@@ -19,6 +19,7 @@ import hybridprof
 from hybridprof import _core, api
 from hybridprof.profile import Profile
 
+from . import standard_output
 from .main import BadInput, complain, os_sentence, silence_stdout
 
 NATIVE = "hyprof"
@@ -27,15 +28,21 @@ ANY_ERROR = Exception  # under a name of ours, as `getpid`: the program may have
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file to write. shown: as the user gave it; path: absolute, since the program may change its directory."""
+    """A file to write. shown: as the user gave it; path: absolute, since the program may change its directory; empty: standard output."""
 
     shown: str
     path: str
     format: str
 
+    @property
+    def is_standard(self) -> bool:
+        return not self.path
+
 
 def checked_output(path: str, otherwise: str | None = None) -> Output:
-    """Raises BadInput where it cannot be written. otherwise: the format of a name that tells none."""
+    """Raises BadInput where it cannot be written. otherwise: the format of a name that tells none, such as - for standard output."""
+    if path == standard_output.NAME:
+        return Output("standard output", "", standard_output.check(otherwise))
     name = _core.format_for_path(path) or otherwise
     known = {each[0]: each for each in _core.formats() if each[4]}
     if name is None:
@@ -50,7 +57,17 @@ def checked_output(path: str, otherwise: str | None = None) -> Output:
         raise BadInput(f"cannot write {path!r}: there is no folder {folder!r}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"cannot write {path!r}: folder {folder!r} is not writable")
+    if os.path.exists(full) and not os.access(full, os.W_OK):
+        raise BadInput(f"cannot write {path!r}: the file that is there is read-only")
     return Output(path, full, name)
+
+
+def checked_format(format: str | None) -> str | None:
+    """Raises BadInput for one that cannot be written."""
+    writable = [name for name, _, _, _, can_write in _core.formats() if can_write]
+    if format is not None and format not in writable:
+        raise BadInput(f"there is no format {format!r} to write; use one of {', '.join(writable)}")
+    return format
 
 
 def _endings(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
@@ -67,6 +84,7 @@ class Recording:
     quiet: bool = False
     pid: int = field(default_factory=getpid)
     _ended: bool = False
+    _diversion: standard_output.Diversion | None = None
 
     def begin(self) -> None:
         """Raises BadInput where the interpreter or the system cannot do what was asked."""
@@ -74,7 +92,9 @@ class Recording:
             _core.hide_file(prefix)
         api.profile_class()
         atexit.register(self.finish)
-        native = [output for output in self.outputs if output.format == NATIVE]
+        native = [output for output in self.outputs if output.format == NATIVE and not output.is_standard]
+        if any(output.is_standard for output in self.outputs):
+            self._diversion = standard_output.Diversion()
         try:
             self.profiler.watch.defer_everything()
             self.profiler.start()
@@ -104,6 +124,8 @@ class Recording:
         """Ends it as if it had never begun."""
         self._ended = True
         atexit.unregister(self.finish)
+        if self._diversion is not None:
+            self._diversion.undo()
         self.profiler.stop()
 
     def finish(self) -> None:
@@ -124,7 +146,9 @@ class Recording:
             return
         if self.show is not None:
             self._show(profile)
-        written = [output for output in self.outputs if _write(profile, output)]
+        # Standard output last: its reader may be gone, and files are not to suffer for it.
+        ordered = sorted(self.outputs, key=lambda output: output.is_standard)
+        written = [output for output in ordered if self._write(profile, output) and not output.is_standard]
         if self.quiet:
             return
         for warning in self.profiler.warnings:
@@ -137,6 +161,20 @@ class Recording:
             )
             complain(f"wrote {names}" + (f"; see it with: hybridprof report {readable.shown}" if readable else ""))
 
+    def _write(self, profile: Profile, output: Output) -> bool:
+        try:
+            if output.is_standard and self._diversion is not None:
+                self._diversion.write(profile.encode(output.format))
+            else:
+                profile.write(output.path, output.format)
+        except OSError as error:
+            complain(f"could not write {output.shown}: {os_sentence(error)}")
+            return False
+        except ValueError as error:
+            complain(f"could not write {output.shown}: {error}")
+            return False
+        return True
+
     def _show(self, profile: Profile) -> None:
         assert self.show is not None
         try:
@@ -146,18 +184,6 @@ class Recording:
             silence_stdout()
         except (OSError, ValueError, AttributeError) as error:
             complain(f"the table could not be printed: {error}")
-
-
-def _write(profile: Profile, output: Output) -> bool:
-    try:
-        profile.write(output.path, output.format)
-    except OSError as error:
-        complain(f"could not write {output.shown}: {os_sentence(error)}")
-        return False
-    except ValueError as error:
-        complain(f"could not write {output.shown}: {error}")
-        return False
-    return True
 
 
 def _own_files() -> set[str]:

@@ -14,13 +14,15 @@ from .arguments import Target
 from .main import BadInput, Parser
 
 if TYPE_CHECKING:
-    from .recording import Recording
+    from .recording import Output, Recording
 
 USAGE = "give a script, -m MODULE or -c CODE after the options"
 METHODS = ("auto", "same-cpu", "signal", "remote")  # those of hybridprof.api, which is not there under HYBRIDPROF_DISABLE
 VALUED = {
     "-o",
     "--output",
+    "-f",
+    "--format",
     "-r",
     "--rate",
     "--clock",
@@ -48,8 +50,10 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="OUT",
-        help="file to write; its suffix picks the format; repeatable (default hybridprof.PID.hyprof)",
+        help="file to write; its suffix picks the format; repeatable (default hybridprof.PID.hyprof). - is standard output, which then gets "
+        "the profile alone: what the program writes there goes to standard error",
     )
+    add("-f", "--format", metavar="FORMAT", help="the format of an OUT whose name tells none, such as - (see: hybridprof export --help)")
     add("-r", "--rate", type=float, default=100.0, metavar="HZ", help="samples per second, 0 for tracing only (default 100)")
     add("--clock", choices=("wall", "cpu"), default="wall", help="which time is sampled (default wall)")
     add(
@@ -90,7 +94,7 @@ def main(argv: list[str]) -> int:
         return bare(target)
 
     from . import table
-    from .recording import Recording, checked_output
+    from .recording import Recording
 
     show = None
     if options.sort is not None:
@@ -114,8 +118,22 @@ def main(argv: list[str]) -> int:
         )
     except (TypeError, ValueError) as error:
         raise BadInput(str(error)) from None
-    outputs = [checked_output(path) for path in options.output or [f"hybridprof.{os.getpid()}.hyprof"]]
+    outputs = _outputs(options.output or [f"hybridprof.{os.getpid()}.hyprof"], options.format)
     return recorded(Recording(profiler, outputs, show, options.quiet), target)
+
+
+def _outputs(paths: list[str], format: str | None) -> list[Output]:
+    """Raises BadInput for one that cannot be written, and for a format that none of them needs: it would be left out without a word."""
+    from hybridprof import _core
+
+    from .recording import checked_format, checked_output
+
+    checked_format(format)
+    if format is not None and all(_core.format_for_path(path) for path in paths):
+        raise BadInput("-f is for an OUT whose name tells no format, such as -o -; here each name tells one")
+    if paths.count("-") > 1:
+        raise BadInput("standard output holds one profile, and -o - is given more than once")
+    return [checked_output(path, otherwise=format) for path in paths]
 
 
 def recorded(recording: Recording, target: Target) -> int:

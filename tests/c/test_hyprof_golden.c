@@ -98,6 +98,8 @@ static void test_golden(void **state) {
     expect_golden("1.0-live");
     expect_golden("1.0-flat");
     expect_golden("1.1-merged");
+    expect_golden("1.1-live");
+    expect_golden("1.1-flat");
 }
 
 /* What this version writes is what the golden file of its format version holds, but for zlib's choices. */
@@ -148,9 +150,34 @@ static void golden_write_profile(const char *name, hp_profile *profile) {
     hp_profile_free(profile);
 }
 
+/* Three appends of a session that was killed in the midst of the fourth. */
+static void live(hp_group *group) {
+    hp_encoder encoder;
+    hp_sample_shape shape = whole;
+    size_t whole_groups = 0;
+    hp_encoder_init(&encoder);
+    hp_group_file_header(group);
+    for (uint32_t i = 1; i <= 4; i++) {
+        shape.stacks = 6 * i;
+        whole_groups = group->out.size;
+        hp_profile *profile = sample_profile(&shape);
+        hp_encoder_take(&encoder, profile, NULL);
+        hp_encoder_write(&encoder, group);
+        hp_encoder_written(&encoder);
+        hp_profile_free(profile);
+    }
+    hp_encoder_fini(&encoder);
+    group->out.size = (whole_groups + group->out.size) / 2;
+}
+
 /* For a new format version only: `HYPROF_GOLDEN=FOLDER test_hyprof_golden --write-golden`. Files of earlier ones are never written
  * again: 1.0's were a profile, a flat one, and three appends of a session that was killed. */
 static void golden_write_all(void) {
+    hp_group group = {0};
+    live(&group);
+    golden_write("1.1-live", group.out.data, group.out.size);
+    hp_group_free(&group);
+    golden_write_profile("1.1-flat", sample_flat());
     golden_write_profile("1.1-merged", merged());
 }
 
