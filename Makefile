@@ -13,7 +13,7 @@ help:
 	@echo "make demo        profile a real program; the results land in demo-output/"
 	@echo "make test        C tests, unit, integration, client tests, stories PY=3.13 or PY=/path/to/python"
 	@echo "make matrix      the tests on many interpreters                   PYTHONS=\"/a/python3.12 /b/python3.14\""
-	@echo "make soak        what is hard on the sampler, for longer          SECONDS=30 for each hazard, PYTHONS=..."
+	@echo "make soak        what is hard on sampler and tracer, for longer   SECONDS=30 for each hazard, PYTHONS=..."
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
 	@echo "make study       how often the 95 % intervals hold the truth       RUNS=300 of each program, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."

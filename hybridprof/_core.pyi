@@ -112,7 +112,7 @@ def snapshot() -> Profile:
 def status() -> dict[str, Any]:
     """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), tasks (state: "off", "on",
     "asyncio not met" or "unknown asyncio"; samples, names_refused), sampler_cpu_ns, tracing
-    (calls, events, gated, truncated, skipped, learned, overhead_ns), stream_error (a sentence, or None)."""
+    (calls, events, gated, truncated, skipped, learned, overhead_ns, memory_bytes: what the tracer holds), stream_error (a sentence, or None)."""
 
 def costs() -> dict[str, Any]:
     """What profiling has cost in the running session, zeros where none runs; cheap enough to be asked several times a second: session (its number),

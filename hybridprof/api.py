@@ -12,6 +12,7 @@ import time
 
 from . import _core, options, ruling
 from .deep import checked_rate
+from .marking import follow_replaced
 from .watch import Watch
 
 TYPE_CHECKING = False
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from .profile import Profile
+
+ENDED_BY_OTHERS = "the session that this Profiler shared was ended before it, by stop() or by who had started it: what came after was not measured"
 
 _lock = _thread.RLock()  # not threading's: importing that is the program's own choice
 _owner: Profiler | None = None  # guarded by _lock: whose session runs
@@ -108,8 +111,9 @@ class Profiler:
         self._active = False
         self._ruled = False  # the session is a ruler's, and so are the patterns at work
         self._first_session = 0  # of those that it may have seen
+        self._session = 0  # that it started, or shared
         self._profile: Profile | None = None
-        self.warnings: list[str] = []  # after stop(): a sentence for each pattern that matched nothing
+        self.warnings: list[str] = []  # after stop(): a sentence for each pattern that matched nothing, and for a session that others ended
 
     def __repr__(self) -> str:
         return f"<Profiler {'running' if self._active else 'stopped'}, {self._options['rate']:g} Hz, {self._options['clock']} clock>"
@@ -137,9 +141,11 @@ class Profiler:
         """The session, without the bookkeeping of who started it; with the lock held. One that runs is shared."""
         global _owner, _sessions, _started_cpu
         cpu = time.process_time_ns()
+        follow_replaced()
         if _core.start(**self._options):
             _owner, _started_cpu = self, cpu
             _sessions += 1
+        self._session = _sessions
         self._watch.leave_out_auto(_owner is not None and not _owner._options["budget"])
         try:
             self._watch.begin()  # now that the core knows its hook, and so whether functions need wrappers
@@ -166,6 +172,8 @@ class Profiler:
                 self._watch.end_everything()  # before our own work here is traced
                 self._watch.refresh()
                 self.warnings = self._watch.unmatched()
+                if _owner is not self and (self._session != _sessions or not _core.running()):
+                    self.warnings.append(ENDED_BY_OTHERS)
             finally:
                 if _owner is self:
                     _core.stop()

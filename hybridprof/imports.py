@@ -101,6 +101,8 @@ class Namespace:
 
 class _Finder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if sys.meta_path[:1] != [self]:
+            _come_first()  # a finder that was put before us, as pytest's is, would hide from us what it finds itself
         if not any(watch.wants(names_of(name)) for watch in watches):
             return None
         for finder in list(sys.meta_path):
@@ -117,6 +119,12 @@ class _Finder:
 
 
 _finder: Any = _Finder()
+
+
+def _come_first() -> None:
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+        sys.meta_path.insert(0, _finder)
 
 
 def _shadow(name: str, loader: Any) -> None:

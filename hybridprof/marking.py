@@ -11,6 +11,7 @@ Types are asked of `type(value)`, never with isinstance: a lazy proxy answers is
 from __future__ import annotations
 
 from _random import Random  # `random` without its imports
+from _weakref import ref
 from types import CodeType, FunctionType, MethodType
 
 from . import _core
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CO_OPTIMIZED = 0x1  # set for functions, clear for module and class bodies
 _WRAPPER = getattr(_core, "deep_function", None)
 _marked: dict[int, tuple[CodeType, float]] = {}  # with their own rates; by id: equal code objects of two functions are two targets
+_functions: dict[int, ref[FunctionType]] = {}  # by the same id: the function that was marked last with that code
 _random = Random().random
 _most = 1.0  # the share of calls that is traced at most, 0: none
 
@@ -96,7 +98,9 @@ def _mark_function(function: FunctionType, add: Add) -> object:
         assert _WRAPPER is not None
         add(function.__code__)
         return _WRAPPER(function)
-    add(innermost(function).__code__)
+    inner = innermost(function)
+    add(inner.__code__)
+    _functions[id(inner.__code__)] = ref(inner)
     return function
 
 
@@ -165,6 +169,17 @@ def _arm(code: CodeType, rate: float) -> None:
         _core.add_target(code, min(rate, _most))
     else:
         _core.remove_target(code)
+
+
+def follow_replaced() -> None:
+    """Where another tool gave a marked function code of its own (line_profiler does), that is marked too. Before a session: while one runs the
+    core sees to it."""
+    for key, reference in list(_functions.items()):
+        function, (code, rate) = reference(), _marked.get(key, (None, 0.0))
+        if function is None or code is None or function.__code__ is code:
+            continue
+        _functions[id(function.__code__)] = reference
+        adder(rate)(function.__code__)
 
 
 def limit(most: float) -> None:

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks, and what is remembered of suspended frames. */
+/* Blocks, and the suspended frames that hold them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
-bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
+static bool remember(hp_tracer *tracer, hp_suspended suspended) {
     if (tracer->suspended_count == tracer->suspended_capacity) {
         uint32_t capacity = tracer->suspended_capacity ? tracer->suspended_capacity * 2 : 16;
         hp_suspended *bigger = realloc(tracer->suspended, capacity * sizeof *bigger);
@@ -19,9 +19,9 @@ bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended) {
     return true;
 }
 
-bool hp_suspended_has(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code, bool blocks) {
+bool hp_suspended_holds_block(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
-        if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && (tracer->suspended[i].token != 0) == blocks)
+        if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code)
             return true;
     return false;
 }
@@ -32,14 +32,9 @@ static void remove_at(hp_tracer *tracer, uint32_t index) {
 }
 
 void hp_suspended_forget(hp_tracer *tracer, const hp_python_frame *frame) {
+    hp_choices_forget(&tracer->choices, frame);
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
         if (tracer->suspended[i].frame == frame)
-            remove_at(tracer, i);
-}
-
-void hp_suspended_forget_choice(hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code) {
-    for (uint32_t i = tracer->suspended_count; i-- > 0;)
-        if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code && tracer->suspended[i].token == 0)
             remove_at(tracer, i);
 }
 
@@ -55,7 +50,7 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_fram
         if (entry->kind != HP_ENTRY_BLOCK || entry->frame != frame)
             continue;
         uint32_t slot = tracer->tree.nodes[entry->node].function;
-        if (hp_suspended_add(tracer, (hp_suspended){.frame = frame, .code = entry->code, .token = entry->detail, .slot = slot}))
+        if (remember(tracer, (hp_suspended){.frame = frame, .code = entry->code, .token = entry->detail, .slot = slot}))
             set_holds_block(tracer, entry->code, true);
     }
 }
@@ -73,8 +68,8 @@ void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame 
     bool others = false;
     for (uint32_t i = 0; i < tracer->suspended_count;) {
         hp_suspended suspended = tracer->suspended[i];
-        if (suspended.token == 0 || suspended.code != code || suspended.frame != frame) {
-            others = others || (suspended.token != 0 && suspended.code == code);
+        if (suspended.code != code || suspended.frame != frame) {
+            others = others || suspended.code == code;
             i++;
             continue;
         }
@@ -160,7 +155,7 @@ long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
         return -1;
     }
     PyCodeObject *code = hp_frame_code(host);
-    if (hp_tracer_calibrate(tracer) < 0 || tracer->hook->arm(tracer, code) < 0)
+    if (hp_tracer_calibrate(tracer) < 0 || hp_tracer_arm(tracer, code) < 0)
         return -1;
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
     uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);

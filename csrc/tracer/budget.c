@@ -9,6 +9,7 @@ static const int64_t WINDOW_NS = 250000000;
 static const double LEAST_CHOSEN = 1.0 / 1048576;
 static const double LEAST_TRACED_NS = 30;         /* where calibration was disturbed and found nothing */
 static const int64_t BETWEEN_SHEDS_NS = 25000000; /* shedding looks at every function */
+static const int64_t OUTERMOST_NS = 1000000000; /* so long a function that an extent began with is not spared */
 enum { HP_CLEAN_WINDOWS = 10 };
 
 static const char left_out[] = "tracing went over its budget: only a share of the targets' calls was traced, or the beginning of a call; "
@@ -103,11 +104,22 @@ static bool can_be_spared(const hp_tracer *tracer, const hp_code_state *state) {
            ((state->flags & HP_CODE_TARGET) && tracer->hook->needs_wrapper(tracer, (PyCodeObject *)state->address));
 }
 
+/* An extent that began with it ends with it; one that begins with it gives it its events back. So it is spared only where that was a while
+ * ago: a thread's first function, or a greenlet's, may be one that is called all the time. */
+static bool begins_extents(const hp_tracer *tracer, const hp_code_state *state) {
+    if (!(state->flags & HP_CODE_OUTERMOST))
+        return false;
+    hp_timebase now = hp_timebase_now();
+    double age_ns = (double)(now.ticks - state->outermost_ticks) * hp_ns_per_tick(&tracer->budget.began, &now);
+    return age_ns < (double)OUTERMOST_NS || hp_extents_begin_with(tracer, state->address);
+}
+
 /* Where everything is traced by function a target is a function like all others. */
 static bool may_drop(const hp_tracer *tracer, const hp_code_state *state, bool targets) {
     bool is_target = (state->flags & HP_CODE_TARGET) != 0 && !tracer->by_function;
-    bool fixed = (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED | HP_CODE_OUTERMOST)) != 0 || is_target != targets;
-    return !fixed && (state->flags & HP_CODE_ARMED) && state->units > 0 && is_alive(tracer, state) && can_be_spared(tracer, state);
+    bool fixed = (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED)) != 0 || is_target != targets;
+    return !fixed && (state->flags & HP_CODE_ARMED) && state->units > 0 && is_alive(tracer, state) && can_be_spared(tracer, state) &&
+           !begins_extents(tracer, state);
 }
 
 /* Addresses, the costliest function first; the list is the caller's. Arming and disarming may move the states. */
@@ -283,8 +295,16 @@ static void look_at_limit(hp_budget *budget, uint64_t left) {
 
 void hp_budget_extent_began(hp_tracer *tracer, hp_recorder *recorder) {
     recorder->events_began = recorder->events;
-    if (tracer->budget.event_limit < UINT64_MAX)
+    if (hp_budget_has_limit(&tracer->budget))
         look_at_limit(&tracer->budget, tracer->budget.event_limit);
+}
+
+void hp_budget_extent_goes_on(hp_tracer *tracer, hp_recorder *recorder, uint64_t had) {
+    hp_budget *budget = &tracer->budget;
+    if (!hp_budget_has_limit(budget) || had == 0 || recorder->stack.depth == 0)
+        return;
+    recorder->events_began -= had; /* below zero, where another recorder had them: only differences count */
+    look_at_limit(budget, had < budget->event_limit ? budget->event_limit - had : 0);
 }
 
 /* Only the calling thread's extent is ended, by itself; others come here with their own events. */
@@ -301,7 +321,7 @@ static void hold_to_limit(hp_tracer *tracer) {
             look_at_limit(budget, had < budget->event_limit ? budget->event_limit - had : NOT_NOW);
             continue;
         }
-        hp_extent_truncate(tracer, recorder);
+        hp_extent_truncate(tracer, recorder, true);
         budget->was_cut = true;
         hp_tracer_warn(tracer, cut_short);
         if (tracer->hook->quit != NULL)

@@ -10,9 +10,11 @@
  * Where calls of a target are so many that leaving them out costs too much, the target itself loses its events for a while.
  *
  * Everything can be traced within a budget too: each function has events of its own then, and loses them when they cost too much. Where
- * that is not enough, because functions that extents began with are called all the time, nothing is traced for ten windows.
+ * that is not enough, because functions that extents began with a short while ago are called all the time, nothing is traced for ten
+ * windows.
  *
- * Beside that share there may be a limit for each outermost call of a target: events, of which a call has two.
+ * Beside that share there may be a limit for each outermost call of a target: events, of which a call has two. The stretches of a coroutine's
+ * or generator's call count together.
  *
  * Guarded by: GIL. */
 #ifndef HP_TRACER_BUDGET_H
@@ -59,10 +61,16 @@ void hp_budget_extent_began(struct hp_tracer *tracer, struct hp_recorder *record
 /* Of all events of this tracer, with or without a budget; and the ns that one costs. */
 uint64_t hp_budget_units(const struct hp_tracer *tracer);
 double hp_budget_unit_ns(const struct hp_tracer *tracer);
+/* It is a further stretch of a call that had so many events before it was suspended. */
+void hp_budget_extent_goes_on(struct hp_tracer *tracer, struct hp_recorder *recorder, uint64_t had);
 /* Calibration is over: from now on what is spent counts. */
 void hp_budget_restart(hp_budget *budget);
 /* Whether a window is over, or its allowance spent; and then what follows from that. */
 void hp_budget_look(struct hp_tracer *tracer);
+
+static inline bool hp_budget_has_limit(const hp_budget *budget) {
+    return budget->event_limit < UINT64_MAX;
+}
 
 static inline bool hp_budget_spend(hp_budget *budget, uint64_t units) {
     budget->units += units;

@@ -91,13 +91,20 @@ static bool best_traced(hp_tracer *tracer, PyObject *caller, PyObject *count, co
     return true;
 }
 
+static const char not_measured[] = "what tracing costs could not be measured, because another tool had the thread's profile function when it began: "
+                                   "it is left in the times of traced functions";
+
 static void settle(hp_tracer *tracer, uint64_t bare, hp_own_times traced) {
+    if (traced.callee > UINT64_MAX / 8) { /* not one event */
+        hp_tracer_warn(tracer, not_measured);
+        return;
+    }
     double per_call = 1.0 / HP_CALLS, body = (double)bare * per_call / 4.0; /* an empty body is about a quarter of an empty call */
     double all = ((double)(traced.callee + traced.caller) - (double)bare) * per_call;
     double inside = (double)traced.callee * per_call - body;
     inside = inside < 0 ? 0 : inside > all ? all : inside;
-    if (all <= 0 || traced.callee > UINT64_MAX / 8)
-        return; /* disturbed throughout, or no events: nothing is subtracted */
+    if (all <= 0)
+        return; /* disturbed throughout: nothing is subtracted */
     tracer->inside_ticks_per_call = inside;
     tracer->outside_ticks_per_call = all - inside;
 }
@@ -110,7 +117,7 @@ static int measure(hp_tracer *tracer, PyObject *caller, PyObject *callee, PyObje
     if (bare == 0)
         return 0;
     for (int i = 0; i < 2; i++) {
-        if (tracer->hook->arm(tracer, codes[i]) < 0)
+        if (hp_tracer_arm(tracer, codes[i]) < 0)
             return -1;
         hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)codes[i], HP_CODE_PYTHON);
         if (state == NULL)

@@ -21,7 +21,8 @@ enum {
     HP_CODE_LET_GO = 1u << 4,      /* discovery was told not to report it again; see `let_go_at` */
     HP_CODE_HOLDS_BLOCK = 1u << 5, /* a suspended frame of it has open blocks */
     HP_CODE_DROPPED = 1u << 7,     /* the budget took its events away: it is left to the sampler */
-    HP_CODE_OUTERMOST = 1u << 8,   /* extents of everything began with it */
+    HP_CODE_OUTERMOST = 1u << 8,   /* extents of everything began with it; see `outermost_ticks` */
+    HP_CODE_ASKED = 1u << 9,       /* whether it stands in for a target was asked */
     HP_CODE_WHOLE = 1u << 6,       /* a target from before its first activation of this session on, with a rate of 1 */
 };
 
@@ -31,6 +32,8 @@ typedef struct hp_code_state {
     uint32_t slot;
     uint32_t flags;
     uint64_t threshold; /* targets: traced when a random 32-bit number is below it */
+    uintptr_t replaces; /* targets: the code object that its function had before; see replaced.c */
+    uint64_t outermost_ticks; /* when an extent of everything began with it, the last time */
     uint64_t let_go_at; /* extents that may have begun without discovery watching it, counted when it was let go */
     /* The node beneath which it was last called, and its own there: most functions have one caller at a time. No function is called beneath
      * node 0. */

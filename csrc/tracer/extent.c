@@ -99,11 +99,31 @@ void hp_extent_cut(hp_tracer *tracer, hp_recorder *recorder) {
     hp_thread_forget_edge(recorder->thread);
 }
 
-void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder) {
+void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder, bool limited) {
     hp_entry first = recorder->stack.entries[0];
     hp_extent_cut(tracer, recorder);
     if (first.kind == HP_ENTRY_CALL)
-        hp_recorder_skip(recorder, first.frame, first.code);
+        hp_recorder_skip(recorder, first.frame, first.code, limited);
+}
+
+void hp_extent_abandon(hp_tracer *tracer, hp_recorder *recorder) {
+    if (recorder->stack.depth == 0)
+        return;
+    hp_shadow_close_to(tracer, recorder, 0, recorder->last);
+    hp_extent_end(recorder);
+    hp_thread_forget_edge(recorder->thread);
+    tracer->budget.was_cut = true;
+}
+
+bool hp_extents_begin_with(const hp_tracer *tracer, uintptr_t code) {
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        if (recorder->stack.depth > 0 && (uintptr_t)recorder->stack.entries[0].code == code)
+            return true;
+        for (uint32_t i = 0; i < recorder->parked_count; i++)
+            if ((uintptr_t)recorder->parked[i].entries[0].code == code)
+                return true;
+    }
+    return false;
 }
 
 bool hp_extents_end_of(hp_tracer *tracer, const PyCodeObject *code) {
@@ -137,7 +157,7 @@ void hp_extents_truncate(hp_tracer *tracer) {
         while (recorder->parked_count > 0)
             hp_extent_forget(tracer, recorder, recorder->parked_count - 1);
         if (recorder->stack.depth > 0)
-            hp_extent_truncate(tracer, recorder);
+            hp_extent_truncate(tracer, recorder, false);
     }
     if (tracer->hook->quit != NULL)
         tracer->hook->quit(tracer);
@@ -187,14 +207,20 @@ void hp_extent_switch_to(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
     }
 }
 
-/* Its end closes the extent: the budget never takes its events, and where it has none yet it gets them. */
+/* Its end closes the extent: the budget leaves it its events for now, and where it has none, or none any more, it gets them. */
 void hp_extent_begin_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call) {
     hp_extent_begin(tracer, recorder, NULL, 0, state, entry, is_call);
     if (!tracer->by_function || recorder->stack.depth == 0)
         return;
     hp_code_state *own = hp_tracer_state(tracer, entry.code, entry.frame);
-    if (own != NULL)
+    if (own != NULL) {
         own->flags |= HP_CODE_OUTERMOST;
+        own->outermost_ticks = recorder->last;
+        if (own->flags & HP_CODE_DROPPED) {
+            own->flags &= ~(uint32_t)HP_CODE_DROPPED;
+            tracer->budget.dropped -= tracer->budget.dropped > 0;
+        }
+    }
     hp_tracer_found(tracer, entry.code, entry.frame);
 }
 

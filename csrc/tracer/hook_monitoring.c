@@ -6,28 +6,8 @@
  * also silence the local event at that place, for good. Before 3.15 unwinding and throw() have no local events; their global ones are
  * switched on once, while anything is armed. Nothing global is switched per call: each change makes every code object be instrumented anew,
  * and 3.13.0 allows only 2^24 of them. */
-#include "tracer/hook_handle.h"
+#include "tracer/hook_tool_ids.h"
 #include "tracer/recorder.h"
-
-/* In this order. ddtrace wants 4, without a look at who has it, and complains on stderr where it is taken; 0, 1 and 2 belong to debuggers,
- * coverage and cProfile. */
-static const int tool_ids[] = {3, 5, 4};
-
-typedef struct hp_monitoring {
-    PyObject *module; /* sys.monitoring */
-    PyObject *disable;
-    PyObject *names[2]; /* as given to use_tool_id: a tool id is ours while it has this very object */
-    int ids[2];         /* recorder's, discovery's; -1: none */
-    PyObject *set_local_events;
-    PyObject *recorder_id; /* ids[0] and the set of events, as Python numbers */
-    PyObject *local_events;
-    long local_set, global_set; /* of the recorder, while anything is armed */
-    bool global_on;
-    hp_handle *handle;
-    PyTypeObject *callback_type;
-} hp_monitoring;
-
-enum { HP_RECORDER = 0, HP_DISCOVERY = 1 };
 
 static hp_monitoring *monitoring_of(const hp_tracer *tracer) {
     return tracer->hook_data;
@@ -95,6 +75,27 @@ static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
     return false;
 }
 
+static bool carries_events(hp_monitoring *m, PyCodeObject *code) {
+    PyObject *events = PyObject_CallMethod(m->module, "get_local_events", "iO", m->ids[HP_RECORDER], code);
+    bool any = events != NULL && PyLong_AsLong(events) > 0;
+    Py_XDECREF(events);
+    PyErr_Clear();
+    return any;
+}
+
+/* It is met for the first time and carries the recorder's events, though nobody armed it: they were copied with the code that it was made
+ * from. They come next, so this call is not recorded here too. */
+static void ask_for_copy(hp_tracer *tracer, PyCodeObject *code, hp_code_state *state) {
+    if (state->flags & HP_CODE_ASKED)
+        return;
+    if (!carries_events(monitoring_of(tracer), code)) {
+        state->flags |= HP_CODE_ASKED;
+        return;
+    }
+    if (!hp_tracer_take_over(tracer, code))
+        hp_tracer_found(tracer, code, NULL);
+}
+
 static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t count, PyObject *Py_UNUSED(keywords)) {
     hp_tracer *tracer = hp_callback_tracer(self);
     if (tracer == NULL || !is_event(arguments, count, 1))
@@ -103,7 +104,11 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
     PyThreadState *thread = PyThreadState_Get();
     if (hp_budget_pause_is_due(&tracer->budget))
         hp_budget_look(tracer);
-    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL && !(state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED))) {
+        ask_for_copy(tracer, code, state);
+        state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    }
     bool armed = state != NULL && (state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED));
     if (!armed && (!tracer->everything || tracer->by_function) && !take_up(tracer, thread, code) && stays_in_sight(tracer, code))
         Py_RETURN_NONE;
@@ -113,110 +118,35 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
 /* --- talking to sys.monitoring ---------------------------------------------------------------------------------------------------------
  */
 
-static long event_number(hp_monitoring *m, const char *name) {
-    PyObject *events = PyObject_GetAttrString(m->module, "events"), *value = events != NULL ? PyObject_GetAttrString(events, name) : NULL;
-    long number = value != NULL ? PyLong_AsLong(value) : -1;
-    Py_XDECREF(value);
-    Py_XDECREF(events);
-    return number;
-}
-
-static int call_void(hp_monitoring *m, const char *method, const char *format, long first, long second) {
-    PyObject *result = PyObject_CallMethod(m->module, method, format, first, second);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
+const hp_event_callback hp_event_callbacks[] = {
+    {"PY_START", HP_RECORDER, on_start},      {"PY_RESUME", HP_RECORDER, on_resume},  {"PY_THROW", HP_RECORDER, on_throw},
+    {"PY_RETURN", HP_RECORDER, on_return},    {"PY_UNWIND", HP_RECORDER, on_return},  {"PY_YIELD", HP_RECORDER, on_yield},
+    {"CALL", HP_RECORDER, on_call},           {"C_RETURN", HP_RECORDER, on_c_return}, {"C_RAISE", HP_RECORDER, on_c_return},
+    {"PY_START", HP_DISCOVERY, on_discovery}, {NULL, HP_RECORDER, NULL},
+};
 
 static int set_local(hp_monitoring *m, PyCodeObject *code, PyObject *events) {
+    if (m->ids[HP_RECORDER] < 0)
+        return 0; /* lost: once it is taken again all that is armed gets its events */
     PyObject *arguments[] = {m->recorder_id, (PyObject *)code, events};
     PyObject *result = PyObject_Vectorcall(m->set_local_events, arguments, 3, NULL);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
 
-static int register_one(hp_monitoring *m, int id, const char *event, vectorcallfunc function) {
-    long number = event_number(m, event);
-    PyObject *callback = number >= 0 ? hp_callback_new(m->callback_type, m->handle, function) : NULL;
-    PyObject *previous = callback != NULL ? PyObject_CallMethod(m->module, "register_callback", "ilO", id, number, callback) : NULL;
-    Py_XDECREF(callback);
-    Py_XDECREF(previous);
-    return previous != NULL ? 0 : -1;
-}
-
-static const struct {
-    const char *event;
-    int tool;
-    vectorcallfunc function;
-} callbacks[] = {
-    {"PY_START", HP_RECORDER, on_start},      {"PY_RESUME", HP_RECORDER, on_resume},  {"PY_THROW", HP_RECORDER, on_throw},
-    {"PY_RETURN", HP_RECORDER, on_return},    {"PY_UNWIND", HP_RECORDER, on_return},  {"PY_YIELD", HP_RECORDER, on_yield},
-    {"CALL", HP_RECORDER, on_call},           {"C_RETURN", HP_RECORDER, on_c_return}, {"C_RAISE", HP_RECORDER, on_c_return},
-    {"PY_START", HP_DISCOVERY, on_discovery},
-};
-
-static int register_all(hp_monitoring *m, int tool) {
-    for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
-        if (callbacks[i].tool == tool && register_one(m, m->ids[tool], callbacks[i].event, callbacks[i].function) < 0)
-            return -1;
-    return 0;
-}
-
-/* New reference; None when the id is free. */
-static PyObject *holder(hp_monitoring *m, int id) {
-    return PyObject_CallMethod(m->module, "get_tool", "i", id);
-}
-
-static int is_ours(hp_monitoring *m, int tool) {
-    if (m->ids[tool] < 0)
-        return 0;
-    PyObject *name = holder(m, m->ids[tool]);
-    int ours = name == NULL ? -1 : name == m->names[tool];
-    Py_XDECREF(name);
-    return ours;
-}
-
-/* Takes a free id. 1: taken, 0: none is free, -1: error. */
-static int take_id(hp_monitoring *m, int tool) {
-    for (size_t i = 0; i < sizeof tool_ids / sizeof *tool_ids; i++) {
-        int id = tool_ids[i];
-        PyObject *name = holder(m, id);
-        bool is_free = name == Py_None;
-        Py_XDECREF(name);
-        if (name == NULL)
-            return -1;
-        if (!is_free)
-            continue;
-        PyObject *taken = PyObject_CallMethod(m->module, "use_tool_id", "iO", id, m->names[tool]);
-        Py_XDECREF(taken);
-        m->ids[tool] = id;
-        return taken == NULL || register_all(m, tool) < 0 ? -1 : 1;
-    }
-    return 0;
-}
-
-static void give_back(hp_monitoring *m, int tool) {
-    if (is_ours(m, tool) == 1) {
-        for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++)
-            if (callbacks[i].tool == tool) {
-                PyObject *previous =
-                    PyObject_CallMethod(m->module, "register_callback", "ilO", m->ids[tool], event_number(m, callbacks[i].event), Py_None);
-                Py_XDECREF(previous);
-            }
-        if (call_void(m, "set_events", "ll", m->ids[tool], 0) < 0 || call_void(m, "free_tool_id", "l", m->ids[tool], 0) < 0)
-            PyErr_Clear();
-    }
-    PyErr_Clear();
-    m->ids[tool] = -1;
-}
-
 /* --- the hook ------------------------------------------------------------------------------------------------------------------------ */
+
+/* An id that was lost gets its events when it is taken again. */
+static int set_global(hp_monitoring *m, int tool, long events) {
+    return m->ids[tool] < 0 ? 0 : hp_monitoring_call(m, "set_events", "ll", m->ids[tool], events);
+}
 
 static int set_globals(hp_monitoring *m, bool everything, bool armed) {
     long recorder = everything ? m->local_set | m->global_set : armed ? m->global_set : 0;
     m->global_on = armed;
-    if (call_void(m, "set_events", "ll", m->ids[HP_RECORDER], recorder) < 0)
+    if (set_global(m, HP_RECORDER, recorder) < 0)
         return -1;
-    return call_void(m, "set_events", "ll", m->ids[HP_DISCOVERY], armed ? event_number(m, "PY_START") : 0);
+    return set_global(m, HP_DISCOVERY, armed ? hp_event_number(m, "PY_START") : 0);
 }
 
 static int arm(hp_tracer *tracer, PyCodeObject *code) {
@@ -234,10 +164,12 @@ static int arm(hp_tracer *tracer, PyCodeObject *code) {
     return 0;
 }
 
+/* Where another tool freed the id there are no events to take: that is no error of the program's. */
 static int drop(hp_tracer *tracer, PyCodeObject *code) {
     PyObject *none = PyLong_FromLong(0);
     int status = none != NULL ? set_local(monitoring_of(tracer), code, none) : -1;
     Py_XDECREF(none);
+    PyErr_Clear();
     return status;
 }
 
@@ -249,7 +181,8 @@ static int disarm(hp_tracer *tracer, PyCodeObject *code) {
     state->flags &= ~(uint32_t)HP_CODE_ARMED;
     hp_tracer_let_go(tracer, state, any_extent(tracer));
     tracer->discovery.found++;
-    return drop(tracer, code);
+    (void)drop(tracer, code);
+    return 0;
 }
 
 static int everything(hp_tracer *tracer, bool on) {
@@ -308,29 +241,31 @@ static int use_recorder_id(hp_monitoring *m) {
     return m->recorder_id != NULL ? 0 : -1;
 }
 
-static bool take_again(hp_tracer *tracer, int tool) {
-    hp_monitoring *m = monitoring_of(tracer);
-    m->ids[tool] = -1;
-    if (take_id(m, tool) != 1 || use_recorder_id(m) < 0)
-        return false;
-    if (tool == HP_RECORDER)
-        set_all_armed(tracer, m->local_events);
-    return m->ids[HP_RECORDER] >= 0 && m->ids[HP_DISCOVERY] >= 0 &&
-           set_globals(m, tracer->everything && !tracer->by_function, m->global_on) == 0;
-}
+static const char missed[] = "another tool freed the monitoring tool id that tracing used: calls in between were missed";
+static const char nothing_traced[] =
+    "another tool took the monitoring tool id that tracing used, and none of 3, 4 and 5 is free: from then on nothing is traced; sampling goes on";
+static const char nothing_found[] = "another tool took the monitoring tool id by which functions are met: from then on only those are traced "
+                                    "that were met before; sampling goes on";
 
-/* Another tool may free any id, ours too. */
+/* What was lost together is told in one sentence. */
 static void refresh(hp_tracer *tracer) {
     hp_monitoring *m = monitoring_of(tracer);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    for (int tool = HP_RECORDER; tool <= HP_DISCOVERY; tool++)
-        if (is_ours(m, tool) != 1) {
-            tracer->budget.was_cut = true; /* any call may have been missed */
-            hp_tracer_warn(tracer, take_again(tracer, tool)
-                                       ? "another tool freed the monitoring tool id that tracing used: calls in between were missed"
-                                       : "another tool took the monitoring tool id that tracing used: nothing is traced any more");
-        }
+    bool recorder_lost;
+    if (hp_tool_ids_look_after(m, &recorder_lost)) {
+        tracer->budget.was_cut = true; /* any call may have been missed */
+        hp_tracer_warn(tracer, m->ids[HP_RECORDER] < 0 ? nothing_traced : m->ids[HP_DISCOVERY] < 0 ? nothing_found : missed);
+        if (use_recorder_id(m) == 0 && recorder_lost && m->ids[HP_RECORDER] >= 0)
+            set_all_armed(tracer, m->local_events);
+        (void)set_globals(m, tracer->everything && !tracer->by_function, m->global_on);
+        PyErr_Clear();
+        /* What was met under the lost id may have gone by unseen since; and where discovery's id became the recorder's, what DISABLE silenced
+         * stays silent until then. */
+        if (m->global_on && m->ids[HP_RECORDER] >= 0)
+            meet_again(tracer);
+    }
+    PyErr_Clear();
     PyErr_Restore(type, value, traceback);
 }
 
@@ -340,10 +275,11 @@ static void close_hook(hp_tracer *tracer) {
         return;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (m->module != NULL && m->ids[HP_RECORDER] >= 0) {
-        disarm_all(tracer);
-        give_back(m, HP_RECORDER);
-        give_back(m, HP_DISCOVERY);
+    if (m->module != NULL) {
+        if (hp_tool_id_is_ours(m, HP_RECORDER) == 1) /* else they would be another tool's events */
+            disarm_all(tracer);
+        hp_tool_id_give_back(m, HP_RECORDER);
+        hp_tool_id_give_back(m, HP_DISCOVERY);
     }
     hp_handle_end(m->handle);
     Py_XDECREF((PyObject *)m->callback_type);
@@ -360,9 +296,9 @@ static void close_hook(hp_tracer *tracer) {
 }
 
 static int find_events(hp_monitoring *m, bool c_calls) {
-    long start = event_number(m, "PY_START"), resume = event_number(m, "PY_RESUME"), back = event_number(m, "PY_RETURN"),
-         yield = event_number(m, "PY_YIELD"), unwind = event_number(m, "PY_UNWIND"), thrown = event_number(m, "PY_THROW"),
-         call = event_number(m, "CALL");
+    long start = hp_event_number(m, "PY_START"), resume = hp_event_number(m, "PY_RESUME"), back = hp_event_number(m, "PY_RETURN"),
+         yield = hp_event_number(m, "PY_YIELD"), unwind = hp_event_number(m, "PY_UNWIND"), thrown = hp_event_number(m, "PY_THROW"),
+         call = hp_event_number(m, "CALL");
     if (PyErr_Occurred())
         return -1;
     m->local_set = start | resume | back | yield | (c_calls ? call : 0);
@@ -410,9 +346,9 @@ static int open_hook(hp_tracer *tracer) {
     m->names[HP_DISCOVERY] = PyUnicode_FromString("hybridprof discovery");
     bool made = m->module != NULL && m->handle != NULL && m->callback_type != NULL && m->names[HP_RECORDER] != NULL &&
                 m->names[HP_DISCOVERY] != NULL;
-    int taken = made && find_events(m, tracer->c_calls) == 0 ? take_id(m, HP_RECORDER) : -1;
+    int taken = made && find_events(m, tracer->c_calls) == 0 ? hp_tool_id_take(m, HP_RECORDER) : -1;
     if (taken == 1)
-        taken = take_id(m, HP_DISCOVERY);
+        taken = hp_tool_id_take(m, HP_DISCOVERY);
     if (taken == 1 && use_recorder_id(m) == 0 && prefer_local(m) == 0)
         return 0;
     if (taken == 0)

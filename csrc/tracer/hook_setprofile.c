@@ -159,14 +159,31 @@ static void quit(hp_tracer *tracer) {
     setprofile_of(tracer)->quitting = HP_SWITCHING_IS_CHEAP && !setprofile_of(tracer)->for_good;
 }
 
+/* The call is over and our function is not there. The event limit may have switched it off; or another tool put its own in the place while
+ * the call ran, and perhaps took that away again: then nobody saw the call end, and its clock must not run on. */
+static void end_unseen(hp_tracer *tracer, PyThreadState *thread) {
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    bool open = recorder != NULL && recorder->stack.depth > 0;
+    if (thread->c_profilefunc == NULL && !open)
+        return;
+    hp_tracer_warn(tracer, others_function);
+    tracer->budget.was_cut = true;
+    hp_python_frame *caller = hp_frame_current(thread);
+    if (open && (caller == NULL || !hp_chain_read(&recorder->scratch, caller, &recorder->stack.entries[0])))
+        hp_extent_abandon(tracer, recorder);
+}
+
 /* The call may have ended the tracer, which then has switched all threads off. */
 static void leave(PyObject *handle) {
     hp_tracer *tracer = hp_handle_tracer(handle);
-    const PyThreadState *thread = PyThreadState_Get();
+    PyThreadState *thread = PyThreadState_Get();
     if (tracer != NULL)
         note_edge(tracer, NULL);
-    if (tracer != NULL && !setprofile_of(tracer)->for_good && thread->c_profilefunc == on_event && thread->c_profileobj == handle)
+    bool ours = thread->c_profilefunc == on_event && thread->c_profileobj == handle;
+    if (tracer != NULL && !setprofile_of(tracer)->for_good && ours)
         set_here(tracer, false);
+    else if (tracer != NULL && !ours)
+        end_unseen(tracer, thread);
     Py_DECREF(handle);
 }
 
@@ -301,10 +318,25 @@ static int everything(hp_tracer *tracer, bool on) {
 /* Nothing to learn: each call beneath a target is reported. */
 static void learn(hp_tracer *Py_UNUSED(tracer)) {}
 
-/* Threads that did not come through `threading`. */
+/* Events of a thread that has not our function went to nobody, or to another tool: what is open there has stood still since. */
+static void abandon_unheard(hp_tracer *tracer) {
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    if (PyInterpreterState_GetID(interpreter) != tracer->interpreter_id)
+        return;
+    for (PyThreadState *t = PyInterpreterState_ThreadHead(interpreter); t != NULL; t = PyThreadState_Next(t))
+        for (hp_recorder *recorder = t->c_profilefunc != on_event ? tracer->recorders : NULL; recorder != NULL; recorder = recorder->next)
+            if (recorder->thread->state_id == PyThreadState_GetID(t) && recorder->stack.depth > 0) {
+                hp_tracer_warn(tracer, others_function);
+                hp_extent_abandon(tracer, recorder);
+            }
+}
+
+/* Threads that did not come through `threading`, and those that another tool had for itself. */
 static void refresh(hp_tracer *tracer) {
-    if (setprofile_of(tracer)->for_good)
-        set_all(tracer, true);
+    if (!setprofile_of(tracer)->for_good)
+        return;
+    abandon_unheard(tracer);
+    set_all(tracer, true);
 }
 
 static void close_hook(hp_tracer *tracer) {

@@ -13,7 +13,7 @@ enum { HP_SKIP_CHECK = 64 };
 
 /* --- skipped activations of targets with a rate --------------------------------------------------------------------------------- */
 
-void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code) {
+void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, bool limited) {
     hp_thread_forget_edge(recorder->thread); /* what it runs from now on is the program's */
     if (recorder->skip_count == recorder->skip_capacity) {
         uint32_t capacity = recorder->skip_capacity ? recorder->skip_capacity * 2 : 8;
@@ -23,17 +23,26 @@ void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObjec
         recorder->skips = skips;
         recorder->skip_capacity = capacity;
     }
-    recorder->skips[recorder->skip_count++] = (hp_skip){frame, code};
+    recorder->skips[recorder->skip_count++] = (hp_skip){frame, code, limited};
     hp_gate_update(recorder);
 }
 
-static void unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
+/* True: it had come to its limit. */
+static bool unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = recorder->skip_count; i-- > 0;)
         if (recorder->skips[i].frame == frame && recorder->skips[i].code == code) {
             recorder->skip_count = i; /* those above it have ended too */
             hp_gate_update(recorder);
-            return;
+            return recorder->skips[i].limited;
         }
+    return false;
+}
+
+static bool is_left_out(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
+    for (uint32_t i = recorder->skip_count; i-- > 0;)
+        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code)
+            return true;
+    return false;
 }
 
 static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
@@ -73,25 +82,38 @@ static bool is_whole(const hp_tracer *tracer, const hp_code_state *state) {
     return state->threshold > UINT32_MAX && tracer->budget.chosen == HP_BUDGET_ALL;
 }
 
+/* Whether the suspended call of a target goes on traced. */
+static bool may_go_on(const hp_tracer *tracer, const hp_code_state *state, const hp_python_frame *frame, const PyCodeObject *code) {
+    if (is_whole(tracer, state) && !hp_budget_has_limit(&tracer->budget))
+        return true;
+    const hp_choice *choice = hp_choices_find(&tracer->choices, frame, code);
+    return choice != NULL ? choice->events != HP_LIMIT_REACHED : is_whole(tracer, state);
+}
+
+static bool goes_on(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code) {
+    if (may_go_on(tracer, state, frame, code))
+        return true;
+    /* One that came to its limit stays known: throw() may reach further in, in this stretch. */
+    hp_recorder_skip(recorder, frame, code, hp_choices_find(&tracer->choices, frame, code) != NULL);
+    return false;
+}
+
 /* Whether this outermost activation of a target is traced. */
 static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
                       hp_start_kind kind) {
-    bool sees_ends = tracer->hook->quit == NULL;
-    if (is_whole(tracer, state)) /* a call that came to its limit is skipped all the same */
-        return recorder->skip_count == 0 || kind != HP_START_CALL || !is_skipped(recorder, frame, code, sees_ends);
-    if (kind != HP_START_CALL) {
-        if (hp_suspended_has(tracer, frame, code, false))
-            return true;
-        hp_recorder_skip(recorder, frame, code);
-        return false;
-    }
-    hp_suspended_forget(tracer, frame);
+    bool sees_ends = tracer->hook->quit == NULL, whole = is_whole(tracer, state);
+    if (kind != HP_START_CALL)
+        return goes_on(tracer, recorder, state, frame, code);
+    if (!whole || hp_budget_has_limit(&tracer->budget))
+        hp_suspended_forget(tracer, frame);
+    if (whole) /* a call that came to its limit is skipped all the same */
+        return recorder->skip_count == 0 || !is_skipped(recorder, frame, code, sees_ends);
     if (is_skipped(recorder, frame, code, sees_ends))
         return false;
     if ((random_word(tracer) >> 32) < hp_budget_threshold(&tracer->budget, state->threshold))
         return true;
     tracer->counts.skipped++;
-    hp_recorder_skip(recorder, frame, code);
+    hp_recorder_skip(recorder, frame, code, false);
     return false;
 }
 
@@ -100,9 +122,10 @@ static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code
     hp_code_state copy = *state;
     if (kind == HP_START_CALL)
         tracer->hook->learn(tracer);
-    hp_suspended_forget_choice(tracer, frame, code);
+    uint64_t had = hp_choices_take(&tracer->choices, frame, code);
     hp_extent_begin(tracer, recorder, hp_frame_previous(frame), is_whole(tracer, &copy) ? 0 : HP_NODE_PARTIAL, &copy,
                     (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CALL}, kind == HP_START_CALL);
+    hp_budget_extent_goes_on(tracer, recorder, had);
     if (copy.flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, frame, code);
 }
@@ -117,8 +140,8 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
         const hp_code_state *s = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
         if (s == NULL || !hp_frame_of_generator(f))
             continue;
-        bool target = (s->flags & HP_CODE_TARGET) && (is_whole(tracer, s) || hp_suspended_has(tracer, f, code, false));
-        if (target || ((s->flags & HP_CODE_HOLDS_BLOCK) && hp_suspended_has(tracer, f, code, true))) {
+        bool target = (s->flags & HP_CODE_TARGET) && may_go_on(tracer, s, f, code) && !is_left_out(recorder, f, code);
+        if (target || ((s->flags & HP_CODE_HOLDS_BLOCK) && hp_suspended_holds_block(tracer, f, code))) {
             found = f;
             state = *s;
         }
@@ -126,9 +149,10 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
     if (found == NULL)
         return false;
     PyCodeObject *code = hp_frame_code(found);
-    hp_suspended_forget_choice(tracer, found, code);
+    uint64_t had = hp_choices_take(&tracer->choices, found, code);
     hp_extent_begin(tracer, recorder, hp_frame_previous(found), 0, &state,
                     (hp_entry){.frame = found, .code = code, .kind = HP_ENTRY_THROWN}, false);
+    hp_budget_extent_goes_on(tracer, recorder, had);
     if (state.flags & HP_CODE_HOLDS_BLOCK)
         hp_blocks_resume(tracer, recorder, found, code);
     return true;
@@ -200,7 +224,7 @@ static void start_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_c
         hp_extent_begin_outermost(tracer, recorder, state, entry, kind == HP_START_CALL);
     else if ((state->flags & HP_CODE_TARGET) && is_chosen(tracer, recorder, state, entry.frame, entry.code, kind))
         begin_target(tracer, recorder, state, entry.frame, entry.code, kind);
-    else if ((state->flags & HP_CODE_HOLDS_BLOCK) && kind != HP_START_CALL && hp_suspended_has(tracer, entry.frame, entry.code, true))
+    else if ((state->flags & HP_CODE_HOLDS_BLOCK) && kind != HP_START_CALL && hp_suspended_holds_block(tracer, entry.frame, entry.code))
         begin_blocks(tracer, recorder, state, entry.frame, entry.code);
     else
         tracer->counts.gated++;
@@ -246,8 +270,9 @@ static void remember_suspended(hp_tracer *tracer, hp_recorder *recorder, hp_pyth
     hp_shadow *stack = &recorder->stack;
     hp_blocks_suspend(tracer, stack, frame, at);
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && state != NULL && (state->flags & HP_CODE_TARGET) && !is_whole(tracer, state))
-        hp_suspended_add(tracer, (hp_suspended){.frame = frame, .code = code});
+    bool wanted = state != NULL && (state->flags & HP_CODE_TARGET) && (!is_whole(tracer, state) || hp_budget_has_limit(&tracer->budget));
+    if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && wanted)
+        hp_choices_put(&tracer->choices, frame, code, recorder->events - recorder->events_began);
 }
 
 void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code, bool suspended) {
@@ -259,8 +284,8 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     uint64_t now = hp_ticks();
     recorder->events++;
     tracer->budget.units += HP_UNITS_TRACED;
-    if (recorder->skip_count > 0)
-        unskip(recorder, frame, code);
+    if (recorder->skip_count > 0 && unskip(recorder, frame, code) && suspended)
+        hp_choices_put(&tracer->choices, frame, code, HP_LIMIT_REACHED);
     uint32_t at = hp_shadow_find_lowest(stack, frame, code);
     if (at == stack->depth && recorder->parked_count > 0) {
         hp_extent_switch_to(tracer, recorder, frame, code);
@@ -407,4 +432,5 @@ void hp_recorders_forget(hp_tracer *tracer) {
         free_recorder(tracer, recorder);
     }
     tracer->suspended_count = 0;
+    hp_choices_clear(&tracer->choices);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "frame/current.h"
 #include "tracer/budget.h"
+#include "tracer/choices.h"
 #include "tracer/code_states.h"
 #include "tracer/discovery.h"
 #include "tracer/hook.h"
@@ -52,10 +53,12 @@ typedef struct hp_shadow {
     uint64_t events;     /* while it is parked: how many its extent had */
 } hp_shadow;
 
-/* A target's activation that its rate left out: calls of the same target beneath it are not asked again. */
+/* A target's activation that its rate left out, or that came to its limit of events: calls of the same target beneath it are not asked
+ * again. */
 typedef struct hp_skip {
     hp_python_frame *frame;
     PyCodeObject *code;
+    bool limited;
 } hp_skip;
 
 /* A piece of the real chain of frames, innermost first. */
@@ -105,13 +108,12 @@ typedef struct hp_recorder {
     uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
 } hp_recorder;
 
-/* Suspended frames whose extent goes on when they are resumed: chosen calls of a generator or coroutine target with a rate below 1, and
- * frames with open blocks. Few, or of a size with the program's own suspended frames. */
+/* Suspended frames with open blocks, whose extent goes on when they are resumed. Few. */
 typedef struct hp_suspended {
     hp_python_frame *frame;
     PyCodeObject *code;
-    uintptr_t token; /* 0: chosen by rate */
-    uint32_t slot;   /* of the block */
+    uintptr_t token;
+    uint32_t slot; /* of the block */
 } hp_suspended;
 
 struct hp_tracer {
@@ -131,13 +133,16 @@ struct hp_tracer {
     bool calibrated;
     bool calibrating;
     bool session_began;
+    bool ids_taken; /* the hook is setprofile only because other tools hold the monitoring tool ids */
     int64_t refreshed_at_ns; /* by adding targets; CLOCK_MONOTONIC, 0: never */
     hp_budget budget;
+    uint32_t replacements;      /* targets that stand in for others, so far */
     bool has_generator_targets; /* a throw() somewhere may continue an extent */
     uint64_t random;
     hp_suspended *suspended;
     uint32_t suspended_count;
     uint32_t suspended_capacity;
+    hp_choices choices;
     uintptr_t last_token;
     double inside_ticks_per_call;  /* of the recording of one activation, what lands in its own interval */
     double outside_ticks_per_call; /* and what lands in its caller's */
@@ -176,7 +181,7 @@ static inline bool hp_gate_open(const hp_tracer *tracer, const PyThreadState *th
 }
 
 /* Calls beneath this activation of a target are not asked whether they are traced. */
-void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
+void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, bool limited);
 
 /* The node of a call beneath `parent`. What did not fit in the tree is not remembered: it is counted each time. */
 static inline uint32_t hp_recorder_child(hp_tracer *tracer, hp_code_state *state, uint32_t parent) {
@@ -298,9 +303,17 @@ hp_code_state *hp_c_function_state(hp_tracer *tracer, PyObject *function);
 uintptr_t hp_c_function_address(PyObject *function);
 /* A function without events of its own was met beneath a target: gives it some. */
 void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame);
+/* Gives a function events of its own. Where another tool took the hook from us since the last look, it is looked after first. -1 with an
+ * exception. */
+int hp_tracer_arm(hp_tracer *tracer, PyCodeObject *code);
 /* A function is no longer reported to discovery: from now on, until a window has it reported anew, targets may call it unseen. */
 void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent);
 void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
+/* replaced.c */
+/* Whether this code object, which nobody armed, has become a target in the place of another that it was made from. Asked once. Moves states. */
+bool hp_tracer_take_over(hp_tracer *tracer, PyCodeObject *code);
+/* Those that stand in for this one are no targets any more. -1 with an exception. */
+int hp_tracer_remove_replacements(hp_tracer *tracer, const PyCodeObject *code);
 /* Drops all that was recorded; targets stay. -1 with MemoryError. */
 int hp_tracer_start_anew(hp_tracer *tracer);
 /* -1 with MemoryError. */
@@ -338,8 +351,12 @@ void hp_extent_end(hp_recorder *recorder);
 void hp_extent_begin_outermost(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_entry entry, bool is_call);
 /* Ends it in the midst of its target. */
 void hp_extent_cut(hp_tracer *tracer, hp_recorder *recorder);
-/* The same, and what is left of the target's call is not traced. */
-void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder);
+/* The same, and what is left of the target's call is not traced; `limited`: as it came to its limit of events. */
+void hp_extent_truncate(hp_tracer *tracer, hp_recorder *recorder, bool limited);
+/* Ends it with its last event, since when others had its thread's events: what has happened since is not known. */
+void hp_extent_abandon(hp_tracer *tracer, hp_recorder *recorder);
+/* Whether an extent that is open began with this function. */
+bool hp_extents_begin_with(const hp_tracer *tracer, uintptr_t code);
 /* Puts the present stack aside, as another greenlet runs; takes one up again; gives one up. */
 void hp_extent_park(hp_tracer *tracer, hp_recorder *recorder);
 void hp_extent_unpark(hp_tracer *tracer, hp_recorder *recorder, uint32_t index);
@@ -360,11 +377,9 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_fram
 void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
 /* The calling thread's extent has ended: its hook goes off if a block had it on. */
 void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder);
-bool hp_suspended_add(hp_tracer *tracer, hp_suspended suspended);
-/* Whether a suspended frame is remembered: chosen by rate (`blocks` false) or with open blocks. */
-bool hp_suspended_has(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code, bool blocks);
-/* Forgets the frame; forgets only that it was chosen. */
+/* Whether a suspended frame is remembered as one with open blocks. */
+bool hp_suspended_holds_block(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code);
+/* Another call has the frame now: forgets what was remembered of the one before. */
 void hp_suspended_forget(hp_tracer *tracer, const hp_python_frame *frame);
-void hp_suspended_forget_choice(hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code);
 
 #endif

@@ -118,8 +118,7 @@ static void refresh(hp_tracer *tracer) {
     tracer->hook->refresh(tracer);
 }
 
-/* Where the hook was taken from us since the last look, it is looked after now. */
-static int arm(hp_tracer *tracer, PyCodeObject *code) {
+int hp_tracer_arm(hp_tracer *tracer, PyCodeObject *code) {
     if (tracer->hook->arm(tracer, code) == 0)
         return 0;
     PyErr_Clear();
@@ -132,7 +131,7 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     if (hp_tracer_calibrate(tracer) < 0)
         return -1;
     refresh(tracer);
-    if (arm(tracer, code) < 0)
+    if (hp_tracer_arm(tracer, code) < 0)
         return -1;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
@@ -159,6 +158,8 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     tracer->counts.targets--;
     if (!tracer->everything)
         (void)hp_extents_end_of(tracer, code);
+    if (hp_tracer_remove_replacements(tracer, code) < 0)
+        return -1;
     /* Where everything is traced by function these are its events for that too, and nobody would meet it again. */
     if (tracer->by_function && (tracer->everything || tracer->budget.paused))
         return 0;
@@ -166,13 +167,15 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
 }
 
 static const char no_budget_for_everything[] =
-    "not everything is traced: within a budget that takes sys.monitoring, by which single functions can be spared; sampling goes on";
+    "not everything is traced: within a budget that takes hook=\"monitoring\", by which single functions can be spared; sampling goes on";
+static const char no_ids_for_everything[] =
+    "not everything is traced: within a budget that takes two of the monitoring tool ids 3, 4 and 5, and other tools hold them; sampling goes on";
 
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
     if (on == (tracer->everything || tracer->budget.paused))
         return 0;
     if (on && tracer->budget.share > 0 && tracer->hook->drop == NULL) {
-        hp_tracer_warn(tracer, no_budget_for_everything);
+        hp_tracer_warn(tracer, tracer->ids_taken ? no_ids_for_everything : no_budget_for_everything);
         return 0;
     }
     if (hp_tracer_calibrate(tracer) < 0)
@@ -212,6 +215,7 @@ static int open_hook(hp_tracer *tracer, hp_hook_kind kind) {
     if (kind != HP_HOOK_AUTO || hook == &hp_hook_setprofile || !PyErr_ExceptionMatches(PyExc_RuntimeError))
         return -1;
     PyErr_Clear();
+    tracer->ids_taken = true;
     hp_tracer_warn(
         tracer,
         "tracing through setprofile, which is slower: two of the monitoring tool ids 3, 4 and 5 are needed and other tools hold them");
@@ -273,6 +277,7 @@ void hp_tracer_free(hp_tracer *tracer) {
     hp_code_states_fini(&tracer->states);
     hp_tree_fini(&tracer->tree);
     free(tracer->suspended);
+    hp_choices_fini(&tracer->choices);
     PyMem_RawFree(tracer);
 }
 
@@ -282,9 +287,29 @@ void hp_tracer_after_fork_child(hp_tracer *tracer) {
     tracer->hook->refresh(tracer);
 }
 
+static uint64_t recorder_bytes(const hp_recorder *recorder) {
+    uint64_t entries = recorder->stack.capacity;
+    for (uint32_t i = 0; i < recorder->parked_count; i++)
+        entries += recorder->parked[i].capacity;
+    return sizeof *recorder + entries * sizeof(hp_entry) + recorder->parked_count * sizeof(hp_shadow) +
+           recorder->skip_capacity * sizeof(hp_skip) +
+           ((uint64_t)recorder->scratch.capacity + recorder->context.capacity) * sizeof(hp_link);
+}
+
+static uint64_t memory_bytes(const hp_tracer *tracer) {
+    const hp_code_states *states = &tracer->states;
+    uint64_t bytes = sizeof *tracer + tracer->tree.capacity * sizeof(hp_node) + ((uint64_t)tracer->tree.index_mask + 1) * sizeof(uint32_t);
+    bytes += ((uint64_t)states->mask + 1) * sizeof(hp_code_state) + states->late_count * sizeof(uint32_t);
+    bytes += tracer->suspended_capacity * sizeof(hp_suspended) + (tracer->choices.places ? tracer->choices.mask + 1ull : 0) * sizeof(hp_choice);
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
+        bytes += recorder_bytes(recorder);
+    return bytes;
+}
+
 hp_tracer_counts hp_tracer_counts_now(const hp_tracer *tracer) {
     hp_tracer_counts counts = tracer->counts;
     counts.calls = 0;
+    counts.memory_bytes = memory_bytes(tracer);
     for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
         counts.events += recorder->events;
     for (uint32_t i = 0; i < tracer->tree.count; i++)
@@ -316,8 +341,11 @@ bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code) {
 static bool is_target(hp_tracer *tracer, PyObject *function) {
     if (!PyFunction_Check(function))
         return false;
-    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)PyFunction_GET_CODE(function), HP_CODE_PYTHON);
-    return state != NULL && (state->flags & (HP_CODE_TARGET | HP_CODE_DROPPED)) == HP_CODE_TARGET;
+    PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state == NULL || !(state->flags & HP_CODE_TARGET))
+        return state != NULL && hp_tracer_take_over(tracer, code);
+    return !(state->flags & HP_CODE_DROPPED);
 }
 
 /* The function may stop the session it is traced by: after the call the tracer may be gone. */

@@ -34,6 +34,7 @@ typedef struct hp_tracer_counts {
     uint64_t truncated; /* activations whose end was never seen */
     uint64_t skipped;   /* outermost calls of targets that the rate left out */
     uint64_t learned;   /* functions discovered beneath targets */
+    uint64_t memory_bytes; /* what the tracer holds now */
 } hp_tracer_counts;
 
 /* A copy for the caller; hp_traced_fini frees it. */

@@ -7,7 +7,6 @@ Real packages, pinned in scripts/requirements/neighbours.txt; each case is a pro
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,28 +17,12 @@ from typing import Any
 
 import pytest
 from conftest import clean_environment
+from integration.beside import neighbours
 
 pytestmark = pytest.mark.timing
 PROGRAMS = Path(__file__).with_name("neighbour_programs.py")
-IS_DEBUG = hasattr(sys, "gettotalrefcount")
-# Packages that have no wheel for this interpreter: any other absence is a failure.
-WITHOUT_WHEEL = {"ddtrace": "ddtrace 4.16.0 has no wheel for CPython 3.15"} if sys.version_info >= (3, 15) else {}
 # Who starts and who stops first: nested and crossed, in both orders.
 ORDERS = ["TwHwhwt", "HwTwtwh", "TwHwtwh", "HwTwhwt"]
-
-
-def neighbours(package: str) -> str:
-    """The folder that holds the package."""
-    if IS_DEBUG:
-        pytest.skip(f"{package} has no wheel for a debug build of CPython")
-    if package in WITHOUT_WHEEL:
-        pytest.skip(WITHOUT_WHEEL[package])
-    folder = os.environ.get("HYBRIDPROF_NEIGHBOURS")
-    if folder is None and not os.environ.get("CI"):
-        pytest.skip("HYBRIDPROF_NEIGHBOURS is not set to the folder that scripts/setup neighbours prints (make test does it)")
-    assert folder is not None, "HYBRIDPROF_NEIGHBOURS is not set: the tests beside other tools did not run"
-    assert (Path(folder) / package).is_dir(), f"{package} is missing in {folder}; install it with: scripts/setup neighbours"
-    return folder
 
 
 def command(name: str, *arguments: str) -> list[str]:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import cProfile
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from oracle import traced
-from oracle.targets import HOOKS, branch, calls, leaf, no_session_left, target_of
+from oracle.targets import HOOKS, branch, calls, leaf, measured, no_session_left, target_of
 
+import hybridprof
 from hybridprof import _core
 
 __all__ = ["no_session_left"]
@@ -145,3 +148,317 @@ def test_hook_monitoring_is_refused_where_there_is_none() -> None:
     else:
         with pytest.raises((RuntimeError, ValueError), match="monitoring"):
             _core.start(rate=0, hook="monitoring")
+
+
+# --- what comes in between ------------------------------------------------------------------------------------------------------------
+
+
+def watch_nothing(_frame: object, _event: str, _argument: object) -> None:
+    pass
+
+
+@HOOKS
+def test_a_profile_function_that_is_set_within_a_target(hook: str) -> None:
+    """Nobody sees the target's call end: its clock must not run on, and the next call is traced again."""
+
+    def outer(disturb: bool) -> None:
+        leaf()
+        if disturb:
+            sys.setprofile(watch_nothing)
+        leaf()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(outer)
+    try:
+        target(True)
+        time.sleep(0.3)  # nobody's
+    finally:
+        sys.setprofile(None)
+    profile = _core.snapshot()  # looks after the hook
+    assert sum(thread["exact_ns"] for thread in profile.threads()) < 0.2e9
+    target(False)
+    expected = {"monitoring": 4, "setprofile": 3}[hook]
+    assert calls() == {"test_a_profile_function_that_is_set_within_a_target.<locals>.outer": 2, "leaf": expected}
+    if hook == "setprofile":
+        assert any("profile function of another tool" in warning for warning in _core.snapshot().meta()["warnings"])
+        assert measured()["leaf"] == "mixed"
+
+
+@HOOKS
+def test_a_profile_function_that_comes_and_goes_within_a_target(hook: str) -> None:
+    def outer() -> None:
+        leaf()
+        sys.setprofile(watch_nothing)
+        leaf()
+        sys.setprofile(None)
+        leaf()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(outer)
+    target()
+    time.sleep(0.3)
+    assert sum(thread["exact_ns"] for thread in _core.snapshot().threads()) < 0.2e9
+    assert calls()["leaf"] == {"monitoring": 3, "setprofile": 1}[hook]
+    assert calls()["test_a_profile_function_that_comes_and_goes_within_a_target.<locals>.outer"] == 1
+
+
+def counted_by(profile: cProfile.Profile, name: str) -> int:
+    profile.create_stats()
+    stats: dict[Any, Any] = profile.stats  # type: ignore[attr-defined]
+    return sum(value[1] for key, value in stats.items() if key[2] == name)
+
+
+@HOOKS
+def test_cprofile_within_a_target(hook: str) -> None:
+    profile = cProfile.Profile()
+
+    def outer() -> None:
+        leaf()
+        profile.enable()
+        leaf()
+        profile.disable()
+        leaf()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(outer)
+    target()
+    assert counted_by(profile, "leaf") == 1
+    assert calls()["leaf"] == (3 if "monitoring" in _core.HOOKS else 1)  # where it has the thread's profile function nothing was seen
+    target()
+    assert calls()["test_cprofile_within_a_target.<locals>.outer"] == 2
+
+
+@HOOKS
+def test_a_target_within_cprofile(hook: str) -> None:
+    profile = cProfile.Profile()
+    _core.start(rate=0, hook=hook)
+    target = target_of(branch)
+    profile.runcall(target)
+    target()
+    assert counted_by(profile, "leaf") == 2
+    both = {"branch": 2, "leaf": 4}
+    assert calls() == (both if "monitoring" in _core.HOOKS else {"branch": 1, "leaf": 2})
+
+
+@HOOKS
+def test_a_generator_target_beside_a_profile_function(hook: str) -> None:
+    """On 3.11 the hook is on for good then, and comes back with the next look."""
+
+    def steps() -> Any:
+        yield leaf()
+        yield leaf()
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(steps)
+    assert list(target()) == [None, None]
+    sys.setprofile(watch_nothing)
+    try:
+        list(target())
+        _core.snapshot()
+        list(target())
+    finally:
+        sys.setprofile(None)
+    _core.snapshot()
+    list(target())
+    expected = {"monitoring": 4, "setprofile": 2}[hook]
+    assert calls() == {"test_a_generator_target_beside_a_profile_function.<locals>.steps": expected, "leaf": 2 * expected}
+    assert any("profile function" in warning for warning in _core.snapshot().meta()["warnings"]) == (hook == "setprofile")
+
+
+# --- functions that are given other code --------------------------------------------------------------------------------------------
+
+
+def give_other_code(function: Any) -> None:
+    """As line_profiler does: made from its own, with all tools' local events."""
+    code = function.__code__.replace()
+    for tool in range(6) if "monitoring" in _core.HOOKS else ():
+        try:
+            sys.monitoring.set_local_events(tool, code, sys.monitoring.get_local_events(tool, function.__code__))
+        except ValueError:
+            continue  # nobody's id
+    function.__code__ = code
+
+
+def test_a_target_that_is_given_other_code_stays_one() -> None:
+    def outer() -> None:
+        leaf()
+
+    name = "test_a_target_that_is_given_other_code_stays_one.<locals>.outer"
+    original = outer.__code__
+    _core.start(rate=0)
+    target = target_of(outer)
+    target()
+    give_other_code(outer)
+    target()
+    give_other_code(outer)
+    target()
+    assert calls() == {name: 3, "leaf": 3}
+    _core.remove_target(original)
+    target()
+    assert calls() == {name: 3, "leaf": 3}
+
+
+def test_what_a_target_calls_is_given_other_code() -> None:
+    """Its calls count once, though they carry the events that were copied."""
+
+    def inner() -> None:
+        pass
+
+    def outer() -> None:
+        inner()
+
+    name = "test_what_a_target_calls_is_given_other_code.<locals>."
+    _core.start(rate=0)
+    target = target_of(outer)
+    for times in range(1, 4):
+        target()
+        assert calls() == {name + "outer": times, name + "inner": times}
+        give_other_code(inner)
+
+
+def test_a_marked_function_that_was_given_other_code_before_the_session() -> None:
+    def outer() -> None:
+        leaf()
+
+    marked = hybridprof.deep(outer)
+    give_other_code(outer)
+    with hybridprof.Profiler(rate=0):
+        marked()
+        assert calls()["leaf"] == 1
+    give_other_code(outer)
+    with hybridprof.Profiler(rate=0):
+        marked()
+        assert calls()["leaf"] == 1
+
+
+# --- tool ids that others free and take -----------------------------------------------------------------------------------------------
+
+
+def warnings() -> list[str]:
+    found: list[str] = _core.snapshot().meta()["warnings"]
+    return found
+
+
+def about_ids() -> list[str]:
+    return [sentence for sentence in warnings() if "tool id" in sentence]
+
+
+@pytest.mark.skipif("monitoring" not in _core.HOOKS, reason="sys.monitoring came with 3.12")
+class TestToolIds:
+    FREED = "another tool freed the monitoring tool id that tracing used: calls in between were missed"
+
+    @pytest.fixture(autouse=True)
+    def _free_again(self) -> Iterator[None]:
+        yield
+        for tool in (3, 4, 5):
+            if sys.monitoring.get_tool(tool) == "somebody":
+                sys.monitoring.free_tool_id(tool)
+
+    @staticmethod
+    def take(*tools: int) -> None:
+        for tool in tools:
+            if sys.monitoring.get_tool(tool) is not None:
+                sys.monitoring.free_tool_id(tool)
+            sys.monitoring.use_tool_id(tool, "somebody")
+
+    def test_both_are_freed(self) -> None:
+        """One sentence, and it is true."""
+        _core.start(rate=0)
+        target = target_of(branch)
+        target()
+        for tool in (3, 5):
+            sys.monitoring.free_tool_id(tool)
+        assert about_ids() == [self.FREED]
+        target()
+        assert calls() == {"branch": 2, "leaf": 4}
+        assert measured()["leaf"] == "mixed"
+
+    def test_all_are_taken(self) -> None:
+        """Nothing is traced, nothing fails, and tracing goes on once they are free again."""
+        _core.start(rate=1000)
+        target = target_of(branch)
+        target()
+        self.take(3, 4, 5)
+        _core.snapshot()  # looks after the ids
+        target()
+        other = target_of(leaf)
+        token = _core.enter_block("block")
+        other()
+        _core.leave_block(token)
+        _core.remove_target(leaf.__code__)
+        (sentence,) = about_ids()
+        assert "none of 3, 4 and 5 is free: from then on nothing is traced; sampling goes on" in sentence
+        assert calls()["leaf"] == 2
+        end = time.thread_time() + 0.2
+        while time.thread_time() < end:
+            pass
+        assert _core.status()["samples"]["kept"] > 0
+        for tool in (3, 4, 5):
+            sys.monitoring.free_tool_id(tool)
+        _core.snapshot()
+        target()
+        assert (calls()["branch"], calls()["leaf"]) == (2, 4)
+
+    def test_the_one_that_finds_functions_is_taken(self) -> None:
+        def other() -> None:
+            pass
+
+        def through(function: Any) -> None:
+            function()
+
+        _core.start(rate=0)
+        target = target_of(through)
+        target(leaf)
+        self.take(4, 5)
+        (sentence,) = about_ids()
+        assert "from then on only those are traced that were met before; sampling goes on" in sentence
+        target(leaf)
+        target(other)
+        name = "TestToolIds.test_the_one_that_finds_functions_is_taken.<locals>.through"
+        assert calls() == {name: 3, "leaf": 2}
+
+    def test_the_recorders_is_taken_and_no_other_is_free(self) -> None:
+        """What is known goes on, under the id that found functions."""
+        _core.start(rate=0)
+        target = target_of(branch)
+        target()
+        self.take(3, 4)
+        _core.snapshot()
+        target()
+        target()
+        assert calls() == {"branch": 3, "leaf": 6}
+        (sentence,) = about_ids()
+        assert "only those are traced that were met before" in sentence
+
+    def test_everything_within_a_budget_without_ids(self) -> None:
+        self.take(3, 4)
+        _core.start(rate=0, budget=50.0)
+        _core.trace_everything(True)
+        branch()
+        assert calls() == {}
+        assert any("takes two of the monitoring tool ids 3, 4 and 5, and other tools hold them" in sentence for sentence in warnings())
+        assert not any("hook=" in sentence for sentence in warnings())
+
+    def test_others_events_stay_when_we_stop(self) -> None:
+        """Whoever took our id has events of their own on the same functions."""
+        seen: list[str] = []
+        monitoring = sys.monitoring
+        _core.start(rate=0)
+        target = target_of(branch)
+        target()
+        self.take(3)
+        monitoring.register_callback(3, monitoring.events.PY_START, lambda code, _offset: seen.append(code.co_name))
+        monitoring.set_local_events(3, leaf.__code__, monitoring.events.PY_START)
+        _core.stop()
+        leaf()
+        assert seen[-1:] == ["leaf"]
+        assert monitoring.get_local_events(3, leaf.__code__) == monitoring.events.PY_START
+        monitoring.set_local_events(3, leaf.__code__, 0)
+        monitoring.register_callback(3, monitoring.events.PY_START, None)
+
+    def test_an_id_that_was_freed_before_the_first_target(self) -> None:
+        _core.start(rate=0)
+        for tool in (3, 5):
+            sys.monitoring.free_tool_id(tool)
+        target_of(branch)()
+        assert calls() == {"branch": 1, "leaf": 2}
