@@ -15,6 +15,7 @@
     follower   a thread that looks once in a period
     ruler      what is in force, made true in this process
     process    the process' one ruler: who appoints it, and what forks do to it
+    output     files and their uploader, as the configuration wants them: spool (names and limits), rotation (a file each minute), shipping
 
 And, each by itself so far:
 

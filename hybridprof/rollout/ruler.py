@@ -16,6 +16,7 @@ from .. import _core, api, marking
 from . import buckets, environment
 from .config import ConfigError, Settings, read
 from .follower import Follower
+from .output import Output
 from .overrides import Overrides
 from .resolve import InForce, Layers, resolve
 from .watched import WatchedFile, presence
@@ -56,6 +57,7 @@ class Ruler:
         self.problem = ""  # why what is in force could not be made true
         self.overrides = Overrides(clock, wall)
         self.follower = Follower(self.look, period)
+        self.output = Output()
         self._latest = self.in_force()  # at the last look
 
     # --- what the program and operators say ------------------------------------------------------------------------------------------------
@@ -154,6 +156,7 @@ class Ruler:
             "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
             "members": dict(now.members),
             "overrides": self.overrides.listed(),
+            "output": self.output.status(),
         }
 
     @property
@@ -201,6 +204,7 @@ class Ruler:
             with api._lock:
                 self._stopped = stopped
                 self._apply()
+            self.output.update(self._latest, self._slot, self._host)
         except Exception as error:
             self.problem = f"{type(error).__name__}: {error}"
 
@@ -289,15 +293,18 @@ class Ruler:
     def before_fork(self) -> None:
         self._followed = self.follower.runs
         self.follower.stop()
+        self.output.before_fork()
 
     def after_fork_in_parent(self) -> None:
         if self._followed:
             self._keep_looking()
+            self.output.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """The session is the parent's. Ours begins with the first look."""
         self._session = self._plan = None
         self.follower.forget()
+        self.output.after_fork_in_child()
         if self._followed:
             self._keep_looking()
 
