@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Web frameworks and servers: which requests are traced, under which name, and what a worker process does when it begins and ends.
+
+    requests    which requests are picked, their labels, and the frame beneath which one is traced
+    wsgi, asgi  middleware for any framework; the standard library alone
+    flask, starlette   the route's template as the label (FastAPI is Starlette's)
+    gunicorn    hooks for its configuration file
+
+Nothing here imports a framework before the program has.
+"""
