@@ -3,8 +3,9 @@
 
     requests    which requests are picked, their labels, and the frame beneath which one is traced
     wsgi, asgi  middleware for any framework; the standard library alone
-    flask, starlette   the route's template as the label (FastAPI is Starlette's)
+    flask, django, starlette   the route's template as the label (FastAPI is Starlette's)
     gunicorn    hooks for its configuration file
+    multiprocessing   workers that profile themselves from their first moment to their last
 
 Nothing here imports a framework before the program has.
 """

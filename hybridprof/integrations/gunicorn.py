@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import api
-from ..rollout import current
+import hybridprof
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -23,8 +22,8 @@ def post_fork(server: Any, worker: Any) -> None:
     """In each new worker: starts what the configuration says, or the sampler where there is none. What cannot start is said in gunicorn's log; the worker
     goes on."""
     try:
-        api.start()
-        ruler = current()
+        hybridprof.start()
+        ruler = _ruler()
         if ruler is not None:
             ruler.set_slot(str(getattr(worker, "hybridprof_slot", 0)))
             ruler.look()
@@ -34,7 +33,16 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """In a worker that ends: its last file is written, and offered to the uploader, in a bounded time."""
-    ruler = current()
+    ruler = _ruler()
     if ruler is not None:
         ruler.follower.close()
         ruler.output.at_exit()
+
+
+def _ruler() -> Any:
+    """None where no configuration is followed."""
+    if hybridprof.DISABLED:
+        return None
+    from ..rollout import current
+
+    return current()

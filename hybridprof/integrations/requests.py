@@ -8,24 +8,25 @@ route as the program wrote it (`GET /users/<id>`), never a path, a query or anyt
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
 from types import FunctionType
 from typing import Any
 
-from _random import Random
+import hybridprof
 
-from .. import _core
-from ..deep import checked_rate
-from ..rollout import buckets, current
+if not hybridprof.DISABLED:  # else the core is not loaded, and no request is ever picked
+    from .. import _core
+    from ..deep import checked_rate
+    from ..rollout import buckets, current
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 OTHER = "other"
 LABELS = 100
 LONGEST_LABEL = 120  # characters
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_random = Random()
 
 
 def trace_id(traceparent: str | None) -> str:
@@ -33,7 +34,7 @@ def trace_id(traceparent: str | None) -> str:
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if match is not None and match[1].strip("0"):
         return match[1]
-    return _span_trace_id() or f"{_random.getrandbits(128):032x}"
+    return _span_trace_id() or os.urandom(16).hex()  # no generator of ours: forked workers would all choose alike
 
 
 def _span_trace_id() -> str:
@@ -51,17 +52,23 @@ class Requests:
     """One per middleware. share: of the requests that are traced where no configuration is followed; labels: how many different ones there may be."""
 
     def __init__(self, share: float | None = None, labels: int = LABELS) -> None:
-        if type(labels) is bool or not isinstance(labels, int) or not 1 <= labels <= 10_000:
-            raise ValueError(f"labels is how many different labels there may be, a number from 1 to 10000, not {labels!r}")
-        self._share = checked_rate(share, "share") if share is not None else 0.0
         self._most = labels
         self._known: dict[tuple[str, str], str] = {}
         self.seen = 0
         self.traced: dict[str, int] = {}  # requests by label
+        self._share = 0.0
+        if hybridprof.DISABLED:
+            return
+        if type(labels) is bool or not isinstance(labels, int) or not 1 <= labels <= 10_000:
+            raise ValueError(f"labels is how many different labels there may be, a number from 1 to 10000, not {labels!r}")
+        if share is not None:
+            self._share = checked_rate(share, "share")
 
     def picks(self, traceparent: str | None) -> bool:
         """Whether this request is traced. Takes no lock."""
         self.seen += 1
+        if hybridprof.DISABLED:
+            return False
         ruler = current()
         if ruler is None:
             return self._share > 0 and _core.running() and buckets.is_member("request", trace_id(traceparent), self._share)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -398,6 +399,64 @@ def test_fastapi_s_path_is_the_label() -> None:
     assert labels == {"GET /items/{item}"} and calls("helper") == 1
 
 
+# --- Django ----------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def django() -> Any:
+    found = wheel("django")
+    from django.conf import settings
+
+    settings.configure(
+        ROOT_URLCONF="urls_of_a_test",
+        ALLOWED_HOSTS=["testserver"],
+        MIDDLEWARE=["hybridprof.integrations.django.Middleware"],
+        HYBRIDPROF_SHARE=1.0,
+        SECRET_KEY="not a secret",
+    )
+    sys.modules["urls_of_a_test"] = django_urls()
+    found.setup()
+    return found
+
+
+def django_urls() -> Any:
+    """A module as Django wants one for its patterns."""
+    from django.http import HttpResponse
+    from django.urls import path
+
+    def show_user(request: Any, user: int) -> Any:
+        return HttpResponse(f"user {helper(user)}")
+
+    async def show_user_later(request: Any, user: int) -> Any:
+        await asyncio.sleep(0)
+        return HttpResponse(f"user {helper(user)}")
+
+    module = ModuleType("urls_of_a_test")
+    module.urlpatterns = [path("users/<int:user>/", show_user), path("later/<int:user>/", show_user_later)]  # type: ignore[attr-defined]
+    return module
+
+
+def test_django_s_pattern_is_the_label(django: Any) -> None:
+    from django.test import Client
+
+    client = Client()
+    assert [client.get(f"/users/{n}/").content for n in (1, 41)] == [b"user 2", b"user 42"]
+    assert client.get("/secret/").status_code == 404
+    labels = {row.name for row in hybridprof.snapshot().functions if row.kind == "block"}
+    assert labels == {"GET users/<int:user>/", "GET"} and calls("helper") == 2 and "helper" in beneath("GET users/<int:user>/")
+
+
+def test_django_s_asynchronous_views_are_traced_across_their_awaits(django: Any) -> None:
+    from django.test import AsyncClient
+
+    async def ask() -> bytes:
+        response = await AsyncClient().get("/later/1/")
+        return bytes(response.content)
+
+    assert asyncio.run(ask()) == b"user 2"
+    assert calls("helper") == 1 and "helper" in beneath("GET later/<int:user>/")
+
+
 # --- with a configuration --------------------------------------------------------------------------------------------------------------------
 
 
@@ -427,3 +486,25 @@ def test_a_configuration_s_share_of_requests_counts(tmp_path: Any, monkeypatch: 
     finally:
         retire()
     assert not _core.running()
+
+
+def test_with_the_kill_switch_middleware_does_nothing_and_the_core_is_not_loaded(run_python: Callable[..., Any]) -> None:
+    run_python(
+        """
+import sys
+from hybridprof.integrations import gunicorn, multiprocessing
+from hybridprof.integrations.wsgi import WSGIMiddleware
+def app(environ, start_response):
+    return [b'plain']
+middleware = WSGIMiddleware(app, share='whatever')
+assert middleware({'HTTP_TRACEPARENT': 'x'}, None) == [b'plain']
+class Worker: pass
+class Server: WORKERS = {}
+gunicorn.pre_fork(Server, Worker)
+gunicorn.post_fork(Server, Worker)
+gunicorn.worker_exit(Server, Worker)
+multiprocessing.install()
+assert 'hybridprof._core' not in sys.modules
+""",
+        env={"HYBRIDPROF_DISABLE": "1"},
+    )
