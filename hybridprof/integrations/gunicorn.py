@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import hybridprof
+from . import workers
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -22,27 +22,11 @@ def post_fork(server: Any, worker: Any) -> None:
     """In each new worker: starts what the configuration says, or the sampler where there is none. What cannot start is said in gunicorn's log; the worker
     goes on."""
     try:
-        hybridprof.start()
-        ruler = _ruler()
-        if ruler is not None:
-            ruler.set_slot(str(getattr(worker, "hybridprof_slot", 0)))
-            ruler.look()
+        workers.begin(str(getattr(worker, "hybridprof_slot", 0)))
     except Exception as error:
         server.log.warning("hybridprof does not run in this worker: %s", error)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """In a worker that ends: its last file is written, and offered to the uploader, in a bounded time."""
-    ruler = _ruler()
-    if ruler is not None:
-        ruler.follower.close()
-        ruler.output.at_exit()
-
-
-def _ruler() -> Any:
-    """None where no configuration is followed."""
-    if hybridprof.DISABLED:
-        return None
-    from ..rollout import current
-
-    return current()
+    workers.end()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hybridprof
 
+from . import workers
+
 _installed = False
 
 
@@ -31,22 +33,8 @@ class _Worker:
 def _begin() -> None:
     from multiprocessing import util
 
-    from ..rollout import current
-
     try:
-        hybridprof.start()
-        ruler = current()
-        if ruler is not None:
-            ruler.look()  # now, and not after the second that a forked child waits because it may call exec
+        workers.begin()
     except Exception:  # the worker's work must not fail because of it
         return
-    util.Finalize(None, _end, exitpriority=-100)  # after those of the program
-
-
-def _end() -> None:
-    from ..rollout import current
-
-    ruler = current()
-    if ruler is not None:
-        ruler.follower.close()
-        ruler.output.at_exit()
+    util.Finalize(None, workers.end, exitpriority=-100)  # after those of the program

@@ -75,8 +75,8 @@ class Requests:
         return ruler.picks_request(trace_id(traceparent))
 
     def label(self, method: object, route: object) -> str:
-        """route: the template as the program wrote it; anything but a str: there is none. Counts the request."""
-        verb = method if isinstance(method, str) and method in METHODS else OTHER
+        """method: of HTTP, None: what is picked is no request. route: the template as the program wrote it; anything but a str: there is none. Counts the request."""
+        verb = "" if method is None else method if isinstance(method, str) and method in METHODS else OTHER
         key = (verb, route if isinstance(route, str) else "")
         name = self._known.get(key)
         if name is None:

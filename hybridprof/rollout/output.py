@@ -34,9 +34,12 @@ class Output:
         self._rotation: rotation.Rotation | None = None
         self._shipper: shipping.Shipper | None = None
         self._sampled = False  # at the last update
+        self._pid = os.getpid()
 
     def update(self, now: Values, slot: str, host: str) -> None:
         """What is in force may have changed. Nothing is written here, but a last file where no output is wanted any more."""
+        if self._pid != os.getpid():  # a fork past Python's hooks (uWSGI's)
+            self.after_fork_in_child()
         if now["output_dir"] is None:
             self.end(SHORT_PATIENCE)
             return
@@ -103,6 +106,7 @@ class Output:
     def after_fork_in_child(self) -> None:
         """Its threads begin with the first look of the child's ruler."""
         self._lock = _thread.allocate_lock()
+        self._pid = os.getpid()
         self._sampled = False
         for each in (self._rotation, self._shipper):
             if each is not None:

@@ -49,7 +49,8 @@ def roots() -> list[str]:
 def program() -> str:
     """What runs, without its arguments, which may be secrets, and without its folder."""
     argv = getattr(sys, "argv", None) or [""]
-    return os.path.basename(argv[0]) if isinstance(argv[0], str) else ""
+    path = argv[0] if isinstance(argv[0], str) else ""
+    return os.path.basename(os.path.dirname(path) if path.endswith("/__main__.py") else path)  # python -m package
 
 
 def _take(settings: Settings) -> _core.Profile | None:

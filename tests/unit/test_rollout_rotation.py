@@ -195,5 +195,7 @@ def test_a_child_has_nothing_of_its_parent_s(hand: Hand) -> None:
 def test_what_is_taken_off_paths_and_command_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/srv/shop/serve.py", "--password=hunter2"])
     assert program() == "serve.py"
+    monkeypatch.setattr("sys.argv", ["/usr/lib/python3/gunicorn/__main__.py", "-w", "2"])
+    assert program() == "gunicorn"
     monkeypatch.setattr("sys.path", ["/srv/shop/", "relative"])
     assert "/srv/shop" in roots() and os.path.abspath("relative") in roots()
