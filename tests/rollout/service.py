@@ -62,7 +62,10 @@ def app(environ, start_response):
 application = WSGIMiddleware(app)
 """
 
-HOOKS = "from hybridprof.integrations.gunicorn import pre_fork, post_fork, worker_exit\n"
+SETTINGS = """
+from hybridprof.integrations.gunicorn import pre_fork, post_fork, worker_exit
+control_socket_disable = True  # its place is in the home folder
+"""
 
 
 class Service:
@@ -75,7 +78,7 @@ class Service:
         self.port: int = self._listener.getsockname()[1]
         self.log = folder / "gunicorn.log"
         (folder / "shop.py").write_text(APPLICATION)
-        (folder / "gunicorn.conf.py").write_text(HOOKS)
+        (folder / "gunicorn.conf.py").write_text(SETTINGS)
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, text: str) -> None:
@@ -90,9 +93,7 @@ class Service:
         descriptor = self._listener.fileno()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "gunicorn", "-w", str(self.workers), "-b", f"fd://{descriptor}", "--chdir", str(self.folder)]
-                + ["--worker-tmp-dir", str(self.folder), "--no-control-socket"][: 2 if self._is_old() else 3]
-                + ["-c", str(self.folder / "gunicorn.conf.py"), "--graceful-timeout", "20", "shop:application"],
+                [sys.executable, "-P", "-m", "gunicorn", "-w", str(self.workers), "-b", f"fd://{descriptor}", "shop:application"],
                 cwd=self.folder,
                 env=clean_environment(HYBRIDPROF_CONFIG=str(self.folder / "config.toml"), PYTHONPATH=str(self.folder), **self._environment),
                 stdout=log,
@@ -102,10 +103,6 @@ class Service:
             )
         self.until(lambda: len(self.states()) == self.workers, "all workers answer")
         return self
-
-    def _is_old(self) -> bool:
-        done = subprocess.run([sys.executable, "-P", "-m", "gunicorn", "--help"], capture_output=True, text=True, timeout=60)
-        return "--no-control-socket" not in done.stdout
 
     def __exit__(self, *exception: object) -> None:
         assert self._process is not None
