@@ -80,14 +80,14 @@ class Rotation:
         self.problem = self.last_file = ""
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
         self._follower = Follower(self.look, period, NAME, PATIENCE)
+        self._due = float("inf")
         self.change(settings)
-        self._due = clock() + settings.interval
 
     def change(self, settings: Settings) -> None:
         """From the next file on. The one that is under way ends when it would have, or sooner."""
         self.settings = settings
         self.spool = Spool(settings.folder, settings.service, settings.host, self._clock, self._wall)
-        self._due = min(getattr(self, "_due", self._clock() + settings.interval), self._clock() + settings.interval)
+        self._due = min(self._due, self._clock() + settings.interval)
 
     def begin(self) -> None:
         """Starts the thread if there is none."""
@@ -109,8 +109,9 @@ class Rotation:
             return
         if self._turn.acquire(False):  # after a fork a second thread may be here while the first one still waits for its disk
             try:
+                late = self._hurry or now - self._due > self.settings.interval
+                self._due = self.settings.interval + (now if late else self._due)
                 self._hurry = False
-                self._due = now + self.settings.interval
                 self.cut()
             finally:
                 self._turn.release()
@@ -145,12 +146,18 @@ class Rotation:
             self.problem = f"profiles cannot be written to {self.settings.folder}: {why(error)}; {len(self._waiting)} wait in memory"
 
     def _write(self, profile: Any) -> None:
-        started = datetime.fromisoformat(profile.meta()["started"]).timestamp()
-        name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), started)
+        name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), self._started(profile))
         path = free_path(self.settings.folder, name)
         profile.write(path, "hyprof")
         self.written += 1
         self.last_file = path
+
+    def _started(self, profile: Any) -> float:
+        """Seconds since the epoch."""
+        try:
+            return datetime.fromisoformat(profile.meta()["started"]).timestamp()
+        except (ValueError, OverflowError):  # a clock that was set to a year that no calendar has
+            return self._wall()
 
     def _prune(self) -> None:
         removed = self.spool.prune(self.settings.limits)
