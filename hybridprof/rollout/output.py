@@ -53,6 +53,7 @@ class Output:
         if self._rotation is None and samples:
             self._rotation = rotation.Rotation(settings, lambda: self._slot)
             self._rotation.on_removed = self._removed
+            self._rotation.on_written = self._written
         if self._rotation is None:
             return
         if settings != self._rotation.settings:
@@ -77,6 +78,10 @@ class Output:
     def _removed(self, files: int) -> None:
         if self._shipper is not None:
             self._shipper.lost(files)
+
+    def _written(self) -> None:
+        if self._shipper is not None:
+            self._shipper.nudge()
 
     def end(self, patience: float = EXIT_PATIENCE) -> None:
         """The last file is written and, where there is an uploader, offered; seconds for each. Nothing where there is nothing."""

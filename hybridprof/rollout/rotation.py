@@ -79,6 +79,7 @@ class Rotation:
         self.written = self.failures = self.lost = self.removed = 0
         self.problem = self.last_file = ""
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
+        self.on_written: Callable[[], None] = lambda: None
         self._follower = Follower(self.look, period, NAME, PATIENCE)
         self._due = float("inf")
         self.change(settings)
@@ -151,6 +152,7 @@ class Rotation:
         profile.write(path, "hyprof")
         self.written += 1
         self.last_file = path
+        self.on_written()
 
     def _started(self, profile: Any) -> float:
         """Seconds since the epoch."""

@@ -24,7 +24,8 @@ from .locks import why
 from .spool import Entry, Spool
 
 NAME = "hybridprof-upload"
-TICK = 1.0  # seconds
+TICK = 1.0  # seconds between two looks at whether there is something to do
+SCAN = 30.0  # seconds between two looks into the folder, where nobody says that a file is there
 FIRST_DELAY, LONGEST_DELAY = 2.0, 600.0  # seconds to wait after a failure, and at most
 PATIENCE = 0.2  # seconds that a fork waits
 
@@ -195,7 +196,7 @@ class Shipper:
         self.settings, self._spool, self._clock = settings, spool, clock
         self._upload = upload or uploader(settings)
         self._backoff = backoff or Backoff()
-        self._wait_until = clock()
+        self._wait_until = self._scan_at = clock()
         self._tried: dict[str, int] = {}  # failures by path: those that failed least come first, so that no file keeps all others from going
         self._turn = _thread.allocate_lock()
         self.handed_over = self.failures = self.given_up = 0
@@ -212,6 +213,10 @@ class Shipper:
         except RuntimeError as error:
             self.problem = f"no thread could be started to hand profiles over: {error}"
 
+    def nudge(self) -> None:
+        """There is a new file."""
+        self._scan_at = self._clock()
+
     def lost(self, files: int) -> None:
         """They went because of the folder's limits, before anybody had them."""
         self.given_up += files
@@ -220,9 +225,10 @@ class Shipper:
 
     def look(self) -> None:
         """Hands over what there is, until a failure. Never raises."""
-        if self._clock() < self._wait_until or not self._turn.acquire(False):
+        if self._clock() < max(self._wait_until, self._scan_at) or not self._turn.acquire(False):
             return
         try:
+            self._scan_at = self._clock() + SCAN
             self.hand_over_all()
         finally:
             self._turn.release()
@@ -269,6 +275,7 @@ class Shipper:
         self.failures += 1
         self.problem = problem
         self._wait_until = self._clock() + self._backoff.failed()
+        self._scan_at = self._wait_until
 
     # --- the process -------------------------------------------------------------------------------------------------------------------------
 
@@ -279,7 +286,8 @@ class Shipper:
         self._turn = _thread.allocate_lock()
         self._drop_claim()
         self._upload = uploader(self.settings)  # a call that was under way is the parent's
-        self._backoff, self._wait_until = Backoff(), self._clock()
+        self._backoff = Backoff()
+        self._wait_until = self._scan_at = self._clock()
         self.handed_over = self.failures = self.given_up = 0
         self.problem, self._pending, self._tried = "", [], {}
         self._follower.forget()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridprof.rollout.shipping import Backoff, Claim, Failed, Settings, Shipper, run, uploader
+from hybridprof.rollout.shipping import SCAN, Backoff, Claim, Failed, Settings, Shipper, run, uploader
 from hybridprof.rollout.spool import Spool, name_of
 
 
@@ -40,6 +40,7 @@ class Hand:
         path = self.folder / name_of("shop", "web", "0", number, modified)
         path.write_bytes(b"x" * 10)
         os.utime(path, (modified, modified))
+        self.shipper.nudge()
         return path
 
     def left(self) -> int:
@@ -105,6 +106,10 @@ def test_a_file_that_another_worker_has_is_left_to_it(hand: Hand) -> None:
         fcntl.flock(theirs, fcntl.LOCK_EX)
         hand.shipper.look()
         assert hand.taken == [] and hand.shipper.status()["failures"] == 0
+    hand.now += SCAN - 1
+    hand.shipper.look()
+    assert hand.taken == []  # the folder is not read each second
+    hand.now += 1
     hand.shipper.look()
     assert hand.taken == ["1"]
 
@@ -135,6 +140,7 @@ def test_several_workers_hand_each_file_over_once(hand: Hand) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    hand.shipper.nudge()
     hand.shipper.look()  # what one had when the others looked
     assert sorted(map(int, hand.taken)) == list(range(60)) and hand.left() == 0
 
