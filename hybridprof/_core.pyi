@@ -149,8 +149,9 @@ def keep_windows(keep: bool, /) -> None:
     """Whether a session that is replaced by another leaves what no window has had (up to 16 such). False: what they left is dropped. Not on in forked
     children."""
 
-def windows() -> tuple[int, int]:
-    """(left, lost): how many windows replaced sessions have left; how many more their bound or memory did not allow to keep."""
+def windows() -> tuple[int, int, int]:
+    """(left, lost, nodes): how many windows replaced sessions have left; how many more their bound or memory did not allow to keep; how many calling contexts the
+    session had when its last window was cut, which is what the next one costs."""
 
 @final
 class deep_function:

@@ -27,6 +27,7 @@ struct hp_window {
     told traced_nodes, traced_threads, lives;
     uint64_t sampler_counts[SAMPLER_COUNTS], tracer_counts[TRACER_COUNTS];
     uint64_t left_out_of_lines, sampled_overflowed, traced_overflowed;
+    uint32_t nodes; /* of the session's trees at the last cut: what a cut costs */
 };
 
 void hp_window_free(hp_window *window) {
@@ -229,6 +230,7 @@ static bool cut(hp_window *w, hp_gathered *gathered) {
     cut_traced(w, &gathered->traced);
     cut_lives(w, gathered, busy);
     free(busy);
+    w->nodes = gathered->sampled.tree.count + gathered->traced.tree.count;
     gathered->is_window = true;
     gathered->began = w->began;
     gathered->started_wall_ns = w->started_wall_ns;
@@ -376,8 +378,10 @@ static PyObject *window(PyObject *module, PyObject *arguments, PyObject *keyword
 }
 
 static PyObject *windows(PyObject *module, PyObject *Py_UNUSED(none)) {
-    const hp_module_state *state = hp_module_state_of(module);
-    return Py_BuildValue("(IK)", state->window_left_count, (unsigned long long)state->windows_lost);
+    hp_module_state *state = hp_module_state_of(module);
+    hp_fork_check(state);
+    uint32_t nodes = state->session && state->session->window ? state->session->window->nodes : 0;
+    return Py_BuildValue("(IKI)", state->window_left_count, (unsigned long long)state->windows_lost, nodes);
 }
 
 static PyObject *keep_windows(PyObject *module, PyObject *argument) {
@@ -395,7 +399,7 @@ static PyObject *keep_windows(PyObject *module, PyObject *argument) {
 PyMethodDef hp_window_methods[] = {
     {"window", (PyCFunction)(void (*)(void))window, METH_VARARGS | METH_KEYWORDS,
      "window($module, /, *, roots=None, program=None)\n--\n\nWhat was measured since the last window, None if nothing was."},
-    {"windows", windows, METH_NOARGS, "windows($module, /)\n--\n\n(left, lost): of sessions that were replaced; that could not be kept."},
+    {"windows", windows, METH_NOARGS, "windows($module, /)\n--\n\n(left, lost, nodes): of replaced sessions; not kept; in the session's trees."},
     {"keep_windows", keep_windows, METH_O,
      "keep_windows($module, keep, /)\n--\n\nWhether sessions that are replaced leave what no window has had. Not: what they left is dropped."},
     {NULL, NULL, 0, NULL},

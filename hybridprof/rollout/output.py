@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import _thread
 import os
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .. import _core
@@ -26,9 +27,10 @@ class Values(Protocol):
 
 
 class Output:
-    """One per process, in the ruler's hands."""
+    """One per process, in the ruler's hands. renew: begins the session anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, renew: Callable[[], None] = lambda: None) -> None:
+        self._renew = renew
         self._lock = _thread.allocate_lock()  # around changes; nothing is written while it is held but what `end` writes
         self._slot = "0"
         self._rotation: rotation.Rotation | None = None
@@ -54,6 +56,7 @@ class Output:
             self._rotation = rotation.Rotation(settings, lambda: self._slot)
             self._rotation.on_removed = self._removed
             self._rotation.on_written = self._written
+            self._rotation.on_large = self._renew
         if self._rotation is None:
             return
         if settings != self._rotation.settings:

@@ -26,6 +26,7 @@ from .spool import Limits, Spool, distrust, free_path, name_of
 NAME = "hybridprof-output"
 TICK = 1.0  # seconds between two looks at whether it is time
 KEPT = 4  # profiles that wait in memory for a disk
+LARGE = 200_000  # calling contexts from which on a session begins anew: each cut copies all of them while the program waits
 PATIENCE = 0.2  # seconds that a fork waits for a write
 
 
@@ -58,8 +59,8 @@ def _take(settings: Settings) -> _core.Profile | None:
 
 
 class Rotation:
-    """One per process. take: the next part of a session, None where there is nothing; left: how many parts of sessions that were replaced there are, and how
-    many the core could not keep."""
+    """One per process. take: the next part of a session, None where there is nothing; left: how many parts of sessions that were replaced there are,
+    how many the core could not keep, and how many calling contexts the session has."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Rotation:
         slot: Callable[[], str] = lambda: "0",
         *,
         take: Callable[[Settings], Any] = _take,
-        left: Callable[[], tuple[int, int]] = _core.windows,
+        left: Callable[[], tuple[int, int, int]] = _core.windows,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         period: float = TICK,
@@ -80,6 +81,7 @@ class Rotation:
         self.problem = self.last_file = ""
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
         self.on_written: Callable[[], None] = lambda: None
+        self.on_large: Callable[[], None] = lambda: None
         self._follower = Follower(self.look, period, NAME, PATIENCE)
         self._due = float("inf")
         self.change(settings)
@@ -125,6 +127,8 @@ class Rotation:
                 profile = self._take(self.settings)
                 if profile is not None:
                     self._waiting.append(profile)
+            if self._left()[2] > LARGE:
+                self.on_large()
         except Exception as error:  # short of memory, or just starting: the next look has it
             self.failures += 1
             self.problem = f"what was measured could not be taken: {why(error)}"

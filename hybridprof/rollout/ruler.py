@@ -57,7 +57,7 @@ class Ruler:
         self.problem = ""  # why what is in force could not be made true
         self.overrides = Overrides(clock, wall)
         self.follower = Follower(self.look, period)
-        self.output = Output()
+        self.output = Output(self.renew)
         self._latest = self.in_force()  # at the last look
 
     # --- what the program and operators say ------------------------------------------------------------------------------------------------
@@ -277,6 +277,15 @@ class Ruler:
         session.begin()
 
     # --- the process -----------------------------------------------------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """The session begins anew, as it is in force: its call graph has become so large that each look at it costs. What it has is not lost (_core.keep_windows), but
+        the milliseconds between are nobody's, and calls that are open go on untraced."""
+        with api._lock:
+            session, self._session, self._plan = self._session, None, None
+            if session is not None:
+                session.end()
+            self._apply()
 
     def adopt(self) -> None:
         """Heard and ruled from now on: what the program has started before there was a ruler. With api's lock held."""

@@ -61,7 +61,7 @@ for n in range(6):
 _core.stop()
 parts.append(_core.window())
 whole = _core.snapshot()
-assert _core.window() is None and _core.windows() == (0, 0)
+assert _core.window() is None and _core.windows()[:2] == (0, 0)
 assert [calls(part, 'counted') for part in parts] == [0, 1, 2, 3, 4, 5, 0], [calls(part, 'counted') for part in parts]
 assert [calls(part, 'leaf') for part in parts] == [0, 1, 2, 3, 4, 5, 0]
 assert added(parts) == added([whole])
@@ -139,15 +139,15 @@ for n in range(3):
     for _ in range(n + 3):
         counted(1)
     _core.stop()
-assert _core.windows() == (3, 0)
+assert _core.windows()[:2] == (3, 0)
 assert [calls(_core.window(), 'counted') for _ in range(4)] == [2, 3, 4, 5]
 assert _core.window() is None
 for n in range(20):
     _core.start(rate=100)
     _core.stop()
-assert _core.windows() == (16, 3), _core.windows()
+assert _core.windows()[:2] == (16, 3), _core.windows()
 _core.keep_windows(False)
-assert _core.windows() == (0, 0)
+assert _core.windows()[:2] == (0, 0)
 """
     )
 
@@ -166,7 +166,9 @@ counted(1)
 thread = threading.Thread(target=in_thread, name='early bird')
 thread.start()
 thread.join()
+assert _core.windows()[2] == 0
 first = _core.window()
+assert _core.windows()[2] >= len(first.nodes()) > 4
 spin(0.1)
 second = _core.window()
 names = lambda profile: {row[0] for row in profile.functions()}

@@ -141,6 +141,22 @@ assert output()['problem'] == '' and output()['lost'] == 0
     )
 
 
+def test_a_session_that_is_begun_anew_loses_no_file(run_python: RunPython, tmp_path: Path) -> None:
+    run_python(
+        PRELUDE
+        + f"""
+from hybridprof.rollout import rotation
+rotation.LARGE = 1
+config({EACH_SECOND!r})
+hybridprof.configure('config.toml')
+until(lambda: output()['written'] >= 4, 'four files')
+assert output()['lost'] == 0 and output()['problem'] == '' and hybridprof.running(), output()
+assert hybridprof.status()['stage'] == 'fleet'
+"""
+    )
+    assert sum(profile.meta["samples"]["kept"] > 20 for profile in profiles(tmp_path)) >= 3
+
+
 def test_limits_hold_in_the_folder(run_python: RunPython, tmp_path: Path) -> None:
     run_python(
         PRELUDE

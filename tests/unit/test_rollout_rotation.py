@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hybridprof.rollout.rotation import KEPT, Rotation, Settings, program, roots
+from hybridprof.rollout.rotation import KEPT, LARGE, Rotation, Settings, program, roots
 from hybridprof.rollout.spool import Limits
 
 
@@ -34,14 +34,14 @@ class Hand:
         self.now = 1000.0
         self.parts: deque[Part] = deque()
         self.left = 0
-        self.lost = 0
+        self.lost = self.nodes = 0
         self.folder = folder
         settings = Settings(str(folder), "shop", "web", 60.0, Limits(100, 10**9, 1e9))
         self.rotation = Rotation(
             settings,
             lambda: "2",
             take=lambda settings: self.parts.popleft() if self.parts else None,
-            left=lambda: (self.left, self.lost),
+            left=lambda: (self.left, self.lost, self.nodes),
             clock=lambda: self.now,
             period=3600.0,
         )
@@ -199,3 +199,12 @@ def test_what_is_taken_off_paths_and_command_lines(monkeypatch: pytest.MonkeyPat
     assert program() == "gunicorn"
     monkeypatch.setattr("sys.path", ["/srv/shop/", "relative"])
     assert "/srv/shop" in roots() and os.path.abspath("relative") in roots()
+
+
+def test_a_session_that_has_grown_large_begins_anew(hand: Hand) -> None:
+    begun: list[int] = []
+    hand.rotation.on_large = lambda: begun.append(hand.nodes)
+    for hand.nodes in (LARGE, LARGE + 1):
+        hand.measured(1)
+        hand.look(60)
+    assert begun == [LARGE + 1]
