@@ -102,10 +102,10 @@ print(json.dumps(output()))
 
 
 def test_a_forked_child_writes_its_own_file_and_not_its_parent_s(run_python: RunPython, tmp_path: Path) -> None:
-    run_python(
+    done = run_python(
         PRELUDE
         + """
-config("stage = 'fleet'\\n")
+config("stage = 'fleet'\\n[output]\\ncommand = ['false']\\n")
 hybridprof.configure('config.toml')
 until(lambda: hybridprof.snapshot().meta['samples']['kept'] > 5, 'samples')
 child = os.fork()
@@ -120,6 +120,7 @@ os.waitpid(child, 0)
 print(os.getpid(), child)
 """.replace("hybridprof.rollout.current()", "__import__('hybridprof.rollout').rollout.current()")
     )
+    assert done.stderr == ""  # os.fork() warns where there is a second thread
     found = {profile.meta["pid"] for profile in profiles(tmp_path)}
     assert len(found) == 2 and len(profiles(tmp_path)) == 2
 
