@@ -16,7 +16,7 @@ wheel("gunicorn")
 
 FLEET = "stage = 'fleet'\n[output]\ninterval = 1\n"
 DEEP = (
-    "stage = 'deep'\n[deep]\ntargets = ['shop:checkout']\nrate = 1.0\n[rollout]\nrequests = 0.0\n[caps]\ndeep_rate = 1.0\n[output]\ninterval = 1\n"
+    "stage = 'deep'\n[deep]\ntargets = ['shop:checkout']\nrate = 1.0\nbudget = '10%'\n[rollout]\nrequests = 0.0\n[caps]\ndeep_rate = 1.0\n[output]\ninterval = 1\n"
 )
 
 

@@ -118,7 +118,7 @@ if child == 0:
         os._exit(0)
 os.waitpid(child, 0)
 print(os.getpid(), child)
-""".replace("hybridprof.rollout.current()", "__import__('hybridprof.rollout').rollout.current()")
+"""
     )
     assert done.stderr == ""  # os.fork() warns where there is a second thread
     found = {profile.meta["pid"] for profile in profiles(tmp_path)}
