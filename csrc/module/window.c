@@ -79,7 +79,8 @@ static void take_counts(uint64_t *numbers, uint64_t *counts, size_t count) {
         counts[i] = take(&numbers[i], counts[i]);
 }
 
-/* --- what was sampled ------------------------------------------------------------------------------------------------------------------ */
+/* --- what was sampled ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void cut_sampled_nodes(hp_window *w, hp_tree *tree) {
     for (uint32_t i = 0; i < tree->count; i++) {
@@ -163,7 +164,8 @@ static bool cut_beneath(hp_window *w, hp_sampled *sampled) {
     return true;
 }
 
-/* --- what was traced ------------------------------------------------------------------------------------------------------------------- */
+/* --- what was traced -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* A node's own time and its overhead are one measured time, divided by what recording costs: the window has what the sum grew by, so that a
  * thread's times still add up to its clock, and of it what the own time grew by. */
@@ -187,7 +189,8 @@ static void cut_traced(hp_window *w, hp_traced *traced) {
     traced->counts.targets = targets;
 }
 
-/* --- a window -------------------------------------------------------------------------------------------------------------------------- */
+/* --- a window --------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void mark_busy(const hp_gathered *gathered, bool *busy) {
     const hp_sampled *sampled = &gathered->sampled;
@@ -265,7 +268,8 @@ static hp_gathered *cut_window(hp_module_state *state, hp_session *session) {
     return gathered;
 }
 
-/* --- sessions that were replaced ------------------------------------------------------------------------------------------------------- */
+/* --- sessions that were replaced -------------------------------------------------------------------------------------------------------
+ */
 
 static void gathered_free(hp_gathered *gathered) {
     if (!gathered)
@@ -299,7 +303,8 @@ static hp_gathered *oldest_left(hp_module_state *state) {
     return oldest;
 }
 
-/* --- as Python sees them --------------------------------------------------------------------------------------------------------------- */
+/* --- as Python sees them ---------------------------------------------------------------------------------------------------------------
+ */
 
 /* Which folders are taken off the names of files. -1 with an exception set. */
 static int read_roots(PyObject *argument, hp_gathered *gathered) {
@@ -399,8 +404,10 @@ static PyObject *keep_windows(PyObject *module, PyObject *argument) {
 PyMethodDef hp_window_methods[] = {
     {"window", (PyCFunction)(void (*)(void))window, METH_VARARGS | METH_KEYWORDS,
      "window($module, /, *, roots=None, program=None)\n--\n\nWhat was measured since the last window, None if nothing was."},
-    {"windows", windows, METH_NOARGS, "windows($module, /)\n--\n\n(left, lost, nodes): of replaced sessions; not kept; in the session's trees."},
+    {"windows", windows, METH_NOARGS,
+     "windows($module, /)\n--\n\n(left, lost, nodes): of replaced sessions; not kept; in the session's trees."},
     {"keep_windows", keep_windows, METH_O,
-     "keep_windows($module, keep, /)\n--\n\nWhether sessions that are replaced leave what no window has had. Not: what they left is dropped."},
+     "keep_windows($module, keep, /)\n--\n\nWhether sessions that are replaced leave what no window has had. Not: what they left is "
+     "dropped."},
     {NULL, NULL, 0, NULL},
 };

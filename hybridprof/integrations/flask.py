@@ -27,6 +27,6 @@ def profile(app: Any, *, share: float | None = None, labels: int = LABELS) -> Re
         rule = request.url_rule  # None: there is no such route
         return traced(requests.label(request.method, rule.rule if rule is not None else None), dispatch, *arguments)
 
-    app.full_dispatch_request = full_dispatch_request  # type: ignore[method-assign]
+    app.full_dispatch_request = full_dispatch_request
     app.extensions["hybridprof"] = requests
     return requests

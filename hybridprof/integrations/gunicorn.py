@@ -7,6 +7,7 @@ the same after a restart, unlike its pid: shares of processes stay with their me
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from . import workers
@@ -29,4 +30,5 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """In a worker that ends: its last file is written, and offered to the uploader, in a bounded time."""
-    workers.end()
+    if worker.pid == os.getpid():  # gunicorn's main process calls it too, for a worker that it finds gone
+        workers.end()

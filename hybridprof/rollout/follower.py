@@ -58,9 +58,7 @@ class Follower:
             return True
         self._pid = 0
         self._wake.release()
-        if _thread.get_native_id() in self._thread_id or not self._ended.acquire(
-            timeout=self._patience if patience is None else patience
-        ):
+        if _thread.get_native_id() in self._thread_id or not self._ended.acquire(timeout=self._patience if patience is None else patience):
             return False
         _wait_until_gone(self._thread_id)
         return True

@@ -145,4 +145,3 @@ def _shipping_settings(now: Values) -> shipping.Settings | None:
         return None
     command = tuple(now["output.command"] or ())
     return shipping.Settings("" if command else now["output.upload"], command, now["output.timeout"])
-

@@ -13,11 +13,10 @@ import fcntl
 import os
 import signal
 import time
+from _random import Random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from _random import Random
 
 from .follower import Follower
 from .locks import why
@@ -197,7 +196,8 @@ class Shipper:
         self._upload = upload or uploader(settings)
         self._backoff = backoff or Backoff()
         self._wait_until = self._scan_at = clock()
-        self._tried: dict[str, int] = {}  # failures by path: those that failed least come first, so that no file keeps all others from going
+        # Failures by path: those that failed least come first, so that no file keeps all others from going.
+        self._tried: dict[str, int] = {}
         self._turn = _thread.allocate_lock()
         self.handed_over = self.failures = self.given_up = 0
         self.problem = ""
@@ -237,6 +237,8 @@ class Shipper:
         """until: a moment of the clock after which nothing is begun. Never raises."""
         try:
             self._pending = self._spool().entries()
+        except FileNotFoundError:  # nothing was written yet
+            return
         except OSError as error:
             self._note(f"the folder of profiles cannot be read: {why(error)}")
             return

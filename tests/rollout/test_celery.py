@@ -53,14 +53,30 @@ def test_tasks_are_traced_beneath_their_names_and_each_process_writes(tmp_path: 
     config.chmod(0o600)
     environment = clean_environment(HYBRIDPROF_CONFIG=str(config), PYTHONPATH=str(tmp_path))
     log = tmp_path / "worker.log"
-    command = [sys.executable, "-P", "-m", "celery", "-A", "tasks", "worker", "-P", "prefork", "-c", "2", "--without-gossip", "--without-mingle"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "celery",
+        "-A",
+        "tasks",
+        "worker",
+        "-P",
+        "prefork",
+        "-c",
+        "2",
+        "--without-gossip",
+        "--without-mingle",
+    ]
     with log.open("wb") as output:
         worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:
         wait_for(lambda: " ready." in log.read_text(), log)
         caller = "from tasks import total\nprint([each.get(timeout=50) for each in [total.delay(n) for n in range(10, 14)]])"
         environment.pop("HYBRIDPROF_CONFIG")
-        done = subprocess.run([sys.executable, "-P", "-c", caller], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", caller], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.stdout.strip() == "[90, 110, 132, 156]", done.stderr[-2000:] + log.read_text()[-2000:]
         worker.send_signal(signal.SIGTERM)
         worker.wait(PATIENCE)

@@ -46,7 +46,9 @@ def test_each_worker_leaves_a_file(run_python: RunPython, tmp_path: Path, method
     config = tmp_path / "config.toml"
     config.write_text(f"stage = 'fleet'\noutput_dir = '{tmp_path / 'out'}'\n[sampler]\nrate = 1000\n")
     config.chmod(0o600)
-    starter = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"  # workers import the main module by its path
+    starter = (
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"  # they import the main module by its path
+    )
     done = run_python(starter, tmp_path / "program.py", env={"HYBRIDPROF_CONFIG": str(config)})
     workers = {int(pid) for pid in done.stdout.split()}
     profiles = [hybridprof.load(path) for path in (tmp_path / "out").iterdir()]

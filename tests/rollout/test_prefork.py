@@ -15,9 +15,13 @@ from service import Service
 wheel("gunicorn")
 
 FLEET = "stage = 'fleet'\n[output]\ninterval = 1\n"
-DEEP = (
-    "stage = 'deep'\n[deep]\ntargets = ['shop:checkout']\nrate = 1.0\nbudget = '10%'\n[rollout]\nrequests = 0.0\n[caps]\ndeep_rate = 1.0\n[output]\ninterval = 1\n"
-)
+DEEP = """stage = 'deep'
+deep.targets = ['shop:checkout']
+deep.rate = 1.0
+deep.budget = '10%'
+caps.deep_rate = 1.0
+output.interval = 1
+"""
 
 
 def test_a_rollout_from_nothing_to_targets_and_back_without_a_restart(tmp_path: Path) -> None:
@@ -98,7 +102,14 @@ def test_a_worker_that_is_killed_leaves_whole_files_and_its_slot(tmp_path: Path)
 
 def test_a_configuration_that_flaps_harms_nobody(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    texts = [FLEET, "stage = 'off'\n", "stage = \n", DEEP, "stage = 'fleet'\n[sampler]\nclock = 'cpu'\n[output]\ninterval = 1\n", "nonsense = 1\n"]
+    texts = [
+        FLEET,
+        "stage = 'off'\n",
+        "stage = \n",
+        DEEP,
+        "stage = 'fleet'\n[sampler]\nclock = 'cpu'\n[output]\ninterval = 1\n",
+        "nonsense = 1\n",
+    ]
     service.configure(FLEET)
     with service:
         workers = set(service.states())
@@ -109,10 +120,12 @@ def test_a_configuration_that_flaps_harms_nobody(tmp_path: Path) -> None:
         service.configure(FLEET)
         service.until(
             lambda: service.everywhere(
-                lambda state: state["status"]["running"]
-                and state["status"]["stage"] == "fleet"
-                and state["status"]["clock"] == "wall"
-                and not state["status"]["config_errors"]
+                lambda state: (
+                    state["status"]["running"]
+                    and state["status"]["stage"] == "fleet"
+                    and state["status"]["clock"] == "wall"
+                    and not state["status"]["config_errors"]
+                )
             ),
             "the last one counts",
         )

@@ -28,7 +28,13 @@ def test_the_page_s_commands_do_what_it_says(tmp_path: Path) -> None:
     script = "set -eu\n" + "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     environment = clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=None, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     shell = subprocess.Popen(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         out, err = shell.communicate(timeout=LIMIT)

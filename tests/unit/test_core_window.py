@@ -157,6 +157,7 @@ def test_what_did_nothing_since_is_not_in_a_window(run_python: RunPython) -> Non
         PRELUDE
         + """
 def early():
+    counted(0)
     spin(0.05)
 def in_thread():
     early()
@@ -169,7 +170,9 @@ thread.join()
 assert _core.windows()[2] == 0
 first = _core.window()
 assert _core.windows()[2] >= len(first.nodes()) > 4
-spin(0.1)
+before = _core.status()['samples']['kept']
+while _core.status()['samples']['kept'] < before + 5:
+    spin(0.02)
 second = _core.window()
 names = lambda profile: {row[0] for row in profile.functions()}
 assert {'early', 'counted', 'leaf'} <= names(first) and 'spin' in names(second)
@@ -216,6 +219,8 @@ code = compile('def far():\\n    spin(0.05)\\n', '/srv/shop/cart/total.py', 'exe
 exec(code)
 code = compile('def near():\\n    spin(0.05)\\n', '/elsewhere/one.py', 'exec')
 exec(code)
+_core.add_target(far.__code__)
+_core.add_target(near.__code__)
 _core.start(rate=1000)
 far(); near()
 whole = _core.snapshot()

@@ -228,5 +228,5 @@ def test_the_keys_are_checked() -> None:
 def test_the_environment_says_the_same() -> None:
     assert from_text("output.interval", "30") == 30.0
     assert from_text("output.command", "cp -t '/a b'") == ("cp", "-t", "/a b")
-    with pytest.raises(ValueError, match="output.interval must be a number of seconds"):
+    with pytest.raises(ValueError, match=r"output\.interval must be a number of seconds"):
         from_text("output.interval", "soon")
