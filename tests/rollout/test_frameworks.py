@@ -210,7 +210,7 @@ async def asgi_request(
 
     scope = {
         "type": "http",
-        "asgi": {"version": "3.0"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},  # from which on Starlette streams in the request's own task
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
