@@ -143,6 +143,21 @@ def set_thread_name(ident: int, name: str) -> None:
 def stream(path: str | None, interval: float = 1.0) -> None:
     """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends that."""
 
+def window(*, roots: Sequence[str] | None = None, program: str | None = None) -> Profile | None:
+    """What was measured since the last window, or since the session began, as a profile with an id of its own; None if no session has anything that no window
+    had. The session goes on: each sample and call is in one window, and windows follow one another without a gap. What replaced sessions have left comes
+    first (keep_windows). roots: folders that are taken off the names of files (the longest that fits; a file in none keeps its last part), None: names are
+    whole. program: in place of the command line, None: as it was typed. MemoryError or RuntimeError (in the middle of a start or stop) and nothing is lost:
+    the next window has it."""
+
+def keep_windows(keep: bool, /) -> None:
+    """Whether a session that is replaced by another leaves what no window has had (up to 16 such). False: what they left is dropped. Not on in forked
+    children."""
+
+def windows() -> tuple[int, int, int]:
+    """(left, lost, nodes): how many windows replaced sessions have left; how many more their bound or memory did not allow to keep; how many calling contexts the
+    session had when its last window was cut, which is what the next one costs."""
+
 @final
 class deep_function:
     """A callable that behaves as the function does and traces its calls. See needs_wrapper. Attributes not listed here are the function's."""

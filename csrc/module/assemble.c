@@ -79,8 +79,45 @@ static hp_status hide_unsampled(assembly *a) {
     return HP_OK;
 }
 
+/* A window's exact tree has the nodes of all its session: those in which nothing happened since, and below which nothing did, are left out.
+ * Where samples beneath a target stand for a node it stays, or they would stand in the wrong place. */
+static hp_status hide_idle(assembly *a) {
+    const hp_gathered *gathered = a->gathered;
+    hp_tree *tree = &a->gathered->traced.tree;
+    bool *busy = calloc((size_t)tree->count + 1, sizeof *busy);
+    if (!busy)
+        return HP_NO_MEMORY;
+    for (uint32_t i = 0; i < gathered->sampled.beneath_count; i++)
+        if (gathered->sampled.beneath[i].traced_node < tree->count)
+            busy[gathered->sampled.beneath[i].traced_node] = true;
+    for (uint32_t i = tree->count; i-- > 1;) {
+        hp_node *node = &tree->nodes[i];
+        busy[i] |= node->calls != 0 || node->exact != 0 || node->overhead != 0;
+        busy[node->parent] |= busy[i];
+        if (!busy[i] && node->parent != 0) {
+            node->function = a->slot_count + gathered->thread_count;
+            node->flags = 0; /* they say what its calls lack, and it has none */
+        }
+    }
+    free(busy);
+    return HP_OK;
+}
+
 static const char *or_empty(const char *text) {
     return text ? text : "";
+}
+
+/* Without the longest root that it lies in. What is in none keeps its last part: the path is what nobody should read. */
+static const char *short_file(const hp_gathered *gathered, const char *file) {
+    size_t longest = 0;
+    if (!gathered->roots || file[0] != '/')
+        return file;
+    for (uint32_t i = 0; i < gathered->root_count; i++) {
+        size_t size = strlen(gathered->roots[i]);
+        if (size > longest && strncmp(file, gathered->roots[i], size) == 0 && file[size] == '/')
+            longest = size;
+    }
+    return longest > 0 ? file + longest + 1 : strrchr(file, '/') + 1;
 }
 
 static uint32_t function_of_slot(const assembly *a, uint32_t slot) {
@@ -94,7 +131,7 @@ static uint32_t function_of_slot(const assembly *a, uint32_t slot) {
                             .module = or_empty(info.module),
                             .qualname = info.qualname ? info.qualname : name,
                             .name = info.name ? name : or_empty(info.qualname),
-                            .file = or_empty(info.file),
+                            .file = short_file(a->gathered, or_empty(info.file)),
                             .first_line = info.first_line};
     return hp_profile_function(a->profile, &function);
 }
@@ -135,14 +172,18 @@ static hp_status add_thread(assembly *a, uint32_t i) {
     return HP_OK;
 }
 
+static bool is_left_out(const hp_gathered_thread *thread) {
+    return thread->is_own || thread->is_absent;
+}
+
 static hp_status add_threads(assembly *a) {
     uint32_t count = a->gathered->thread_count;
     hp_status status = HP_OK;
     for (uint32_t i = 0; i < count && status == HP_OK; i++)
-        if (!a->gathered->threads[i].is_own)
+        if (!is_left_out(&a->gathered->threads[i]))
             status = add_thread(a, i);
     for (uint32_t i = 0; i < count && status == HP_OK && a->profile->thread_count > 0; i++)
-        if (a->gathered->threads[i].is_own)
+        if (is_left_out(&a->gathered->threads[i]))
             a->map[a->slot_count + i] = a->profile->tree.nodes[a->profile->threads[0].root].function;
     return status;
 }
@@ -192,6 +233,8 @@ static hp_status add_trees(assembly *a, double ns_per_tick) {
     hp_status status = HP_OK;
     if (gathered->has_sampled)
         status = hide_unsampled(a);
+    if (status == HP_OK && gathered->has_traced && gathered->is_window)
+        status = hide_idle(a);
     if (status == HP_OK && gathered->has_sampled)
         status = map_functions(a, &gathered->sampled.tree);
     if (status == HP_OK && gathered->has_traced)

@@ -15,6 +15,7 @@ typedef struct hp_gathered_thread {
     char *name;
     uint64_t native_id;
     bool is_own;      /* the profiler's, left out */
+    bool is_absent;   /* of a window: it ended before, left out */
     int64_t lived_ns; /* from the session's start or its own first sight to its last, and those that had its record before */
 } hp_gathered_thread;
 
@@ -25,10 +26,13 @@ typedef struct hp_gathered {
     bool has_sampled, has_traced;
     bool tasks_impossible; /* chains were asked for, and asyncio is not as we know it */
     bool unchained;        /* a thread's chains of tasks were taken out */
+    bool is_window;        /* part of a session: what is in its trees and has no number is not in the profile (window.c) */
     hp_gathered_thread *threads;
     uint32_t thread_count;
     char **hidden; /* file prefixes */
     uint32_t hidden_count;
+    char **roots; /* folders that are taken off the names of files, a file in none of them keeps its last part; NULL: names are whole */
+    uint32_t root_count;
     char **warnings;
     uint32_t warning_count;
     char *python, *platform, *program;

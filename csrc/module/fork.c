@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "module/stream.h"
+#include "module/window.h"
 
 void hp_fork_forget(hp_module_state *state) {
     state->restart_after_fork = false;
@@ -122,6 +123,7 @@ static void become_child(hp_module_state *state) {
             hp_tracer_after_fork_child(session->tracer);
     }
     hp_stream_drop(state);
+    hp_windows_drop(state);
     hp_session_forget(state);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "module/session.h"
 #include "module/stream.h"
+#include "module/window.h"
 #include "tree/line_table.h"
 
 /* Which instance of the module lives. Static because it is about the process: threads, code objects and forks belong to it, so there can
@@ -67,7 +68,7 @@ static int module_exec(PyObject *module) {
     if (!state->targets || !state->names || add_types(module, state) < 0 || add_hooks(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, hp_session_methods) < 0 || PyModule_AddFunctions(module, hp_target_methods) < 0 ||
-        PyModule_AddFunctions(module, hp_fork_methods) < 0)
+        PyModule_AddFunctions(module, hp_fork_methods) < 0 || PyModule_AddFunctions(module, hp_window_methods) < 0)
         return -1;
     hp_status status = hp_code_table_new(&state->code);
     if (status != HP_OK) {
@@ -111,6 +112,7 @@ static void module_free(void *object) {
         hp_session_stop(state);
         hp_session_drop(state);
         hp_stream_drop(state);
+        hp_windows_drop(state);
         hp_names_unwatch(state);
         is_loaded = false;
     }

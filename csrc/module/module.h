@@ -18,6 +18,9 @@
 #include "tracer/tracer.h"
 #include "tree/profile.h"
 
+/* Windows of sessions that were replaced before anybody asked: what is more is lost, and counted. */
+enum { HP_WINDOWS_LEFT = 16 };
+
 typedef struct hp_session hp_session;
 typedef struct hp_stream hp_stream;
 
@@ -43,6 +46,10 @@ typedef struct hp_module_state {
     hp_stream *stream;
     char *stream_path; /* asked for while no session ran; the next one takes it */
     double stream_interval;
+    bool windows_wanted;                               /* sessions that are replaced leave their last one: window.c */
+    struct hp_gathered *windows_left[HP_WINDOWS_LEFT]; /* the oldest first */
+    uint32_t window_left_count;
+    uint64_t windows_lost;
     hp_hidden hidden;
     bool everything;
     bool exiting;                   /* the interpreter ends: nothing starts any more */

@@ -10,6 +10,7 @@
 
 #include "frame/frame.h"
 #include "module/stream.h"
+#include "module/window.h"
 
 bool hp_session_settle(hp_module_state *state) {
     hp_fork_check(state);
@@ -47,6 +48,7 @@ void hp_session_free(hp_session *session) {
         hp_threads_free(session->threads);
     for (uint32_t i = 0; i < session->warning_count; i++)
         free(session->warnings[i]);
+    hp_window_free(session->window);
     free(session->own_threads);
     free(session);
 }
@@ -195,6 +197,7 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
     hp_session *previous = state->session;
     state->session = session;
     state->tracer = session->tracer;
+    hp_window_keep_last(state, previous);
     hp_session_free(previous);
     hp_names_watch(state);
     hp_stream_session_started(state);
@@ -277,6 +280,7 @@ void hp_session_forget(hp_module_state *state) {
         empty->began = empty->ended = hp_timebase_now();
         empty->started_wall_ns = hp_wall_clock_ns();
         empty->options.sampler.rate_hz = 0;
+        empty->window_was_last = true; /* nothing was measured here */
     }
     hp_session_drop(state);
     state->session = empty;

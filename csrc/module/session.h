@@ -37,6 +37,8 @@ struct hp_session {
     uint32_t own_thread_count;
     char *warnings[HP_SESSION_WARNINGS];
     uint32_t warning_count;
+    struct hp_window *window; /* what its windows have had: window.c; NULL: there was none */
+    bool window_was_last;     /* the session had stopped when it was cut */
 };
 
 /* Waits (without the GIL) until no other thread is starting or stopping. False if the calling thread itself is: then it was called from

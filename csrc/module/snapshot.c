@@ -18,10 +18,13 @@ void hp_gathered_fini(hp_gathered *gathered) {
         free(gathered->threads[i].name);
     for (uint32_t i = 0; i < gathered->hidden_count; i++)
         free(gathered->hidden[i]);
+    for (uint32_t i = 0; i < gathered->root_count; i++)
+        free(gathered->roots[i]);
     for (uint32_t i = 0; i < gathered->warning_count; i++)
         free(gathered->warnings[i]);
     free(gathered->threads);
     free(gathered->hidden);
+    free(gathered->roots);
     free(gathered->warnings);
     free(gathered->python);
     free(gathered->platform);

@@ -27,6 +27,7 @@
     published  what this process says of itself, for `hybridprof status`
     ruler      what is in force, made true in this process
     process    the process' one ruler: who appoints it, and what forks do to it
+    output     files and their uploader, as the configuration wants them: spool (names and limits), rotation (a file each minute), shipping
 """
 
 from __future__ import annotations

@@ -145,4 +145,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[tuple[str, str]]:
             found.append((key, f"{key} is {value:g}, and {who} allows at most {cap:g}{more}"))
     if reaches(stage, "deep") and values.get("deep.targets") == ():
         found.append(("deep.targets", f"deep.targets is empty, and stage {stage!r} is about targets; name some, or use stage fleet"))
+    if "output.upload" in values and "output.command" in values:
+        found.append(
+            ("output.command", "output.command and output.upload are both there, and a profile is handed to one of them; leave one out")
+        )
     return found

@@ -20,15 +20,17 @@ LONGEST_WAIT = 2.0  # seconds for a look that is under way to end
 
 
 class Follower:
-    """Calls `look` each `period` seconds, which may change at any time. `look` must not raise."""
+    """Calls `look` each `period` seconds, which may change at any time. `look` must not raise. name: in profiles; patience: seconds that `stop` waits for a look under way."""
 
-    def __init__(self, look: Callable[[], None], period: float) -> None:
+    def __init__(self, look: Callable[[], None], period: float, name: str = NAME, patience: float = LONGEST_WAIT) -> None:
         self._look = look
         self.period = period
+        self._name, self._patience = name, patience
         self._closed = False
         self._pid = 0  # of the process that has the thread; 0: there is none
         self._wake = self._ended = _thread.allocate_lock()
         self._thread_id: list[int] = []  # the system's, once it runs
+        self._last: list[Callable[[], None]] = []  # what it does before it ends
 
     @property
     def runs(self) -> bool:
@@ -44,48 +46,65 @@ class Follower:
         self._ended.acquire()
         self._pid = os.getpid()
         try:
-            self._thread_id = []
-            _thread.start_new_thread(_run, (self, self._look, self._wake, self._ended, self._thread_id))
+            self._thread_id, self._last = [], []
+            _thread.start_new_thread(_run, (self, self._look, self._wake, self._ended, self._thread_id, self._name, self._last))
         except RuntimeError:
             self._pid = 0
             raise
 
-    def stop(self) -> None:
-        """Waits for its end, but not for ever, and not in the thread itself."""
+    def stop(self, patience: float | None = None) -> bool:
+        """Waits for its end, but not for ever, and not in the thread itself. Whether it has ended."""
         if not self.runs:
-            return
+            return True
         self._pid = 0
         self._wake.release()
-        if _thread.get_native_id() not in self._thread_id and self._ended.acquire(timeout=LONGEST_WAIT):
-            _wait_until_gone(self._thread_id)
+        if _thread.get_native_id() in self._thread_id or not self._ended.acquire(timeout=self._patience if patience is None else patience):
+            return False
+        _wait_until_gone(self._thread_id)
+        return True
 
-    def close(self) -> None:
-        """The interpreter ends: exit handlers that still ask for status() start nothing."""
+    def close(self, last: Callable[[], None] | None = None, patience: float | None = None) -> bool:
+        """The interpreter ends: exit handlers that still ask for status() start nothing. last: what the thread does before it ends, for an ending interpreter
+        starts no other; done here where there is no thread. Whether all that was done within `patience` seconds."""
         self._closed = True
-        self.stop()
+        if last is not None and not self.runs:
+            last()
+        elif last is not None:
+            self._last.append(last)
+        return self.stop(patience)
 
     def forget(self) -> None:
         """In a forked child: the thread is the parent's."""
         self._pid = 0
 
 
-def _run(follower: Follower, look: Callable[[], None], wake: _thread.LockType, ended: _thread.LockType, thread_id: list[int]) -> None:
+def _run(
+    follower: Follower,
+    look: Callable[[], None],
+    wake: _thread.LockType,
+    ended: _thread.LockType,
+    thread_id: list[int],
+    name: str,
+    last: list[Callable[[], None]],
+) -> None:
     try:
         thread_id.append(_thread.get_native_id())
-        _name_thread()
+        _name_thread(name)
         while not wake.acquire(timeout=follower.period):
             look()
+        for each in last:
+            each()
     finally:
         ended.release()
 
 
-def _name_thread() -> None:
+def _name_thread(name: str) -> None:
     if _thread.get_native_id() == os.getpid():  # greenlets that pass for threads: this is the program's main thread
         return
     try:
-        _core.set_thread_name(_thread.get_ident(), NAME)
+        _core.set_thread_name(_thread.get_ident(), name)
         with open(f"/proc/self/task/{_thread.get_native_id()}/comm", "w", encoding="ascii") as comm:
-            comm.write(NAME[:15])
+            comm.write(name[:15])
     except (OSError, ValueError):  # no /proc, or none that may be written: it runs under the program's name
         pass
 

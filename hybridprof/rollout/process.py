@@ -43,6 +43,7 @@ def retire() -> None:
             ruler.retire()
     if ruler is not None:
         ruler.follower.close()  # without the lock, which it may be waiting for
+        ruler.output.end()
         ruler.close()
 
 
@@ -81,4 +82,5 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     if _current is not None:
         _current.follower.close()
+        _current.output.at_exit()
         _current.close()

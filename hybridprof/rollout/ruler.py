@@ -25,6 +25,7 @@ from .follower import Follower
 from .guarding import Guarding, is_helper
 from .journal import Journal
 from .ledger import Reading
+from .output import Output
 from .overrides import Overrides
 from .published import Published
 from .resolve import InForce, Layers, resolve
@@ -70,6 +71,7 @@ class Ruler:
         self._problem = ""
         self.overrides = Overrides(clock, wall)
         self.follower = Follower(self.look, period)
+        self.output = Output(self.renew)
         self._latest = self.in_force()  # at the last look
 
     # --- what the program and operators say ------------------------------------------------------------------------------------------------
@@ -211,6 +213,7 @@ class Ruler:
             "verdict": None if verdict is None else {"stage": verdict.stage, "verdict": verdict.verdict, "reason": verdict.reason},
             "status_problem": self._published.problem,
             "overrides": self.overrides.listed(),
+            "output": self.output.status(),
         }
 
     @property
@@ -269,6 +272,7 @@ class Ruler:
                 self._stopped = stopped
                 self._weigh()
                 self._apply()
+            self.output.update(self._latest, self._slot, self._host)
             self._problem = ""
         except Exception as error:
             self._problem = f"{type(error).__name__}: {error}"
@@ -332,6 +336,13 @@ class Ruler:
 
     # --- the process -----------------------------------------------------------------------------------------------------------------------------
 
+    def renew(self) -> None:
+        """The session begins anew, as it is in force: its call graph has become so large that each look at it costs. What it has is not lost (_core.keep_windows), but
+        the milliseconds between are nobody's, and calls that are open go on untraced."""
+        with api._lock:
+            self._session.end()
+            self._apply()
+
     def adopt(self) -> None:
         """Heard and ruled from now on: what the program has started before there was a ruler. With api's lock held."""
         for profiler in list(api._active):
@@ -353,10 +364,12 @@ class Ruler:
     def before_fork(self) -> None:
         self._followed = self.follower.runs
         self.follower.stop()
+        self.output.before_fork()
 
     def after_fork_in_parent(self) -> None:
         if self._followed:
             self._keep_looking()
+            self.output.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Session, marker, costs and what waits to be written are the parent's. Ours begin with the first look."""
@@ -367,6 +380,7 @@ class Ruler:
         self._accounts.forget()
         self._wanted, self._slot_is_named = NOTHING, False
         self.follower.forget()
+        self.output.after_fork_in_child()
         if self._followed:
             self._keep_looking()
 

@@ -94,6 +94,22 @@ def _target(value: object) -> None:
         raise ValueError(f"holds what is no target: {error}") from None
 
 
+def _words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(each, str) and each and "\0" not in each for each in value):
+        raise _wrong('a list of words such as ["/usr/bin/upload", "--to", "profiles"]', value)
+    return tuple(value)
+
+
+def _function(value: object) -> str:
+    module, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
+        raise _wrong('a function such as "package.module:upload"', value)
+    return str(value)
+
+
+_seconds = _number(1, 86400, "a number of seconds from 1 to 86400")
+_size = _number(1, 1e6, "a number from 1 to 1000000")
+_days = _number(0, 3650, "a number of days above 0 and at most 3650", above=True)
 _share = _number(0, 1, "a share from 0 to 1")
 _calls = _number(0, 1, "a share of calls, above 0 and at most 1", above=True)
 _rate = _number(0, MAX_RATE, f"a number of Hz from 0 (no sampling) to {MAX_RATE:g}")
@@ -115,6 +131,14 @@ SCHEMA: Mapping[str, Key] = {
     "rollout.processes": Key(_share, overridable=True),
     "rollout.requests": Key(_share, overridable=True),
     "control.socket": Key(_path),
+    "output.interval": Key(_seconds),
+    "output.files": Key(_size),
+    "output.megabytes": Key(_size),
+    "output.days": Key(_days),
+    "output.paths": Key(_choice("full", "short")),
+    "output.upload": Key(_function),
+    "output.command": Key(_words),
+    "output.timeout": Key(_seconds),
     "caps.rate": Key(_rate),
     "caps.sampler_budget": Key(_percent),
     "caps.deep_budget": Key(_percent),
@@ -189,10 +213,15 @@ def variable(key: str) -> str:
 
 
 def from_text(key: str, text: str) -> Any:
-    """A value of the environment: numbers are written as in TOML, targets separated by commas. Raises ValueError as `checked` does."""
+    """A value of the environment: numbers are written as in TOML, targets separated by commas, a command as for a shell. Raises ValueError as `checked` does."""
     if key == "deep.targets":
         return checked(key, [each.strip() for each in text.split(",") if each.strip()])
-    kind = float if SCHEMA[key].check in (_rate, _share, _calls) else int if SCHEMA[key].check is _events else None
+    if key == "output.command":
+        import shlex
+
+        return checked(key, shlex.split(text))
+    numbers = (_rate, _share, _calls, _seconds, _size, _days)
+    kind = float if SCHEMA[key].check in numbers else int if SCHEMA[key].check is _events else None
     if kind is not None:
         try:
             return checked(key, kind(text))

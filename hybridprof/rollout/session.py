@@ -53,6 +53,12 @@ class Session:
             self.problem = str(error)
             self._plan = self._made_without_targets(plan)
 
+    def end(self) -> None:
+        """Whatever runs; the next plan begins one anew."""
+        profiler, self._profiler, self._plan = self._profiler, None, None
+        if profiler is not None:
+            profiler.end()
+
     def forget(self) -> None:
         """In a forked child: the session is the parent's."""
         self._profiler = self._plan = None

@@ -36,6 +36,12 @@ DEFAULTS: Mapping[str, Any] = {
     "deep.event_limit": 0,
     "rollout.processes": 1.0,
     "rollout.requests": 0.0,
+    "output.interval": 60.0,
+    "output.files": 2880.0,
+    "output.megabytes": 500.0,
+    "output.days": 7.0,
+    "output.paths": "full",
+    "output.timeout": 30.0,
 }
 CANARY_HOSTS = 0.01
 

@@ -163,6 +163,7 @@ def test_the_complete_example() -> None:
         "caps.sampler_budget",
         "caps.deep_budget",
         "caps.deep_rate",
+        *(key for key in SCHEMA if key.startswith("output.")),
     }
     assert config.parse("", "f").values == {}
 

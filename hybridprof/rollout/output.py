@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""What `output_dir` and [output] ask for, made true in this process: files each minute, limits in the folder, an uploader."""
+
+from __future__ import annotations
+
+import _thread
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .. import _core
+from . import rotation, shipping
+from .spool import Limits
+
+MEGABYTE = 1_000_000
+DAY = 86400.0  # seconds
+EXIT_PATIENCE = 5.0  # seconds that the end of the program waits for a file, and for its uploader
+SHORT_PATIENCE = 1.0  # seconds that the thread which follows the configuration does
+
+
+class Values(Protocol):
+    """What is in force: resolve.InForce."""
+
+    @property
+    def samples(self) -> bool: ...
+    def __getitem__(self, key: str) -> Any: ...
+
+
+class Output:
+    """One per process, in the ruler's hands. renew: begins the session anew."""
+
+    def __init__(self, renew: Callable[[], None] = lambda: None) -> None:
+        self._renew = renew
+        self._lock = _thread.allocate_lock()  # around changes; nothing is written while it is held but what `end` writes
+        self._slot = "0"
+        self._rotation: rotation.Rotation | None = None
+        self._shipper: shipping.Shipper | None = None
+        self._sampled = False  # at the last update
+        self._pid = os.getpid()
+
+    def update(self, now: Values, slot: str, host: str) -> None:
+        """What is in force may have changed. Nothing is written here, but a last file where no output is wanted any more."""
+        if self._pid != os.getpid():  # a fork past Python's hooks (uWSGI's)
+            self.after_fork_in_child()
+        if now["output_dir"] is None:
+            self.end(SHORT_PATIENCE)
+            return
+        with self._lock:
+            self._slot = slot
+            self._rotate(_rotation_settings(now, host), now.samples)
+            self._ship(_shipping_settings(now))
+
+    def _rotate(self, settings: rotation.Settings, samples: bool) -> None:
+        """The thread is there from the first session on, and goes on after the last: what it has measured is still to be written."""
+        if self._rotation is None and samples:
+            self._rotation = rotation.Rotation(settings, lambda: self._slot)
+            self._rotation.on_removed = self._removed
+            self._rotation.on_written = self._written
+            self._rotation.on_large = self._renew
+        if self._rotation is None:
+            return
+        if settings != self._rotation.settings:
+            self._rotation.change(settings)
+        if self._sampled and not samples:
+            self._rotation.hurry()
+        self._sampled = samples
+        _core.keep_windows(True)  # another clock begins another session, and the one before is to be written too
+        self._rotation.begin()
+
+    def _ship(self, settings: shipping.Settings | None) -> None:
+        if self._shipper is not None and settings != self._shipper.settings:
+            self._shipper.before_fork()  # its thread ends; what it was doing it ends alone
+            self._shipper = None
+        if settings is None or self._rotation is None:
+            return
+        if self._shipper is None:
+            rotating = self._rotation
+            self._shipper = shipping.Shipper(settings, lambda: rotating.spool)
+        self._shipper.begin()
+
+    def _removed(self, files: int) -> None:
+        if self._shipper is not None:
+            self._shipper.lost(files)
+
+    def _written(self) -> None:
+        if self._shipper is not None:
+            self._shipper.nudge()
+
+    def end(self, patience: float = EXIT_PATIENCE) -> None:
+        """The last file is written and, where there is an uploader, offered; seconds for each. Nothing where there is nothing."""
+        with self._lock:
+            rotating, shipper = self._rotation, self._shipper
+            self._rotation = self._shipper = None
+            self._sampled = False
+            if rotating is None:
+                return
+            rotating.end(patience)
+            _core.keep_windows(False)
+            if shipper is not None:
+                shipper.end(patience)
+
+    # --- the process -------------------------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        for each in (self._rotation, self._shipper):
+            if each is not None:
+                each.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        for each in (self._rotation, self._shipper):
+            if each is not None:
+                each.begin()
+
+    def after_fork_in_child(self) -> None:
+        """Its threads begin with the first look of the child's ruler."""
+        self._lock = _thread.allocate_lock()
+        self._pid = os.getpid()
+        self._sampled = False
+        for each in (self._rotation, self._shipper):
+            if each is not None:
+                each.after_fork_in_child()
+
+    def at_exit(self) -> None:
+        """The session ends first, so that the last file has all of it."""
+        if self._rotation is not None:
+            _core.stop()
+        self.end()
+
+    def status(self) -> dict[str, Any] | None:
+        """None where nothing is written."""
+        rotating, shipper = self._rotation, self._shipper
+        if rotating is None:
+            return None
+        return {**rotating.status(), "upload": shipper.status() if shipper is not None else None}
+
+
+def _rotation_settings(now: Values, host: str) -> rotation.Settings:
+    limits = Limits(int(now["output.files"]), int(now["output.megabytes"] * MEGABYTE), now["output.days"] * DAY)
+    service = now["service"] or "python"
+    return rotation.Settings(os.fspath(now["output_dir"]), service, host, now["output.interval"], limits, now["output.paths"] == "short")
+
+
+def _shipping_settings(now: Values) -> shipping.Settings | None:
+    if not now["output.upload"] and not now["output.command"]:
+        return None
+    command = tuple(now["output.command"] or ())
+    return shipping.Settings("" if command else now["output.upload"], command, now["output.timeout"])

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""Continuous profiling: what was measured goes to a file each minute, in a thread of its own.
+
+The session goes on meanwhile (`_core.window`): a file has what its own minute brought, every sample and call is in one file, and files follow
+one another without a gap. Moments are taken from a clock that nobody sets. What cannot be written is kept in memory and tried again, up to a
+bound, and what goes beyond that is counted. The program is never waited for, but for the copying that a snapshot takes, and never waits.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .. import _core
+from .follower import Follower
+from .locks import why
+from .spool import Limits, Spool, distrust, free_path, name_of
+
+NAME = "hybridprof-output"
+TICK = 1.0  # seconds between two looks at whether it is time
+KEPT = 4  # profiles that wait in memory for a disk
+LARGE = 200_000  # calling contexts from which on a session begins anew: each cut copies all of them while the program waits
+PATIENCE = 0.2  # seconds that a fork waits for a write
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """interval: seconds that a file covers; short_paths: names of files without the folders that they lie in."""
+
+    folder: str
+    service: str
+    host: str
+    interval: float
+    limits: Limits
+    short_paths: bool = False
+
+
+def roots() -> list[str]:
+    """What is taken off the paths of files: the folders that modules are imported from."""
+    return [os.path.abspath(each).rstrip("/") for each in [*sys.path, sys.prefix, sys.base_prefix] if isinstance(each, str)]
+
+
+def program() -> str:
+    """What runs, without its arguments, which may be secrets, and without its folder."""
+    argv = getattr(sys, "argv", None) or [""]
+    path = argv[0] if isinstance(argv[0], str) else ""
+    return os.path.basename(os.path.dirname(path) if path.endswith("/__main__.py") else path)  # python -m package
+
+
+def _take(settings: Settings) -> _core.Profile | None:
+    return _core.window(roots=roots() if settings.short_paths else None, program=program())
+
+
+class Rotation:
+    """One per process. take: the next part of a session, None where there is nothing; left: how many parts of sessions that were replaced there are,
+    how many the core could not keep, and how many calling contexts the session has."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        slot: Callable[[], str] = lambda: "0",
+        *,
+        take: Callable[[Settings], Any] = _take,
+        left: Callable[[], tuple[int, int, int]] = _core.windows,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        period: float = TICK,
+    ) -> None:
+        self._slot, self._take, self._left, self._clock, self._wall = slot, take, left, clock, wall
+        self._turn = _thread.allocate_lock()  # whose holder cuts and writes
+        self._hurry = False
+        self._waiting: deque[Any] = deque()
+        self.written = self.failures = self.lost = self.removed = 0
+        self.problem = self.last_file = ""
+        self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
+        self.on_written: Callable[[], None] = lambda: None
+        self.on_large: Callable[[], None] = lambda: None
+        self._follower = Follower(self.look, period, NAME, PATIENCE)
+        self._due = float("inf")
+        self.change(settings)
+
+    def change(self, settings: Settings) -> None:
+        """From the next file on. The one that is under way ends when it would have, or sooner."""
+        self.settings = settings
+        self.spool = Spool(settings.folder, settings.service, settings.host, self._clock, self._wall)
+        self._due = min(self._due, self._clock() + settings.interval)
+
+    def begin(self) -> None:
+        """Starts the thread if there is none."""
+        try:
+            self._follower.start()
+        except RuntimeError as error:
+            self.problem = f"no thread could be started to write profiles: {error}"
+
+    def hurry(self) -> None:
+        """What there is goes to a file at the next look: nothing runs any more."""
+        self._hurry = True
+
+    # --- in the thread -----------------------------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Writes if it is time. Never raises."""
+        now = self._clock()
+        if not self._hurry and now < self._due:
+            return
+        if self._turn.acquire(False):  # after a fork a second thread may be here while the first one still waits for its disk
+            try:
+                late = self._hurry or now - self._due > self.settings.interval
+                self._due = self.settings.interval + (now if late else self._due)
+                self._hurry = False
+                self.cut()
+            finally:
+                self._turn.release()
+
+    def cut(self) -> None:
+        """Takes all that is there, and writes what can be written. Never raises."""
+        self.problem = ""
+        try:
+            for _ in range(self._left()[0] + 1):  # and that of the session there is now
+                profile = self._take(self.settings)
+                if profile is not None:
+                    self._waiting.append(profile)
+            if self._left()[2] > LARGE:
+                self.on_large()
+        except Exception as error:  # short of memory, or just starting: the next look has it
+            self.failures += 1
+            self.problem = f"what was measured could not be taken: {why(error)}"
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        try:
+            complaint = distrust(self.settings.folder)
+            if complaint:
+                raise OSError(None, complaint)
+            while self._waiting:
+                self._write(self._waiting[0])
+                self._waiting.popleft()
+            self._prune()
+        except Exception as error:
+            self.failures += 1
+            while len(self._waiting) > KEPT:
+                self._waiting.popleft()
+                self.lost += 1
+            self.problem = f"profiles cannot be written to {self.settings.folder}: {why(error)}; {len(self._waiting)} wait in memory"
+
+    def _write(self, profile: Any) -> None:
+        name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), self._started(profile))
+        path = free_path(self.settings.folder, name)
+        profile.write(path, "hyprof")
+        self.written += 1
+        self.last_file = path
+        self.on_written()
+
+    def _started(self, profile: Any) -> float:
+        """Seconds since the epoch."""
+        try:
+            return datetime.fromisoformat(profile.meta()["started"]).timestamp()
+        except (ValueError, OverflowError):  # a clock that was set to a year that no calendar has
+            return self._wall()
+
+    def _prune(self) -> None:
+        removed = self.spool.prune(self.settings.limits)
+        self.removed += len(removed)
+        if removed:
+            self.on_removed(len(removed))
+
+    # --- the process -------------------------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        self._follower.stop()
+
+    def after_fork_in_child(self) -> None:
+        """What waits is the parent's, and so are its counts."""
+        self._turn = _thread.allocate_lock()
+        self._waiting.clear()
+        self.written = self.failures = self.lost = self.removed = 0
+        self.problem = self.last_file = ""
+        self._hurry = False
+        self._due = self._clock() + self.settings.interval
+        self._follower.forget()
+
+    def end(self, patience: float) -> bool:
+        """The last file. A disk that hangs must not keep the program from ending: false where `patience` seconds were not enough."""
+
+        def last() -> None:
+            if self._turn.acquire(timeout=patience):
+                try:
+                    self.cut()
+                finally:
+                    self._turn.release()
+
+        return self._follower.close(last, patience)
+
+    def status(self) -> dict[str, Any]:
+        """For status(): counts since the process began."""
+        return {
+            "folder": self.settings.folder,
+            "interval_s": self.settings.interval,
+            "written": self.written,
+            "last_file": self.last_file,
+            "waiting": len(self._waiting),
+            "failures": self.failures,
+            "lost": self.lost + self._left()[1],
+            "removed": self.removed,
+            "problem": self.problem,
+        }

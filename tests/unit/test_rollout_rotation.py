@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""A file each interval. Time stands still until a test moves it; what is written is a stand-in, but where a test says otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybridprof.rollout.rotation import KEPT, LARGE, Rotation, Settings, program, roots
+from hybridprof.rollout.spool import Limits
+
+
+class Part:
+    """In place of a profile."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def meta(self) -> dict[str, Any]:
+        return {"started": f"2026-11-29T17:00:{self.number:02d}.000000Z"}
+
+    def write(self, path: str, format: str) -> None:
+        assert format == "hyprof"
+        Path(path).write_text(str(self.number))
+
+
+class Hand:
+    def __init__(self, folder: Path) -> None:
+        self.now = 1000.0
+        self.parts: deque[Part] = deque()
+        self.left = 0
+        self.lost = self.nodes = 0
+        self.folder = folder
+        settings = Settings(str(folder), "shop", "web", 60.0, Limits(100, 10**9, 1e9))
+        self.rotation = Rotation(
+            settings,
+            lambda: "2",
+            take=lambda settings: self.parts.popleft() if self.parts else None,
+            left=lambda: (self.left, self.lost, self.nodes),
+            clock=lambda: self.now,
+            period=3600.0,
+        )
+
+    def measured(self, *numbers: int) -> None:
+        self.parts.extend(map(Part, numbers))
+
+    def look(self, seconds: float) -> None:
+        self.now += seconds
+        self.rotation.look()
+
+    def contents(self) -> list[str]:
+        return [path.read_text() for path in sorted(self.folder.glob("*.hyprof"))]
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Hand:
+    return Hand(tmp_path / "profiles")
+
+
+def test_a_file_each_interval_and_none_before(hand: Hand) -> None:
+    hand.measured(1, 2, 3)
+    hand.look(59)
+    assert not hand.folder.exists()
+    hand.look(1)
+    assert hand.contents() == ["1"]
+    hand.look(59)
+    assert hand.contents() == ["1"]
+    hand.look(1)
+    assert hand.contents() == ["1", "2"]
+    status = hand.rotation.status()
+    assert (status["written"], status["failures"], status["waiting"], status["lost"], status["problem"]) == (2, 0, 0, 0, "")
+    assert os.path.basename(status["last_file"]) == f"shop@web.s2.p{os.getpid()}.20261129T170002.000Z.hyprof"
+
+
+def test_what_replaced_sessions_left_is_written_too(hand: Hand) -> None:
+    hand.measured(1, 2, 3, 4)
+    hand.left = 2
+    hand.look(60)
+    assert hand.contents() == ["1", "2", "3"]  # two that were left, and that of the session there is now
+
+
+def test_nothing_measured_is_no_file(hand: Hand) -> None:
+    hand.look(60)
+    assert hand.contents() == [] and hand.rotation.status()["problem"] == ""
+
+
+def test_a_session_that_ended_is_written_at_the_next_look(hand: Hand) -> None:
+    hand.measured(1)
+    hand.rotation.hurry()
+    hand.look(1)
+    assert hand.contents() == ["1"]
+
+
+def test_a_shorter_interval_counts_at_once_a_longer_one_from_the_next_file(hand: Hand) -> None:
+    hand.measured(*range(1, 9))
+    hand.rotation.change(replace(hand.rotation.settings, interval=10.0))
+    hand.look(10)
+    assert hand.contents() == ["1"]
+    hand.rotation.change(replace(hand.rotation.settings, interval=100.0))
+    hand.look(10)
+    hand.look(99)
+    assert hand.contents() == ["1", "2"]
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3"]
+
+
+def test_what_cannot_be_written_waits_and_is_counted_when_it_cannot_wait(hand: Hand) -> None:
+    hand.folder.write_text("a file is in the way")
+    hand.measured(*range(1, KEPT + 4))
+    for _ in range(KEPT + 2):
+        hand.look(60)
+    status = hand.rotation.status()
+    assert (status["written"], status["waiting"], status["lost"], status["failures"]) == (0, KEPT, 2, KEPT + 2)
+    assert status["problem"] == f"profiles cannot be written to {hand.folder}: is no folder; {KEPT} wait in memory"
+    hand.folder.unlink()
+    hand.look(60)
+    assert hand.contents() == [str(number) for number in range(3, KEPT + 4)]
+    assert hand.rotation.status()["problem"] == "" and hand.rotation.status()["lost"] == 2
+
+
+def test_one_that_fails_does_not_lose_those_before_it(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Part.write
+
+    def write(part: Part, path: str, format: str) -> None:
+        if part.number == 2 and hand.now < 1200:
+            raise OSError(28, "No space left on device")
+        written(part, path, format)
+
+    monkeypatch.setattr(Part, "write", write)
+    hand.measured(1, 2, 3)
+    for _ in range(3):
+        hand.look(60)
+    assert hand.contents() == ["1"] and "No space left on device; 2 wait in memory" in hand.rotation.status()["problem"]
+    hand.look(60)
+    assert hand.contents() == ["1", "2", "3"]
+
+
+def test_limits_are_kept_and_what_went_is_told(hand: Hand) -> None:
+    told: list[int] = []
+    hand.rotation.on_removed = told.append
+    hand.rotation.change(replace(hand.rotation.settings, limits=Limits(2, 10**9, 1e9)))
+    hand.measured(*range(1, 5))
+    for _ in range(4):
+        hand.look(60)
+    assert hand.contents() == ["3", "4"] and told == [1, 1] and hand.rotation.status()["removed"] == 2
+
+
+def test_short_of_memory_nothing_is_lost(hand: Hand) -> None:
+    def short(settings: Settings) -> Any:
+        raise MemoryError
+
+    take, hand.rotation._take = hand.rotation._take, short
+    hand.measured(1)
+    hand.look(60)
+    status = hand.rotation.status()
+    assert (status["problem"], status["failures"]) == ("what was measured could not be taken: MemoryError", 1)
+    hand.rotation._take = take
+    hand.look(60)
+    assert hand.contents() == ["1"]
+
+
+def test_the_core_s_losses_are_said(hand: Hand) -> None:
+    hand.lost = 5
+    assert hand.rotation.status()["lost"] == 5
+
+
+def test_the_end_writes_what_there_is_once(hand: Hand) -> None:
+    hand.measured(1, 2)
+    hand.rotation.begin()
+    assert hand.rotation.end(20.0)
+    assert hand.contents() == ["1"]
+    hand.rotation.begin()
+    assert not hand.rotation._follower.runs
+
+
+def test_a_child_has_nothing_of_its_parent_s(hand: Hand) -> None:
+    hand.folder.write_text("in the way")
+    hand.measured(1, 2)
+    hand.look(60)
+    hand.folder.unlink()
+    hand.rotation.after_fork_in_child()
+    status = hand.rotation.status()
+    assert (status["waiting"], status["failures"], status["problem"]) == (0, 0, "")
+    hand.look(59)
+    assert hand.contents() == []
+    hand.look(1)
+    assert hand.contents() == ["2"]
+
+
+def test_what_is_taken_off_paths_and_command_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/srv/shop/serve.py", "--password=hunter2"])
+    assert program() == "serve.py"
+    monkeypatch.setattr("sys.argv", ["/usr/lib/python3/gunicorn/__main__.py", "-w", "2"])
+    assert program() == "gunicorn"
+    monkeypatch.setattr("sys.path", ["/srv/shop/", "relative"])
+    assert "/srv/shop" in roots() and os.path.abspath("relative") in roots()
+
+
+def test_a_session_that_has_grown_large_begins_anew(hand: Hand) -> None:
+    begun: list[int] = []
+    hand.rotation.on_large = lambda: begun.append(hand.nodes)
+    for hand.nodes in (LARGE, LARGE + 1):
+        hand.measured(1)
+        hand.look(60)
+    assert begun == [LARGE + 1]
