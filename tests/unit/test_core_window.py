@@ -11,7 +11,7 @@ RunPython = Callable[..., "CompletedProcess[str]"]
 PRELUDE = """
 import os, sys, threading, time
 from collections import Counter
-from hybridprof import _core
+from hybridprof import _core, deep
 
 def spin(seconds):
     end = time.perf_counter() + seconds
@@ -50,7 +50,7 @@ def test_windows_add_up_to_the_session(run_python: RunPython) -> None:
     run_python(
         PRELUDE
         + """
-_core.add_target(counted.__code__)
+counted = deep(counted)
 _core.start(rate=2000)
 parts = []
 for n in range(6):
@@ -81,7 +81,7 @@ def test_windows_merge_to_what_the_session_had(run_python: RunPython) -> None:
     run_python(
         PRELUDE
         + """
-_core.add_target(counted.__code__)
+counted = deep(counted)
 _core.start(rate=1000)
 merge = _core.Merge()
 for n in range(4):
@@ -108,7 +108,7 @@ def outer():
     parts.append(_core.window())
     leaf(2)
     spin(0.2)
-_core.add_target(outer.__code__)
+outer = deep(outer)
 _core.start(rate=1000)
 outer()
 _core.stop()
@@ -127,7 +127,7 @@ def test_sessions_that_are_replaced_leave_their_last_window(run_python: RunPytho
     run_python(
         PRELUDE
         + """
-_core.add_target(counted.__code__)
+counted = deep(counted)
 _core.start(rate=100)
 counted(1)
 assert calls(_core.window(), 'counted') == 1
@@ -161,7 +161,7 @@ def early():
     spin(0.05)
 def in_thread():
     early()
-_core.add_target(counted.__code__)
+counted = deep(counted)
 _core.start(rate=1000)
 counted(1)
 thread = threading.Thread(target=in_thread, name='early bird')
@@ -187,7 +187,7 @@ def test_a_forked_child_has_windows_of_its_own(run_python: RunPython) -> None:
     run_python(
         PRELUDE
         + """
-_core.add_target(counted.__code__)
+counted = deep(counted)
 _core.start(rate=100)
 counted(1)
 _core.window()
@@ -219,8 +219,8 @@ code = compile('def far():\\n    spin(0.05)\\n', '/srv/shop/cart/total.py', 'exe
 exec(code)
 code = compile('def near():\\n    spin(0.05)\\n', '/elsewhere/one.py', 'exec')
 exec(code)
-_core.add_target(far.__code__)
-_core.add_target(near.__code__)
+far = deep(far)
+near = deep(near)
 _core.start(rate=1000)
 far(); near()
 whole = _core.snapshot()
