@@ -14,6 +14,7 @@
     watched    what the file system says of the file and of the kill file
     follower   a thread that looks once in a period
     ruler      what is in force, made true in this process
+    control    the socket by which a running process is asked and steered
     process    the process' one ruler: who appoints it, and what forks do to it
 
 And, each by itself so far:

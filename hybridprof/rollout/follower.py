@@ -57,7 +57,7 @@ class Follower:
         self._pid = 0
         self._wake.release()
         if _thread.get_native_id() not in self._thread_id and self._ended.acquire(timeout=LONGEST_WAIT):
-            _wait_until_gone(self._thread_id)
+            wait_until_gone(self._thread_id)
 
     def close(self) -> None:
         """The interpreter ends: exit handlers that still ask for status() start nothing."""
@@ -72,25 +72,26 @@ class Follower:
 def _run(look: Callable[[], None], period: float, wake: _thread.LockType, ended: _thread.LockType, thread_id: list[int]) -> None:
     try:
         thread_id.append(_thread.get_native_id())
-        _name_thread()
+        name_thread(NAME)
         while not wake.acquire(timeout=period):
             look()
     finally:
         ended.release()
 
 
-def _name_thread() -> None:
+def name_thread(name: str) -> None:
+    """The calling thread, in profiles and for the system."""
     if _thread.get_native_id() == os.getpid():  # greenlets that pass for threads: this is the program's main thread
         return
     try:
-        _core.set_thread_name(_thread.get_ident(), NAME)
+        _core.set_thread_name(_thread.get_ident(), name)
         with open(f"/proc/self/task/{_thread.get_native_id()}/comm", "w", encoding="ascii") as comm:
-            comm.write(NAME[:15])
+            comm.write(name[:15])
     except (OSError, ValueError):  # no /proc, or none that may be written: it runs under the program's name
         pass
 
 
-def _wait_until_gone(thread_id: list[int]) -> None:
+def wait_until_gone(thread_id: list[int]) -> None:
     """Its last steps are the interpreter's; os.fork() counts what the system counts."""
     deadline = time.monotonic() + 0.1
     while thread_id and os.path.exists(f"/proc/self/task/{thread_id[0]}") and time.monotonic() < deadline:

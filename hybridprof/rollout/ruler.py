@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .. import _core, api, marking
 from . import buckets, environment
 from .config import ConfigError, Settings, read
+from .control import Control
 from .follower import Follower
 from .overrides import Overrides
-from .resolve import InForce, Layers, resolve
+from .resolve import InForce, Layers, Override, resolve
 from .watched import WatchedFile, presence
 
 PERIOD = 1.0  # seconds between two looks
@@ -55,6 +57,7 @@ class Ruler:
         self._followed = False  # before the fork that is under way
         self.problem = ""  # why what is in force could not be made true
         self.overrides = Overrides(clock, wall)
+        self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.look, period)
         self._latest = self.in_force()  # at the last look
 
@@ -154,6 +157,7 @@ class Ruler:
             "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
             "members": dict(now.members),
             "overrides": self.overrides.listed(),
+            "control": self.control.reported(),
         }
 
     @property
@@ -175,6 +179,13 @@ class Ruler:
 
     def in_force(self) -> InForce:
         return resolve(self._layers(), self._clock())
+
+    def supposing(self, overrides: Mapping[str, Override | None]) -> InForce:
+        """What would be in force with these overrides, and without those that are None here."""
+        layers = self._layers()
+        changed = {**layers.overrides, **overrides}
+        kept = {key: each for key, each in changed.items() if each is not None}
+        return resolve(replace(layers, overrides=kept), self._clock())
 
     def _layers(self) -> Layers:
         stopped = self._stopped or ("hybridprof.stop() was called in this process" if self._halted else "")
@@ -201,6 +212,7 @@ class Ruler:
             with api._lock:
                 self._stopped = stopped
                 self._apply()
+            self.control.follow(self._latest["control.socket"])
         except Exception as error:
             self.problem = f"{type(error).__name__}: {error}"
 
@@ -289,8 +301,10 @@ class Ruler:
     def before_fork(self) -> None:
         self._followed = self.follower.runs
         self.follower.stop()
+        self.control.before_fork()
 
     def after_fork_in_parent(self) -> None:
+        self.control.after_fork_in_parent()
         if self._followed:
             self._keep_looking()
 
@@ -298,6 +312,7 @@ class Ruler:
         """The session is the parent's. Ours begins with the first look."""
         self._session = self._plan = None
         self.follower.forget()
+        self.control.after_fork_in_child()
         if self._followed:
             self._keep_looking()
 
