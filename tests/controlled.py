@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -26,10 +27,10 @@ warnings.simplefilter("error")
 import hybridprof
 from hybridprof import _core
 
-def work(): return sum(range(2000))
+def work(): return sum(range(100_000))
 def shop(): return work()
 
-ends = False
+alone = ends = False
 def until_it_ends():
     while not ends:
         shop()
@@ -37,24 +38,24 @@ def until_it_ends():
 
 def hooks():
     tools = [sys.monitoring.get_events(tool) for tool in range(6) if sys.monitoring.get_tool(tool)] if hasattr(sys, "monitoring") else []
-    return [sys.getprofile() is None, any(tools), _core.targets(), _core.status()["running"], _core.status()["targets"]]
+    return [sys.getprofile() is None, any(tools), len(_core.targets()), _core.status()["running"], _core.status()["targets"]]
 
 def say(value): print(repr(value), flush=True)
 """
 LOOP = """
-worker = threading.Thread(target=until_it_ends, name="shopping")
-worker.start()
+worker = None if alone else threading.Thread(target=until_it_ends, name="shopping")
+if worker: worker.start()
 say("ready")
 for line in sys.stdin:
     if line.startswith("!"): exec(line[1:]); say(None)
     else: say(eval(line))
 ends = True
-worker.join()
+if worker: worker.join()
 """
 
 
 class Service:
-    """`with Service(folder, "hybridprof.configure(...)") as service`: its code runs first. env: more of its environment."""
+    """`with Service(folder, "hybridprof.configure(...)") as service`: its code runs first; `alone = True` there leaves it with one thread. env: more of its environment."""
 
     def __init__(self, folder: Path, code: str, env: dict[str, str | None] | None = None) -> None:
         self.folder = folder
@@ -78,10 +79,11 @@ class Service:
             raise
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, *exception: object) -> None:
         if self._process.poll() is None:
             try:
-                self.end()
+                if kind is None:
+                    self.end()
             finally:
                 self._process.kill()
                 self._process.wait()
@@ -130,7 +132,8 @@ def token_of(path: Path) -> str:
 def connected(path: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     channel.settimeout(PATIENCE)
-    channel.connect(str(path))
+    until(lambda: channel.connect_ex(str(path)) != errno.EAGAIN)  # a queue that is full
+    channel.getpeername()  # raises where it was refused
     return channel
 
 

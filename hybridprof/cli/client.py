@@ -174,6 +174,8 @@ def _refusal(answer: http.client.HTTPResponse) -> str:
 def _unreachable(path: str, error: OSError) -> BadInput:
     if isinstance(error, ConnectionRefusedError):
         return Gone(f"nobody answers at {path}: the process that made it has ended")
+    if isinstance(error, BlockingIOError):
+        return BadInput(f"{path}: too many clients wait there already; try again")
     if isinstance(error, FileNotFoundError):
         return Gone(f"there is no socket {path}; {HOW}")
     if isinstance(error, PermissionError):

@@ -24,7 +24,6 @@ from .terminal import Terminal, of_stdout
 
 INTERVAL = 2.0  # seconds
 LEAST_INTERVAL = 0.1
-AROUND = 4  # lines of a screen that are none of the table's rows: ours, the table's header and legend, the cursor's
 CLEAR, HOME, ERASE_LINE, ERASE_BELOW = "\x1b[2J", "\x1b[H", "\x1b[2K", "\x1b[J"
 
 Key = tuple[str, str, str, int, str]
@@ -111,9 +110,17 @@ class Live:
 
     def lines(self, options: Any, screen: Screen) -> list[tuple[str, str]]:
         only = None if options.filter is None else table.Filter(options.filter)
-        limit = screen.rows if options.limit is None else options.limit or None
-        rows = self.rows(options.total)
-        return [(self._heading(options.total), "head"), *table.rendered([table.Table("", rows)], options.sort, limit, screen.terminal, only)]
+        tables = [table.Table("", [row for row in self.rows(options.total) if not is_ours(row)])]
+        height = screen.height
+        limit = height or table.LIMIT if options.limit is None else options.limit or None
+
+        def lines(most: int | None) -> list[tuple[str, str]]:
+            return [(self._heading(options.total), "head"), *table.rendered(tables, options.sort, most, screen.terminal, only)]
+
+        found = lines(limit)
+        if height and options.limit is None and len(found) > height:  # what stands around the rows is known only now
+            found = lines(max(1, height - (len(found) - min(height, len(tables[0].rows)))))
+        return found[:height] if height else found
 
     def _heading(self, total: bool) -> str:
         meta, before = self._now.meta, {} if total or self._before is None else self._before.meta
@@ -132,6 +139,11 @@ def _at(meta: Any, keys: Sequence[str]) -> Any:
     for key in keys:
         meta = meta.get(key, {})
     return meta or 0
+
+
+def is_ours(row: Function) -> bool:
+    """A thread of the profiler, which waits most of the time."""
+    return row.kind == "thread" and row.name.startswith("<thread hybridprof-")
 
 
 def key_of(row: Function) -> Key:
@@ -176,10 +188,9 @@ class Screen:
         return self.terminal.width is not None and os.environ.get("TERM", "dumb") != "dumb"
 
     @property
-    def rows(self) -> int:
-        """As many functions as it has room for."""
-        height = shutil.get_terminal_size().lines if self.moves else 0
-        return max(1, height - AROUND - 1) if height else table.LIMIT
+    def height(self) -> int:
+        """Lines, but for the cursor's; 0 where it has no end."""
+        return max(2, shutil.get_terminal_size().lines - 1) if self.moves else 0
 
     def show(self, lines: Sequence[tuple[str, str]]) -> None:
         self.terminal = of_stdout()

@@ -20,7 +20,7 @@ import hybridprof
 from hybridprof import _core
 
 SHOP = "__main__:shop"
-QUIET = [True, False, [], False, 0]  # hooks() of a process in which nothing is armed
+QUIET = [True, False, 0, False, 0]  # hooks() of a process in which nothing is armed
 
 
 def configured(folder: Path, text: str) -> dict[str, str | None]:
@@ -181,7 +181,7 @@ def test_a_client_that_goes_away_and_a_deadly_sigpipe(tmp_path: Path) -> None:
         for _ in range(20):
             with connected(service.socket) as channel:
                 channel.sendall(head)
-        assert service.get("/status")[0] == 200
+        assert until(lambda: service.get("/status")[0] == 200)
 
 
 def test_no_descriptors_left(tmp_path: Path) -> None:
@@ -221,6 +221,7 @@ def test_the_file_moves_and_closes_the_socket(tmp_path: Path) -> None:
 def test_forks(tmp_path: Path) -> None:
     """Nobody warns of threads; the parent goes on answering, also whom it had let in before; each child answers on its own socket alone."""
     code = """
+alone = True
 from hybridprof.rollout.control import connection
 connection.REQUEST_TIME = 60.0
 def child(seconds):
@@ -313,7 +314,7 @@ def test_gevent(tmp_path: Path) -> None:
     """Greenlets pass for threads: the hub runs on, and the socket answers."""
     wheel("gevent")
     code = "from gevent import monkey; monkey.patch_all()\n" + serving(tmp_path)
-    program = "import os, sys, time\n" + code + "import gevent\nprint('ready', flush=True)\nend = time.monotonic() + 60\nticks = 0\n"
+    program = "import os, sys, time\n" + code.replace("hybridprof.configure", "import hybridprof; hybridprof.configure") + "import gevent\nprint('ready', flush=True)\nend = time.monotonic() + 60\nticks = 0\n"
     program += "while time.monotonic() < end and not os.path.exists(sys.argv[1]): gevent.sleep(0.01); ticks += 1\nprint(ticks > 0, flush=True)\n"
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "end")], env=clean_environment(), stdout=subprocess.PIPE, text=True)
     try:
