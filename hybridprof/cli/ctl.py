@@ -43,7 +43,9 @@ def parser() -> Parser:
     targets.add_argument("patterns", metavar="PATTERN", nargs="+", help="package.module:Class.method, module:*")
     targets.add_argument("--rate", dest="share", metavar="SHARE", type=float, help="the share of their calls to trace")
     snapshot = command("snapshot", "write what has been measured so far; profiling goes on")
-    snapshot.add_argument("-o", "--output", metavar="FILE", required=True, help="the name tells the format, as with export; - is standard output")
+    snapshot.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the name tells the format, as with export; - is standard output"
+    )
     snapshot.add_argument("-f", "--format", metavar="FORMAT", help="where the name tells none")
     command("kill", "end everything now; nothing runs in the process any more until it ends")
     return made
@@ -54,10 +56,8 @@ def main(argv: list[str]) -> int:
     if options.command == "snapshot":
         return _snapshot(options)
     client = Client(options.target)
-    if options.command == "status":
-        answer = json.loads(client.ask("/status"))
-    else:
-        answer = client.change(f"/{options.command}", _fields(options))
+    answer: dict[str, Any]
+    answer = json.loads(client.ask("/status")) if options.command == "status" else client.change(f"/{options.command}", _fields(options))
     if options.json:
         json.dump(answer, sys.stdout)
         sys.stdout.write("\n")
@@ -112,7 +112,13 @@ def _show(answer: dict[str, Any]) -> None:
 
 
 def _problems(answer: dict[str, Any], control: dict[str, Any]) -> list[str]:
-    found = [answer.get("problem"), control.get("problem"), control.get("audit_problem"), *answer.get("config_errors", []), *answer.get("warnings", [])]
+    found = [
+        answer.get("problem"),
+        control.get("problem"),
+        control.get("audit_problem"),
+        *answer.get("config_errors", []),
+        *answer.get("warnings", []),
+    ]
     return [each for each in found if each]
 
 

@@ -36,7 +36,14 @@ def parser() -> Parser:
     )
     add = made.add_argument
     add("target", metavar="PID|SOCKET")
-    add("-i", "--interval", type=float, default=INTERVAL, metavar="SECONDS", help=f"between two tables, which show what was in between (default {INTERVAL:g})")
+    add(
+        "-i",
+        "--interval",
+        type=float,
+        default=INTERVAL,
+        metavar="SECONDS",
+        help=f"between two tables, which show what was in between (default {INTERVAL:g})",
+    )
     add("-s", "--sort", default="self", metavar="KEY", help="self, total, calls, name, file, ... or pstats' names for them (default self)")
     add("-n", "--limit", type=int, metavar="N", help="N functions, 0 for all (default: as many as the terminal is high)")
     add("--filter", metavar="TEXT", help="only functions with TEXT in their name or file; with *, ? or [ a glob for the whole name or file")

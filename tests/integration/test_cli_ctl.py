@@ -47,7 +47,12 @@ def test_steering(run_cli: RunCli, service: Service, tmp_path: Path) -> None:
     found = json.loads(run_cli("ctl", service.pid, "targets", "remove", "__main__:work", "--json").stdout)
     assert (found["patterns"], found["rate_hz"]) == ([SHOP], 50)
     shown = run_cli("ctl", service.socket, "status").stdout
-    for line in (f"process {service.pid}: 50 Hz, traced: {SHOP}: stage 'deep'", f"deep.targets = {SHOP}, for ", "sampler.rate = 50.0, for ", "0 refused"):
+    for line in (
+        f"process {service.pid}: 50 Hz, traced: {SHOP}: stage 'deep'",
+        f"deep.targets = {SHOP}, for ",
+        "sampler.rate = 50.0, for ",
+        "0 refused",
+    ):
         assert line in shown
     found = json.loads(run_cli("ctl", service.pid, "status", "--json").stdout)
     assert found["pid"] == service.pid and found["in_force"]["sampler.rate"]["value"] == 50

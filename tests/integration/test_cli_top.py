@@ -75,7 +75,11 @@ def test_a_terminal_is_written_over(service: Service, colour: bool) -> None:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 60, 0, 0))
     environment = clean_environment(TERM="xterm", NO_COLOR=None if colour else "1", COLUMNS=None, LINES=None, PYTHONIOENCODING="utf-8")
     top = subprocess.Popen(
-        [sys.executable, "-m", "hybridprof", "top", str(service.pid), "-i", "0.2"], stdout=theirs, stderr=theirs, stdin=theirs, env=environment
+        [sys.executable, "-m", "hybridprof", "top", str(service.pid), "-i", "0.2"],
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        env=environment,
     )
     os.close(theirs)
     try:

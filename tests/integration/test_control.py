@@ -39,7 +39,18 @@ def curl(service: Service, what: str, *options: str, token: str | None = None) -
         fields = json.loads(options[1]) if options else None
         status, answer = service.get(what, "POST" if options else "GET", fields, token)
         return status, answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    command = [program, "-sS", "--max-time", "60", "--unix-socket", str(service.socket), "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {token}"]
+    command = [
+        program,
+        "-sS",
+        "--max-time",
+        "60",
+        "--unix-socket",
+        str(service.socket),
+        "-w",
+        "\n%{http_code}",
+        "-H",
+        f"Authorization: Bearer {token}",
+    ]
     done = subprocess.run([*command, *options, f"http://localhost{what}"], capture_output=True, timeout=PATIENCE + 10)
     assert done.returncode == 0, done.stderr
     body, _, status = done.stdout.rpartition(b"\n")
@@ -50,7 +61,13 @@ def test_curl(tmp_path: Path) -> None:
     with Service(tmp_path, serving(tmp_path)) as service:
         status, body = curl(service, "/status")
         found = json.loads(body)
-        assert (status, found["pid"], found["running"], found["rate_hz"], found["control"]["socket"]) == (200, service.pid, True, 200, str(service.socket))
+        assert (status, found["pid"], found["running"], found["rate_hz"], found["control"]["socket"]) == (
+            200,
+            service.pid,
+            True,
+            200,
+            str(service.socket),
+        )
         status, body = curl(service, "/rate", "-d", '{"hz": 50, "for": "10m"}')
         assert (status, json.loads(body)["rate_hz"], service.ask("_core.status()['rate_hz']")) == (200, 50, 50)
         for token in ("", "x", service.token[:-1]):
@@ -95,7 +112,9 @@ def test_its_thread_stands_in_the_profile(tmp_path: Path) -> None:
 
 
 def test_kill_leaves_nothing_armed(tmp_path: Path) -> None:
-    with Service(tmp_path, "hybridprof.start()\n", env=configured(tmp_path, f"stage = 'deep'\n[deep]\ntargets = ['{SHOP}']\nrate = 1.0")) as service:
+    with Service(
+        tmp_path, "hybridprof.start()\n", env=configured(tmp_path, f"stage = 'deep'\n[deep]\ntargets = ['{SHOP}']\nrate = 1.0")
+    ) as service:
         assert service.ask("hybridprof.status()['patterns']") == [SHOP] and service.ask("hooks()") != QUIET
         status, answer = service.get("/kill", "POST", {})
         assert (status, answer["running"], answer["overrides"]) == (200, False, [])
@@ -170,7 +189,9 @@ try: channel.sendall(f"POST /kill HTTP/1.1\\r\\nAuthorization: Bearer {sys.argv[
 except OSError: pass
 print(channel.recv(10000).decode())
 """
-        done = subprocess.run([sys.executable, "-c", code, tmp_path, service.socket.name, service.token], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path, service.socket.name, service.token], capture_output=True, text=True, timeout=PATIENCE
+        )
         assert "403" in done.stdout.splitlines()[0] and "not user 65534" in done.stdout, done.stderr
         assert service.ask("hybridprof.running()") and service.ask("hybridprof.status()['control']['refused']") == 1
 
@@ -188,7 +209,9 @@ def test_no_descriptors_left(tmp_path: Path) -> None:
     """The system refuses new connections for a while; the thread outlives that, and answers again."""
     code = serving(tmp_path) + "import resource\nopened = []\n"
     with Service(tmp_path, code) as service:
-        service.ask("!resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))")
+        service.ask(
+            "!resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))"
+        )
         with connected(service.socket) as channel:
             channel.settimeout(0.5)
             with pytest.raises(TimeoutError):
@@ -281,9 +304,15 @@ def test_what_the_dead_left_is_swept(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == [f"{service.pid}.sock", f"{service.pid}.sock.token"]
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise KeyError", "hybridprof.stop()", "threading.Thread(target=time.sleep, args=(0.3,)).start()"])
+@pytest.mark.parametrize(
+    "ending", ["", "sys.exit(3)", "raise KeyError", "hybridprof.stop()", "threading.Thread(target=time.sleep, args=(0.3,)).start()"]
+)
 def test_the_end_removes_the_socket(run_python: RunCli, tmp_path: Path, ending: str) -> None:
-    done = run_python("import os, sys, threading, time, hybridprof\n" + serving(tmp_path) + "print(len(os.listdir(sys.argv[1])))\n" + ending, tmp_path, status=None)
+    done = run_python(
+        "import os, sys, threading, time, hybridprof\n" + serving(tmp_path) + "print(len(os.listdir(sys.argv[1])))\n" + ending,
+        tmp_path,
+        status=None,
+    )
     assert done.stdout == "2\n" and list(tmp_path.iterdir()) == []
     assert done.stderr == "" or ending == "raise KeyError"
 
@@ -314,9 +343,17 @@ def test_gevent(tmp_path: Path) -> None:
     """Greenlets pass for threads: the hub runs on, and the socket answers."""
     wheel("gevent")
     code = "from gevent import monkey; monkey.patch_all()\n" + serving(tmp_path)
-    program = "import os, sys, time\n" + code.replace("hybridprof.configure", "import hybridprof; hybridprof.configure") + "import gevent\nprint('ready', flush=True)\nend = time.monotonic() + 60\nticks = 0\n"
-    program += "while time.monotonic() < end and not os.path.exists(sys.argv[1]): gevent.sleep(0.01); ticks += 1\nprint(ticks > 0, flush=True)\n"
-    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "end")], env=clean_environment(), stdout=subprocess.PIPE, text=True)
+    program = (
+        "import os, sys, time\n"
+        + code.replace("hybridprof.configure", "import hybridprof; hybridprof.configure")
+        + "import gevent\nprint('ready', flush=True)\nend = time.monotonic() + 60\nticks = 0\n"
+    )
+    program += (
+        "while time.monotonic() < end and not os.path.exists(sys.argv[1]): gevent.sleep(0.01); ticks += 1\nprint(ticks > 0, flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "end")], env=clean_environment(), stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         path = tmp_path / f"{process.pid}.sock"

@@ -117,7 +117,11 @@ def test_rate(desk: Desk) -> None:
 def test_stop_and_start(desk: Desk) -> None:
     desk.configure("stage = 'fleet'")
     answer = desk.do("stop", lasting="1m")
-    assert (answer["running"], answer["stage"], answer["why"]) == (False, "off", "stage 'off' (override by control (uid 1000, pid 42), for 60 s more)")
+    assert (answer["running"], answer["stage"], answer["why"]) == (
+        False,
+        "off",
+        "stage 'off' (override by control (uid 1000, pid 42), for 60 s more)",
+    )
     assert desk.look(61)["running"]
     desk.do("stop")
     answer = desk.do("start")
@@ -173,7 +177,9 @@ def test_what_was_added_is_taken_back_without_a_time(desk: Desk) -> None:
     desk.do("targets", add=[f"{HERE}:second"], rate=0.5, lasting="10m")
     assert armed() == {"first": 0.5, "second": 0.5}
     answer = desk.do("targets", remove=[f"{HERE}:second"])
-    assert "for" not in answer and answer["patterns"] == [f"{HERE}:first"] and [each["key"] for each in answer["overrides"]] == ["deep.rate"]
+    assert (
+        "for" not in answer and answer["patterns"] == [f"{HERE}:first"] and [each["key"] for each in answer["overrides"]] == ["deep.rate"]
+    )
 
 
 def test_targets_follow_the_file_beneath(desk: Desk) -> None:
@@ -193,14 +199,19 @@ def test_targets_that_are_refused(desk: Desk) -> None:
     assert desk.refuses("targets", add=["ab"], lasting="1m")[1].startswith("add holds what is no target: pattern 'ab' has no colon")
     assert desk.refuses("targets", add={"a": 1}, lasting="1m")[1].startswith("add must be a list of patterns")
     assert desk.refuses("targets", add=[1], lasting="1m")[0] == 400
-    assert desk.refuses("targets", add=["a:b"], lasting="1m", rate=2)[1] == "deep.rate must be a share of calls, above 0 and at most 1, not 2"
+    assert (
+        desk.refuses("targets", add=["a:b"], lasting="1m", rate=2)[1] == "deep.rate must be a share of calls, above 0 and at most 1, not 2"
+    )
     desk.configure("stage = 'fleet'")
     assert desk.refuses("targets", add=["a:b"], lasting="1m") == (
         409,
         f"no targets are traced now (stage 'fleet' ({desk.path}:2)); first start with stage deep",
     )
     desk.configure("stage = 'deep'\n" + TRACED.replace("1.0", "0.1"))
-    assert desk.refuses("targets", add=["a:b"], lasting="1m", rate=0.5) == (400, "deep.rate is 0.5, and [caps] deep_rate allows at most 0.1")
+    assert desk.refuses("targets", add=["a:b"], lasting="1m", rate=0.5) == (
+        400,
+        "deep.rate is 0.5, and [caps] deep_rate allows at most 0.1",
+    )
 
 
 def test_kill_is_final(desk: Desk) -> None:
@@ -236,7 +247,7 @@ def test_snapshot(desk: Desk, tmp_path: Path) -> None:
     assert [row.calls for row in profile.functions if row.name == "first"] == [3]
     for name in (each[0] for each in _core.formats() if each[4]):
         assert len(desk.get("snapshot", format=name)) > 0
-    with pytest.raises(Refusal, match="format must be one of hyprof, .*, not 'txt'"):
+    with pytest.raises(Refusal, match=r"format must be one of hyprof, .*, not 'txt'"):
         desk.get("snapshot", format="txt")
     assert [(event, fields["peer"]) for event, fields in desk.said] == [("control snapshot", PEER)]
 
@@ -245,7 +256,9 @@ def test_names_that_a_command_does_not_take(desk: Desk) -> None:
     assert desk.refuses("rate", hz=5, speed=3) == (400, "/rate takes for, hz, not 'speed'")
     assert desk.refuses("kill", now=True) == (400, "/kill takes nothing, not 'now'")
     for request in (Request("GET", "/status", {"x": ""}), Request("GET", "/status", {}, {"x": 1}), Request("POST", "/stop", {"for": "1m"})):
-        with pytest.raises(Refusal, match="takes nothing, not 'x'|what /status takes stands in the address|what /stop takes stands in the body, as JSON"):
+        with pytest.raises(
+            Refusal, match=r"takes nothing, not 'x'|what /status takes stands in the address|what /stop takes stands in the body, as JSON"
+        ):
             desk.answer(request)
 
 
@@ -283,7 +296,11 @@ def test_configure_without_a_file(tmp_path: Path) -> None:
     try:
         hybridprof.configure(socket=str(tmp_path / "%p.sock"))
         status = hybridprof.status()
-        assert (status["running"], status["control"]["socket"], status["control"]["problem"]) == (False, str(tmp_path / f"{os.getpid()}.sock"), "")
+        assert (status["running"], status["control"]["socket"], status["control"]["problem"]) == (
+            False,
+            str(tmp_path / f"{os.getpid()}.sock"),
+            "",
+        )
         hybridprof.start(rate=50)
         assert hybridprof.status()["rate_hz"] == 50
     finally:

@@ -19,7 +19,9 @@ from hybridprof import _core
 from hybridprof.rollout import process
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-PATHS = st.sampled_from(["/status", "/start", "/stop", "/rate", "/targets", "/kill", "/snapshot", "/", "*", "/%2e", "//kill", "http://x/kill"])
+PATHS = st.sampled_from(
+    ["/status", "/start", "/stop", "/rate", "/targets", "/kill", "/snapshot", "/", "*", "/%2e", "//kill", "http://x/kill"]
+)
 METHODS = st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS", "get", "G\x00T", "__class__", ""])
 WRONG = st.sampled_from(["Bearer x", "Bearer ", "Basic eDp4", "", "Bearer " + "0" * 64, "Bearer\x00"])
 NAMES = st.sampled_from(["for", "hz", "add", "remove", "rate", "stage", "x"])
@@ -83,7 +85,9 @@ def test_any_bytes(served: Served) -> None:
 
 def test_nearly_requests_without_the_token(served: Served) -> None:
     @FUZZ
-    @given(METHODS, PATHS, WRONG, st.binary(max_size=200), st.sampled_from([None, 0, 5, 70_000, -1]), st.sampled_from(["\r\n", "\n", "\r", ""]))
+    @given(
+        METHODS, PATHS, WRONG, st.binary(max_size=200), st.sampled_from([None, 0, 5, 70_000, -1]), st.sampled_from(["\r\n", "\n", "\r", ""])
+    )
     def check(method: str, path: str, token: str, body: bytes, length: int | None, end: str) -> None:
         lines = [f"{method} {path} HTTP/1.1", f"Authorization: {token}", *([] if length is None else [f"Content-Length: {length}"]), "", ""]
         check_refused(served, end.join(lines).encode("latin-1") + body)

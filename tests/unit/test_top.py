@@ -28,7 +28,11 @@ def row(name: str, **changes: Any) -> Function:
 
 
 def test_what_came_between() -> None:
-    before = [row("a", self_ns=100, total_ns=300, self_error_ns=30, total_error_ns=6, samples=10), row("still", self_ns=5, samples=1), row("b", calls=4, primitive_calls=3, total_ns=9)]
+    before = [
+        row("a", self_ns=100, total_ns=300, self_error_ns=30, total_error_ns=6, samples=10),
+        row("still", self_ns=5, samples=1),
+        row("b", calls=4, primitive_calls=3, total_ns=9),
+    ]
     now = [
         row("a", self_ns=250, total_ns=800, self_error_ns=50, total_error_ns=10, samples=25),
         row("still", self_ns=5, samples=1),

@@ -56,7 +56,8 @@ class Commands:
     def admit(self, exchange: Exchange, peer: Peer) -> None:
         if not has_token(exchange.authorization, self._token):
             raise Refusal(
-                HTTPStatus.UNAUTHORIZED, "the request has no right token; send the header Authorization: Bearer TOKEN, with what SOCKET.token holds"
+                HTTPStatus.UNAUTHORIZED,
+                "the request has no right token; send the header Authorization: Bearer TOKEN, with what SOCKET.token holds",
             )
         route = self._routes.get(exchange.target)
         if route is None:

@@ -17,7 +17,9 @@ def seconds(value: object) -> float:
     match = _DURATION.fullmatch(text)
     lasting = float(match[1]) * _UNITS[match[2]] if match is not None else 0.0
     if not 0 < lasting <= LONGEST:
-        raise ValueError(f"must be a time such as 90s, 10m, 2h or 1d, above 0 and at most {LONGEST / 86400:.0f} days, not {str(value)[:40]!r}")
+        raise ValueError(
+            f"must be a time such as 90s, 10m, 2h or 1d, above 0 and at most {LONGEST / 86400:.0f} days, not {str(value)[:40]!r}"
+        )
     return lasting
 
 

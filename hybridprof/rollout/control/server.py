@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from types import BuiltinFunctionType
 
 from ..follower import LONGEST_WAIT, name_thread, wait_until_gone
 from .connection import Connection, Service, turn_away
@@ -103,7 +104,7 @@ class Server:
         try:
             thread_id.append(_thread.get_native_id())
             name_thread(NAME)
-            if _thread.get_native_id() == os.getpid() and type(select.poll) is type(len):
+            if _thread.get_native_id() == os.getpid() and isinstance(select.poll, BuiltinFunctionType):
                 raise RuntimeError("threads are greenlets here, and poll() would stop them all")
             self.problem = ""
             self._serve(wake)
@@ -159,7 +160,9 @@ class Server:
         if not is_trusted(peer, os.geteuid()):
             refusal = Refusal(HTTPStatus.FORBIDDEN, f"only root and user {os.geteuid()} may control this process, not user {peer.uid}")
         elif len(self._connections) >= CONNECTIONS:
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{CONNECTIONS} connections are open, which is all there are; try again later")
+            refusal = Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{CONNECTIONS} connections are open, which is all there are; try again later"
+            )
         if refusal is None:
             self._connections[channel.fileno()] = Connection(channel, peer, now)
         else:
