@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,6 @@ def without_seconds(state: Any) -> Any:
 
 def test_a_socket_that_is_knocked_at_by_many(served: Served) -> None:
     """More at once than there are connections: some are told to come again, all are closed, and the next one is answered."""
-    import socket
-
     channels = []
     for _ in range(12):
         channel = socket.socket(socket.AF_UNIX)

@@ -166,8 +166,8 @@ class Server:
         if refusal is None:
             self._connections[channel.fileno()] = Connection(channel, peer, now)
         else:
-            turn_away(channel, refusal)
             self._service.refused(peer, refusal.status, str(refusal), b"")
+            turn_away(channel, refusal)
 
     def _advance(self, connection: Connection, now: float) -> None:
         try:
