@@ -120,11 +120,11 @@ class Server:
             if wake in ready:
                 return
             now = self._clock()
-            if self._listener.fileno() in ready:
-                self._accept(now)
             for descriptor in ready:
                 if descriptor in self._connections:
                     self._advance(self._connections[descriptor], now)
+            if self._listener.fileno() in ready:  # last: who has gone has made room
+                self._accept(now)
             self._expire(self._clock())
 
     def _wait(self, wake: int) -> list[int]:
