@@ -88,7 +88,7 @@ def start(*arguments: Any, **options: Any) -> Profiler:
     return Profiler()
 
 
-def configure(path: Any) -> None:
+def configure(path: Any = None, *, socket: Any = None) -> None:
     pass
 
 

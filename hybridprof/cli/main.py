@@ -18,6 +18,8 @@ COMMANDS = {
     "config": "check a configuration of the rollout, or show what it means here",
     "status": "say what runs in processes that a configuration rules, what it costs, and why",
     "info": "say what a profile holds and how it was measured",
+    "ctl": "ask or steer a running process by its control socket",
+    "top": "the hottest functions of a running process, live",
     "judge": "compare a canary's figures with those of hosts without the change",
     "audit": "who changed what in a staged rollout, and whether the record of it is whole",
     "selfcheck": "measure on this machine what the profiler promises",

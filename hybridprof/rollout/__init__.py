@@ -26,6 +26,7 @@
     verdict    the last verdict, a file that each service of the folder follows
     published  what this process says of itself, for `hybridprof status`
     ruler      what is in force, made true in this process
+    control    the socket by which a running process is asked and steered
     process    the process' one ruler: who appoints it, and what forks do to it
     output     files and their uploader, as the configuration wants them: spool (names and limits), rotation (a file each minute), shipping
 """

@@ -60,7 +60,7 @@ class Follower:
         self._wake.release()
         if _thread.get_native_id() in self._thread_id or not self._ended.acquire(timeout=self._patience if patience is None else patience):
             return False
-        _wait_until_gone(self._thread_id)
+        wait_until_gone(self._thread_id)
         return True
 
     def close(self, last: Callable[[], None] | None = None, patience: float | None = None) -> bool:
@@ -89,7 +89,7 @@ def _run(
 ) -> None:
     try:
         thread_id.append(_thread.get_native_id())
-        _name_thread(name)
+        name_thread(name)
         while not wake.acquire(timeout=follower.period):
             look()
         for each in last:
@@ -98,7 +98,8 @@ def _run(
         ended.release()
 
 
-def _name_thread(name: str) -> None:
+def name_thread(name: str) -> None:
+    """The calling thread, in profiles and for the system."""
     if _thread.get_native_id() == os.getpid():  # greenlets that pass for threads: this is the program's main thread
         return
     try:
@@ -109,7 +110,7 @@ def _name_thread(name: str) -> None:
         pass
 
 
-def _wait_until_gone(thread_id: list[int]) -> None:
+def wait_until_gone(thread_id: list[int]) -> None:
     """Its last steps are the interpreter's; os.fork() counts what the system counts."""
     deadline = time.monotonic() + 0.1
     while thread_id and os.path.exists(f"/proc/self/task/{thread_id[0]}") and time.monotonic() < deadline:

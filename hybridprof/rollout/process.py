@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .. import _core, api, ruling
 from .config import read
 from .ruler import Ruler
+from .schema import checked
 
 _current: Ruler | None = None  # guarded by api's lock
 _watches = False  # forks and the end; once for ever
@@ -43,17 +44,30 @@ def retire() -> None:
             ruler.retire()
     if ruler is not None:
         ruler.follower.close()  # without the lock, which it may be waiting for
+        ruler.control.close()
         ruler.output.end()
         ruler.close()
 
 
-def configure(path: str | os.PathLike[str]) -> None:
+def configure(path: str | os.PathLike[str] | None = None, *, socket: str | None = None) -> None:
     """Reads a TOML file, starts what its stage says and follows the file: a change is in force within 5 s. Raises ConfigError (a ValueError) with
-    each error and its line, and then nothing has changed. Called again: another file takes its place."""
-    name = os.path.abspath(os.fspath(path))
-    read(name)
+    each error and its line, and then nothing has changed. Called again: another file takes its place. socket: the path of a control socket, where
+    neither the file nor the environment names one; %p in it stands for the pid. It needs no file. Raises ValueError for one that is no absolute path.
+    """
+    if path is None and socket is None:
+        raise TypeError("configure() needs the path of a TOML file, or socket=, the path of a control socket")
+    name = None if path is None else os.path.abspath(os.fspath(path))
+    if name is not None:
+        read(name)
+    if socket is not None:
+        checked("control.socket", socket)
     ruler = appointed()
-    ruler.follow(name)
+    if socket is not None:
+        ruler.control.ask(socket)
+    if name is not None:
+        ruler.follow(name)
+    else:
+        ruler.begin()
 
 
 def _watch_process() -> None:
@@ -82,5 +96,6 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     if _current is not None:
         _current.follower.close()
+        _current.control.close()
         _current.output.at_exit()
         _current.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from . import buckets, environment
 from .accounts import Accounts
 from .audit import Actor
 from .config import ConfigError, Settings, read
+from .control import Control
 from .crash_rules import Standing
 from .follower import Follower
 from .guarding import Guarding, is_helper
@@ -28,7 +29,7 @@ from .ledger import Reading
 from .output import Output
 from .overrides import Overrides
 from .published import Published
-from .resolve import InForce, Layers, resolve
+from .resolve import InForce, Layers, Override, resolve
 from .session import NOTHING, Plan, Session, planned
 from .verdict import Followed
 from .watched import WatchedFile, presence
@@ -70,6 +71,7 @@ class Ruler:
         self._wanted: Plan = NOTHING  # without the ladder
         self._problem = ""
         self.overrides = Overrides(clock, wall)
+        self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.look, period)
         self.output = Output(self.renew)
         self._latest = self.in_force()  # at the last look
@@ -214,6 +216,7 @@ class Ruler:
             "status_problem": self._published.problem,
             "overrides": self.overrides.listed(),
             "output": self.output.status(),
+            "control": self.control.reported(),
         }
 
     @property
@@ -230,6 +233,13 @@ class Ruler:
 
     def in_force(self) -> InForce:
         return resolve(self._layers(), self._clock())
+
+    def supposing(self, overrides: Mapping[str, Override | None]) -> InForce:
+        """What would be in force with these overrides, and without those that are None here."""
+        layers = self._layers()
+        changed = {**layers.overrides, **overrides}
+        kept = {key: each for key, each in changed.items() if each is not None}
+        return resolve(replace(layers, overrides=kept), self._clock())
 
     def _layers(self) -> Layers:
         ceilings = dict(self._ceilings)
@@ -274,6 +284,7 @@ class Ruler:
                 self._apply()
             self.output.update(self._latest, self._slot, self._host)
             self._problem = ""
+            self.control.follow(self._latest["control.socket"])
         except Exception as error:
             self._problem = f"{type(error).__name__}: {error}"
 
@@ -365,8 +376,10 @@ class Ruler:
         self._followed = self.follower.runs
         self.follower.stop()
         self.output.before_fork()
+        self.control.before_fork()
 
     def after_fork_in_parent(self) -> None:
+        self.control.after_fork_in_parent()
         if self._followed:
             self._keep_looking()
             self.output.after_fork_in_parent()
@@ -381,6 +394,7 @@ class Ruler:
         self._wanted, self._slot_is_named = NOTHING, False
         self.follower.forget()
         self.output.after_fork_in_child()
+        self.control.after_fork_in_child()
         if self._followed:
             self._keep_looking()
 
