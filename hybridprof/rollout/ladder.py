@@ -12,6 +12,9 @@ Down, in this order:
 A step that cannot lower the cost that is over is passed over: where only the sampler is, fewer traced calls would help nobody. As many steps of the first two kinds and of `lengthen` are
 taken at once as the overrun asks for (a cost of eight times the budget needs four halvings, not four windows), so that a load that jumps is over the budget for one window.
 
+Where nothing is traced any more and events cost too much all the same (on 3.11 a call of a target that lasts keeps the interpreter's hook on until it returns), what follows are the
+sampler's steps, and in the end off, which ends the hook.
+
 A quarter of each budget is left for what happens before a step works: steps begin where a single window is over the budget, or where the mean since the last step, over two to ten
 seconds, is over three quarters of it (HEADROOM). So ten seconds with a jump in them keep within the whole.
 
@@ -143,10 +146,10 @@ def _steps_down(state: State, tracer: float, sampler: float, targets: Sequence[s
     taken: tuple[Step, ...] = ()
     if tracer > 1:
         taken = _less_tracing(state, tracer, targets, shares)
-        if not taken:  # nothing is traced, and it costs too much all the same
-            sampler = max(sampler, tracer)
+        if not taken and tracer > sampler:
+            return _less_sampling(state, tracer, "tracing, though nothing is traced,")
     if sampler > 1:
-        taken += _less_sampling(state, sampler)
+        taken += _less_sampling(state, sampler, "sampling")
     return taken
 
 
@@ -174,8 +177,8 @@ def _drops(left: list[str], over: float, shares: Mapping[str, float], why: str) 
     return tuple(steps)
 
 
-def _less_sampling(state: State, over: float) -> tuple[Step, ...]:
-    why = f"sampling took {over:.3g} times its budget"
+def _less_sampling(state: State, over: float, what: str) -> tuple[Step, ...]:
+    why = f"{what} took {over:.3g} times its budget"
     lengthenings = min(_doublings(over), LENGTHENINGS - state.count("lengthen"))
     return (Step("lengthen", why=why),) * lengthenings or (Step("off", why=why),)
 

@@ -126,7 +126,7 @@ def test_what_cannot_be_explained_ends_everything() -> None:
     state = State((Step("untrace"),))
     for _ in range(LENGTHENINGS + 1):
         state = after(state, Window(1.0, 1.0, 0.0, 0.5), BUDGETS, (), dict)
-    assert kinds(state)[-1] == "off"
+    assert kinds(state)[-1] == "off" and state.steps[-1].why == "tracing, though nothing is traced, took 25 times its budget"
     assert after(state, Window(1.0, 1.0, 0.0, 0.5), BUDGETS, (), dict).steps == state.steps
 
 
