@@ -5,7 +5,7 @@ The folder belongs to root or to the process' user and nobody else may write it;
 (/tmp) is good enough. So between a look at a name and its use nobody else can put something in its place. The socket's mode is set before it
 has a name: at no moment may others connect, whatever the umask. The token is written first, so that who finds the socket finds the token.
 
-What a dead process left is replaced, and what dead processes of the same pattern left is swept: exec, SIGKILL and os._exit remove nothing.
+What a dead process left is replaced, and what dead processes of the same pattern left is swept: exec, os._exit and deadly signals remove nothing.
 """
 
 from __future__ import annotations
