@@ -239,3 +239,54 @@ for wrong in ({'roots': [1]}, {'roots': 3}, {'program': 7}):
         raise AssertionError(wrong)
 """
     )
+
+
+def test_threads_come_and_go_while_everything_is_traced(run_python: RunPython) -> None:
+    run_python(
+        PRELUDE
+        + """
+def recursive(n):
+    return leaf(n) if n == 0 else recursive(n - 1)
+
+def generator(n):
+    for i in range(n):
+        yield leaf(i)
+
+def in_thread(n):
+    for i in range(30):
+        recursive(i % 7)
+        sum(generator(i % 5))
+        if i % 10 == 0:
+            time.sleep(0.002)
+
+_core.trace_everything(True)
+_core.start(rate=2000)
+parts, done = [], []
+def cutting():
+    while not done:
+        parts.append(_core.window())
+        time.sleep(0.01)
+cutter = threading.Thread(target=cutting)
+cutter.start()
+for round in range(8):
+    threads = [threading.Thread(target=in_thread, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+done.append(True)
+cutter.join()
+_core.stop()
+parts.append(_core.window())
+whole = _core.snapshot()
+for name in ('in_thread', 'recursive', 'leaf', 'generator'):
+    assert sum(calls(part, name) for part in parts) == calls(whole, name) > 0, name
+assert calls(whole, 'in_thread') == 32
+assert sum(part.meta()['samples']['kept'] for part in parts) == whole.meta()['samples']['kept']
+exact = lambda profile: sum(thread['exact_ns'] + thread['overhead_ns'] for thread in profile.threads())
+assert abs(sum(map(exact, parts)) - exact(whole)) < 0.02 * exact(whole) + 1e6, (sum(map(exact, parts)), exact(whole))
+for part in parts:
+    for thread in part.threads():
+        assert thread['exact_ns'] >= 0 and thread['measured_ns'] < 60e9, thread
+"""
+    )
