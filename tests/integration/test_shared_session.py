@@ -93,15 +93,15 @@ def test_two_threads_that_do_not_know_of_each_other() -> None:
     odd: list[str] = []
     first, second = wants("one"), wants("other")
 
-    def use(profiler: hybridprof.Profiler, function: object) -> None:
+    def use(profiler: hybridprof.Profiler, name: str) -> None:
         try:
             with profiler:
                 for _ in range(200):
-                    function(5)  # type: ignore[operator]
+                    globals()[name](5)  # by its name: where the core needs wrappers, they are there
         except BaseException as error:
             odd.append(repr(error))
 
-    threads = [threading.Thread(target=use, args=pair) for pair in ((first, one), (second, other))]
+    threads = [threading.Thread(target=use, args=pair) for pair in ((first, "one"), (second, "other"))]
     for thread in threads:
         thread.start()
     for thread in threads:

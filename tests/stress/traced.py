@@ -213,7 +213,7 @@ def child_counts(path: str) -> int:
         CALLABLE["plain"](number)
     burn(0.01)
     _core.stop()
-    _core.snapshot().write(path)
+    _core.snapshot().write(path, "hyprof")
     rows = {row[0]: row[5] for row in _core.load(path).functions() if row[5]}
     return 0 if rows == {"plain": 25, "leaf": 25 * LEAVES_OF_PLAIN} else 4
 
@@ -223,7 +223,11 @@ def forks_within(path: str) -> int:
     leaf(1)
     pid = os.fork()
     if pid == 0:
-        os._exit(child_counts(path))
+        status = 5
+        try:
+            status = child_counts(path)
+        finally:
+            os._exit(status)
     leaf(2)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -254,7 +258,7 @@ def fork_storm(seconds: str, path: str, hook: str) -> None:
         if status:
             bad.append(("thread", status))
 
-    worker = threading.Thread(target=works)
+    worker = threading.Thread(target=works, daemon=True)
     worker.start()
     end = time.monotonic() + float(seconds)
     for number in itertools.count():
@@ -277,7 +281,7 @@ def fork_storm(seconds: str, path: str, hook: str) -> None:
     ended.set()
     worker.join()
     counts = {row[0]: row[5] for row in _core.snapshot().functions() if row[5]}
-    _core.snapshot().write(f"{path}.parent")
+    _core.snapshot().write(f"{path}.parent", "hyprof")
     written = {row[0]: row[5] for row in _core.load(f"{path}.parent").functions() if row[5]}
     say(
         bad=bad[:5],
@@ -313,7 +317,7 @@ def repeated(times: int, body: Callable[[int], object]) -> tuple[dict[str, int],
 
 
 def many_calls(calls: str, hook: str) -> None:
-    """All kinds of targets, with a thread for each thousandth."""
+    """All kinds of targets, in a few threads."""
     _core.start(rate=100, hook=hook)  # type: ignore[arg-type]
     use_wrappers()
     for function in FUNCTIONS.values():
@@ -324,6 +328,7 @@ def many_calls(calls: str, hook: str) -> None:
             turn(each)
         if number % 20 == 0:
             asyncio.run(_several(number))
+        if number % 300 == 0:  # each has its own part of the tree, for good
             thread = threading.Thread(target=turn, args=(number,))
             thread.start()
             thread.join()
