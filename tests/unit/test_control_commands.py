@@ -18,6 +18,7 @@ from hybridprof.rollout import Ruler
 from hybridprof.rollout.control.commands import Commands
 from hybridprof.rollout.control.exchange import Exchange, Refusal, Request
 from hybridprof.rollout.control.peers import Peer
+from hybridprof.rollout.ledger import Reading
 from hybridprof.rollout.process import appointed, retire
 
 HERE = __name__
@@ -40,7 +41,9 @@ class Desk:
         self.now = 1000.0
         self.path = folder / "config.toml"
         self.kill = folder / "kill"
-        self.ruler = appointed(lambda: Ruler(clock=lambda: self.now, wall=lambda: 5000.0 + self.now, period=3600.0))
+        self.ruler = appointed(
+            lambda: Ruler(clock=lambda: self.now, wall=lambda: 5000.0 + self.now, period=3600.0, costs=lambda: Reading(self.now))
+        )
         self.commands = Commands(self.ruler.control, "token")
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.ruler.control.audit = lambda event, **fields: self.said.append((event, fields))
