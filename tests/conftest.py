@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 CLI_TIMEOUT = 120  # seconds
+# What the tests of clients share makes assertions too.
+pytest.register_assert_rewrite("clients.running", "clients.readers", "clients.browsers", "clients.pages", "clients.desktop")
 
 
 def wheel(name: str) -> Any:

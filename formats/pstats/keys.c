@@ -45,8 +45,9 @@ static const char *block_name(const char *name, bool *owned) {
     return escaped;
 }
 
-/* What is not Python code has no file and line: ('~', 0, name), as cProfile writes built-in functions. Names that we invent also have
- * `</script` broken up, which empties snakeviz's page; Python's own are left alone, since they must be found in the source. */
+/* What is not Python code has no file and line: ('~', 0, name), as cProfile writes built-in functions. Names also have `</script` broken
+ * up, which empties snakeviz's page; no source can define a function so, only programs that make up code. A path is left alone: it must
+ * lead to the file. */
 static bool key_make(key *made, const hp_function *function, uint32_t id) {
     const char *name = function->name[0] != '\0' ? function->name : function->qualname[0] != '\0' ? function->qualname : "<unknown>";
     bool python = function->kind == HP_CODE_PYTHON;
@@ -57,7 +58,7 @@ static bool key_make(key *made, const hp_function *function, uint32_t id) {
     if (function->kind == HP_CODE_BLOCK)
         made->name = block_name(name, &made->name_owned);
     else
-        made->name = safe(name, function->kind == HP_CODE_SYNTHETIC ? HP_TEXT_SCRIPT : 0, &made->name_owned);
+        made->name = safe(name, HP_TEXT_SCRIPT, &made->name_owned);
     return made->file != NULL && made->name != NULL;
 }
 

@@ -131,6 +131,25 @@ static bool holds(const char *bytes, size_t size, const char *text) {
     return memmem(bytes, size, text, strlen(text)) != NULL;
 }
 
+/* What would end the script of snakeviz's page, in a name; a path must lead to its file. */
+static void test_script_in_names(void **state) {
+    (void)state;
+    hp_profile *profile = NULL;
+    hp_function function = {HP_CODE_PYTHON, "m", "a</ScRipt>", "a</ScRipt>", "/srv/</script>/m.py", 3};
+    assert_int_equal(hp_profile_new(&profile), HP_OK);
+    uint32_t id = hp_profile_function(profile, &function);
+    profile->rows = calloc(1, sizeof *profile->rows);
+    profile->rows[0] = (hp_row){.function = id, .measured = HP_EXACT, .calls = 1, .primitive_calls = 1, .self_exact = 9, .total_exact = 9};
+    profile->row_count = 1;
+    size_t size = 0;
+    char *bytes = hp_test_export(profile, &hp_format_pstats, &size);
+    assert_true(holds(bytes, size, "a<\\/ScRipt>"));
+    assert_false(holds(bytes, size, "a</ScRipt>"));
+    assert_true(holds(bytes, size, "/srv/</script>/m.py"));
+    free(bytes);
+    hp_profile_free(profile);
+}
+
 static void test_marker(void **state) {
     (void)state;
     static const struct {
@@ -208,9 +227,10 @@ static void test_empty(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_round_trip),          cmocka_unit_test(test_numbers_survive),
-        cmocka_unit_test(test_shared_key),  cmocka_unit_test(test_shared_key_in_table), cmocka_unit_test(test_marker),
-        cmocka_unit_test(test_all_threads), cmocka_unit_test(test_is_no_text),          cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_golden),          cmocka_unit_test(test_round_trip),          cmocka_unit_test(test_numbers_survive),
+        cmocka_unit_test(test_shared_key),      cmocka_unit_test(test_shared_key_in_table), cmocka_unit_test(test_marker),
+        cmocka_unit_test(test_all_threads),     cmocka_unit_test(test_is_no_text),          cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_script_in_names),
     };
     return cmocka_run_group_tests_name("pstats", tests, NULL, NULL);
 }

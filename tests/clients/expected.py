@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from hybridprof import _core
 
@@ -60,42 +61,50 @@ class Held:
             nodes.append((place[parent], function, calls or 0, self_ns))
         return cls(functions, nodes)
 
-    def by_key(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> dict[Hashable, Numbers]:
-        keys = [key_of(function) for function in self.functions]
-        found: dict[Hashable, Numbers] = {}
+    def stacks(self, keys: Sequence[Hashable], loop_erased: bool = False) -> list[tuple[Hashable, ...]]:
+        """Of each node its stack, each key once: where one is entered again nothing is added; loop-erased, the stack goes back to it."""
         stacks: list[tuple[Hashable, ...]] = []
-        for parent, function, calls, self_ns in self.nodes:
+        for parent, function, _, _ in self.nodes:
             key = keys[function]
             above = stacks[parent] if parent >= 0 else ()
             if key not in above:
-                stack = (*above, key)
-            elif loop_erased:
-                stack = above[: above.index(key) + 1]
+                stacks.append((*above, key))
             else:
-                stack = above
-            stacks.append(stack)
+                stacks.append(above[: above.index(key) + 1] if loop_erased else above)
+        return stacks
+
+    def by_key(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> dict[Hashable, Numbers]:
+        keys = [key_of(function) for function in self.functions]
+        found: dict[Hashable, Numbers] = {}
+        stacks = self.stacks(keys, loop_erased)
+        for (parent, function, calls, self_ns), stack in zip(self.nodes, stacks, strict=True):
+            key = keys[function]
             numbers = found.setdefault(key, Numbers())
             numbers.self_ns += self_ns
             numbers.calls += calls
-            numbers.primitive_calls += calls if key not in above else 0
+            numbers.primitive_calls += calls if parent < 0 or key not in stacks[parent] else 0
             for each in stack:
                 found[each].total_ns += self_ns
         return found
 
-    def edges(self, key_of: Callable[[Function], Hashable]) -> set[tuple[Hashable, Hashable]]:
+    def edges(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> set[tuple[Hashable, Hashable]]:
+        """Who called whom. Loop-erased: the edges that are left of the stacks with time or calls, which are those that callgrind's file has."""
         keys = [key_of(function) for function in self.functions]
-        return {(keys[self.nodes[parent][1]], keys[function]) for parent, function, _, _ in self.nodes if parent >= 0}
+        if not loop_erased:
+            return {(keys[self.nodes[parent][1]], keys[function]) for parent, function, _, _ in self.nodes if parent >= 0}
+        stacks = self.stacks(keys, loop_erased=True)
+        return {edge for node, stack in zip(self.nodes, stacks, strict=True) if node[2] or node[3] for edge in pairwise(stack)}
 
-    def beneath_cycles(self, key_of: Callable[[Function], Hashable]) -> set[Hashable]:
-        """Keys in a cycle of the call graph, direct recursion left out, and all that is reached from them."""
+    def reached(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> dict[Hashable, set[Hashable]]:
+        """Of each key that calls another: all keys that can be reached from it. It is in a cycle where it is among them."""
         callees: dict[Hashable, set[Hashable]] = {}
-        for caller, callee in self.edges(key_of):
+        for caller, callee in self.edges(key_of, loop_erased=loop_erased):
             if caller != callee:
                 callees.setdefault(caller, set()).add(callee)
 
-        def reached(start: Hashable) -> set[Hashable]:
+        def below(start: Hashable) -> set[Hashable]:
             seen: set[Hashable] = set()
-            todo = list(callees.get(start, ()))
+            todo = list(callees[start])
             while todo:
                 key = todo.pop()
                 if key not in seen:
@@ -103,18 +112,53 @@ class Held:
                     todo.extend(callees.get(key, ()))
             return seen
 
-        beneath: set[Hashable] = set()
-        for key in callees:
-            if key in (below := reached(key)):
-                beneath |= below
-        return beneath
+        return {key: below(key) for key in callees}
+
+    def in_cycles(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> set[Hashable]:
+        """Keys in a cycle of the call graph, direct recursion left out."""
+        return {key for key, below in self.reached(key_of, loop_erased=loop_erased).items() if key in below}
+
+    def beneath_cycles(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> set[Hashable]:
+        """The same, and all that is reached from them."""
+        reached = self.reached(key_of, loop_erased=loop_erased)
+        return {key for start, below in reached.items() if start in below for key in below}
+
+
+def sampled_ns(path: str) -> Counter[int]:
+    """By index into Held.nodes: what was sampled, which is what the lines hold."""
+    sampled = Counter[int]()
+    for node, _, _, ns, _ in _core.load(path).lines():
+        sampled[node - 1] += ns  # node 0 is the root, which Held leaves out
+    return sampled
+
+
+def by_kind(path: str) -> dict[str, Held]:
+    """The same apart by how it is known."""
+    whole, sampled = Held.load(path), sampled_ns(path)
+    nodes = [(node, sampled[index]) for index, node in enumerate(whole.nodes)]
+    return {
+        "sampled": Held(whole.functions, [(parent, function, 0, ns) for (parent, function, _, _), ns in nodes]),
+        "exact": Held(whole.functions, [(parent, function, calls, own - ns) for (parent, function, calls, own), ns in nodes]),
+    }
+
+
+def own_lines(path: str, held: Held) -> dict[Function, Counter[int]]:
+    """Self time of each function by line: what was sampled where its line is known, all else at the function's first."""
+    found: dict[Function, Counter[int]] = {}
+    left = [own for _, _, _, own in held.nodes]
+    for node, line, _, ns, _ in _core.load(path).lines():
+        if line:
+            found.setdefault(held.functions[held.nodes[node - 1][1]], Counter())[line] += ns
+            left[node - 1] -= ns
+    for (_, number, _, _), ns in zip(held.nodes, left, strict=True):
+        function = held.functions[number]
+        found.setdefault(function, Counter())[function.line] += ns
+    return found
 
 
 def by_thread(path: str) -> dict[Function, dict[str, Held]]:
-    """The same apart by thread and by how it is known: "sampled", "exact" and "both". Sampled is what the lines hold, exact what they leave."""
-    whole, sampled = Held.load(path), Counter[int]()
-    for node, _, _, ns, _ in _core.load(path).lines():
-        sampled[node - 1] += ns  # node 0 is the root, which `whole` leaves out
+    """The same apart by thread and by how it is known: "sampled", "exact" and "both"; exact is what sampling leaves."""
+    whole, sampled = Held.load(path), sampled_ns(path)
     found: dict[Function, dict[str, Held]] = {}
     thread_of: list[Function] = []
     place: list[dict[str, int]] = []
@@ -165,9 +209,10 @@ def frame(label: str, function: Function) -> str:
 
 
 def pstats_key(function: Function) -> tuple[str, int, str]:
+    """As cProfile makes it; `</script` in a name, which would end the script of snakeviz's page, is broken up."""
+    name = re.sub("<(/script)", r"<\\\1", escaped(function.name or function.qualname), flags=re.IGNORECASE)
     if function.kind == "python":
-        return escaped(function.file), function.line, escaped(function.name)
-    name = escaped(function.name or function.qualname)
+        return escaped(function.file), function.line, name
     return "~", 0, f"<block {name}>" if function.kind == "block" else name
 
 

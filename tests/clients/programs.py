@@ -75,7 +75,8 @@ even(4)
 )
 
 HOSTILE = (
-    BURN
+    "import threading\n"
+    + BURN
     + r"""
 NAMES = ["a b", "semi;colon", "\u00e9t\u00e9 \U0001f389", "new\nline", "tab\there", "</script>", "fn=x", "%s%d", "l\udc80ne", "node", "(12)",
          "back\\slash", 'quo"te', "[x]", "a:b:c", "# f", "f 42", "<lambda>", "line\u2028separator", "f@plt", "& < >", "bell\x07", "  two  spaces"]
@@ -92,6 +93,10 @@ def named(name):
 
 for function in [named(name) for name in NAMES]:
     function()
+exec(compile("def far():\n    burn(0.02)\n\n\nfar()\n", "/srv/odd; na\u00efve \U0001f389/x\ny;z.py", "exec"), {"burn": burn, "__name__": "far"})
+thread = threading.Thread(target=named("in thread"), name="</script> ; \udc80\n<b>")
+thread.start()
+thread.join()
 """
 )
 
@@ -171,6 +176,130 @@ for _ in range(2):
 """
 )
 
+FIFTY_THREADS = (
+    """
+import threading
+"""
+    + BURN
+    + """
+def task(number):
+    odd() if number % 2 else even()
+
+
+def odd():
+    burn(0.03)
+
+
+def even():
+    burn(0.02)
+
+
+threads = [threading.Thread(target=task, args=(number,), name=f"worker {number}") for number in range(50)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+)
+
+GENERATORS = (
+    BURN
+    + """
+def numbers(count):
+    for number in range(count):
+        burn(0.003)
+        yield number
+
+
+def doubled(source):
+    for number in source:
+        burn(0.002)
+        yield 2 * number
+
+
+def delegating(count):
+    burn(0.01)
+    yield from numbers(count)
+    burn(0.01)
+
+
+async def fetch(number):
+    burn(0.003)
+    return number
+
+
+async def gather(count):
+    return [await fetch(number) for number in range(count)]
+
+
+def drive(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+
+
+def consume():
+    left_early = numbers(5)
+    next(left_early)
+    left_early.close()
+    return sum(doubled(delegating(20))) + len(drive(gather(10)))
+
+
+consume()
+drive(gather(10))
+max(number for number in doubled(numbers(20)))
+"""
+)
+
+# Either calls the other, in different stacks: a cycle of the call graph without any recursion.
+CROSSED = (
+    BURN
+    + """
+def left(deeper):
+    burn(0.03)
+    if deeper:
+        right(False)
+
+
+def right(deeper):
+    burn(0.05)
+    leaf()
+    if deeper:
+        left(False)
+
+
+def leaf():
+    burn(0.01)
+
+
+for _ in range(3):
+    left(True)
+    right(True)
+burn(0.05)
+"""
+)
+
+MANY_FUNCTIONS = """
+def template():
+    for _ in range(500):
+        pass
+
+
+def group_template(functions):
+    for function in functions:
+        function()
+
+
+def named(function, name):
+    return type(function)(function.__code__.replace(co_name=name, co_qualname=name), globals(), name)
+
+
+functions = [named(template, f"function_{number}") for number in range(20_000)]
+for number in range(100):
+    named(group_template, f"group_{number}")(functions[200 * number : 200 * (number + 1)])
+"""
+
 # name -> (files, options of `hybridprof run`). The file to run is program.py.
 PROGRAMS: dict[str, tuple[dict[str, str], list[str]]] = {
     "plain": ({"program.py": PLAIN}, []),
@@ -182,5 +311,9 @@ PROGRAMS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["--deep", "first:Thing.run"],
     ),
     "threads": ({"program.py": THREADS}, ["--clock", "cpu"]),
+    "fifty-threads": ({"program.py": FIFTY_THREADS}, ["--clock", "cpu"]),
+    "generators": ({"program.py": GENERATORS}, ["--deep", "__main__:consume"]),
+    "crossed": ({"program.py": CROSSED}, ["--deep", "__main__:left"]),
+    "many-functions": ({"program.py": MANY_FUNCTIONS}, ["--deep", "*"]),
     "mixed": ({"program.py": MIXED}, ["--deep", "__main__:target"]),
 }

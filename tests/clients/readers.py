@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 import re
 import subprocess
@@ -16,10 +15,10 @@ from pathlib import Path
 from clients.expected import Numbers, Shown, Steps
 
 
-def output(*command: str | Path, cwd: str | Path = "/") -> str:
+def output(*command: str | Path, cwd: str | Path = "/", stdin: str = "") -> str:
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "TZ": "UTC"}
     environment.pop("PYTHONSAFEPATH", None)
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, encoding="utf-8")
+    done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, text=True, timeout=120, encoding="utf-8")
     assert done.returncode == 0, f"{command} failed: {done.stderr[-3000:]}"
     return done.stdout
 
@@ -48,39 +47,45 @@ def pstats_table(path: Path, python: str = sys.executable) -> Shown:
     return found
 
 
-# --- snakeviz: the rows that it puts on its page ------------------------------------------------------------------------------------
-
-SNAKEVIZ = "import json, pstats, sys; from snakeviz.stats import table_rows, json_stats; s = pstats.Stats(sys.argv[1]); print(json.dumps([table_rows(s), json_stats(s)]))"
-SNAKEVIZ_STEPS = Steps(relative=1e-3)  # four significant digits
-
-
-def snakeviz_table(path: Path, tools: Path) -> Shown:
-    rows, tree = json.loads(output(tools / "python", "-c", SNAKEVIZ, path))
-    assert tree
-    found: Shown = {}
-    for (text, calls), self_s, _, total_s, _, _, name in rows:
-        show(found, name, Numbers(float(self_s) * 1e9, float(total_s) * 1e9, calls, int(text.partition("/")[2] or text)))
-    return found
-
-
-# --- gprof2dot: the labels of its nodes ---------------------------------------------------------------------------------------------
+# --- gprof2dot: the labels of its nodes, as dot draws them --------------------------------------------------------------------------
 
 NODE = re.compile(r'^\t"?(?P<id>(?:[^"\\]|\\.)*?)"? \[.*\blabel="(?P<label>(?:[^"\\]|\\.)*)"')
+SVG = "{http://www.w3.org/2000/svg}"
+DRAWN_AT_MOST = 300  # nodes: dot takes minutes for more
 
 
-def gprof2dot_table(path: Path, form: str, sum_ns: int, tools: Path) -> tuple[Shown, Steps]:
-    """Percent of the whole with two places: a step is a ten-thousandth of the sum."""
-    text = output(tools / "python", "-m", "gprof2dot", "-f", form, "-n0", "-e0", path)
-    found: Shown = {}
+def written_labels(text: str) -> list[list[str]]:
+    """The lines of each node's label in gprof2dot's own text."""
+    found = []
     for line in text.splitlines():
         match = NODE.match(line)
         if match is None or match["id"] in ("graph", "node", "edge") or " -> " in line.partition("[")[0]:
             continue
-        label = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], match["label"])
-        *names, total, own = [part for part in label.split("\n") if not part.endswith("\u00d7")]
-        calls = next((int(part[:-1]) for part in label.split("\n") if re.fullmatch(r"\d+\u00d7", part)), None)
-        numbers = Numbers(float(own.strip("()%")) / 100 * sum_ns, float(total.strip("%")) / 100 * sum_ns, calls, None)
-        show(found, names[-1], numbers)
+        found.append(re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], match["label"]).split("\n"))
+    return found
+
+
+def drawn_labels(text: str, dot: str) -> list[list[str]]:
+    """The same, read from the picture; dot keeps spaces apart by making them unbreakable."""
+    picture = ElementTree.fromstring(output(dot, "-Tsvg", stdin=text))
+    nodes = [group for group in picture.iter(f"{SVG}g") if group.get("class") == "node"]
+    return [["".join(line.itertext()).replace("\xa0", " ") for line in node.iter(f"{SVG}text")] for node in nodes]
+
+
+def gprof2dot_table(path: Path, form: str, sum_ns: int, tools: Path, dot: str) -> tuple[Shown, Steps]:
+    """Percent of the whole with two places: a step is a ten-thousandth of the sum."""
+    text = output(tools / "python", "-m", "gprof2dot", "-f", form, "-n0", "-e0", path)
+    labels = written_labels(text)
+    if len(labels) <= DRAWN_AT_MOST:
+        labels, written = drawn_labels(text, dot), labels
+        assert len(labels) == len(written), "dot draws every node"
+    found: Shown = {}
+    for label in labels:
+        *names, total, own = [part for part in label if not part.endswith("\u00d7")]
+        calls = next((int(part[:-1]) for part in label if re.fullmatch(r"\d+\u00d7", part)), None)
+        own_share, total_share = float(own.strip("()%")), float(total.strip("%"))
+        assert own_share <= total_share <= 100, f"recursion counts once, and {label} says otherwise"
+        show(found, names[-1], Numbers(own_share / 100 * sum_ns, total_share / 100 * sum_ns, calls, None))
     return found, Steps(time_ns=sum_ns / 1e4)
 
 
@@ -120,6 +125,40 @@ def annotate_table(path: Path) -> Shown:
     for name in own.keys() | inclusive.keys():
         calls = None if calls_at is None else own.get(name, [0] * len(events))[calls_at]
         show(found, name, Numbers(own.get(name, [0])[0], inclusive.get(name, [0])[0], calls, None))
+    return found
+
+
+def annotate_percentages(path: Path) -> list[float]:
+    text = output("callgrind_annotate", "--threshold=100", "--auto=no", "--show-percs=yes", "--inclusive=yes", path)
+    return [float(number) for number in re.findall(r"\( *([\d.]+)%\)", text)]
+
+
+def annotate_sources(path: Path) -> dict[str, dict[int, int]]:
+    """By file that it found, and line: the first event. A line of the listing is one of the file, or a call from it."""
+    text = output("callgrind_annotate", "--threshold=100", "--auto=yes", "--context=1000000", "--show-percs=yes", path)
+    events = re.search(r"^Events shown:\s+(.*)$", text, re.MULTILINE)[1].split()  # type: ignore[index]
+    found: dict[str, dict[int, int]] = {}
+    for section in text.split("-- Auto-annotated source: ")[1:]:
+        name, _, listing = section.partition("\n")
+        source = Path(name).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = found[name] = {}
+        number = 0
+        for line in listing.partition("\n\n")[2].split("\n"):
+            if number == len(source) or (number == 0 and not line):  # it lists all of a file, or nothing where no line has time
+                break
+            first, at = CELL.match(line), 0
+            for _ in events:
+                cell = CELL.match(line, at)
+                assert cell, f"{name}:{number + 1} is shown as {line!r}"
+                at = cell.end()
+            beside = line[at:].lstrip()  # cells are padded: the source's indentation cannot be told from that
+            if beside.startswith("=> "):
+                continue
+            assert beside == source[number].lstrip()
+            number += 1
+            if first and first[1]:
+                lines[number] = int(first[1].replace(",", ""))
+        assert number in (0, len(source)), f"{name} is shown to line {number}"
     return found
 
 
@@ -186,34 +225,37 @@ def pprof_tags(path: Path, pprof: Path, clock: str) -> dict[str, dict[str, int]]
     return found
 
 
-# --- flamegraph.pl: its boxes -------------------------------------------------------------------------------------------------------
+# --- flamegraph.pl and inferno: their boxes -----------------------------------------------------------------------------------------
 
 TITLE = re.compile(r"(?P<name>.*) \((?P<count>[\d,]+) ns, [\d.]+%\)$", re.DOTALL)
 FLAMEGRAPH_STEPS = Steps()
-SVG = "{http://www.w3.org/2000/svg}"
+INFERNO = "{http://github.com/jonhoo/inferno}"
 
 
 def flamegraph_table(path: Path, program: Path) -> Shown:
     """A box is as wide as its inclusive count; its callers lie beneath it. Self is the box minus the boxes upon it."""
+    return boxes_table(boxes_of(path, program, "x", "width"))
+
+
+def inferno_table(path: Path, program: Path) -> Shown:
+    """The same, with places as numbers of ns, which its page draws itself."""
+    return boxes_table(boxes_of(path, program, f"{INFERNO}x", f"{INFERNO}w"))
+
+
+def boxes_of(path: Path, program: Path, x: str, width: str) -> list[tuple[float, float, float, str, int]]:
+    """(y, x, width, name, count) of each, from the bottom, from the left."""
     text = output(program, "--countname", "ns", "--minwidth", "0", "--width", "1000000", path)
-    boxes = []
+    found = []
     for group in ElementTree.fromstring(text).iter(f"{SVG}g"):
-        title, rectangle = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
+        title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
         match = TITLE.match(title.text or "") if title is not None else None
-        if match is None or rectangle is None:
+        if match is None or box is None:
             continue
-        boxes.append(
-            (
-                float(rectangle.get("y", 0)),
-                float(rectangle.get("x", 0)),
-                float(rectangle.get("width", 0)),
-                match["name"],
-                int(match["count"].replace(",", "")),
-            )
-        )
-    boxes.sort(key=lambda box: (-box[0], box[1]))
-    assert boxes and boxes[0][3] == "all", text[:2000]
-    return boxes_table(boxes)
+        count = int(match["count"].replace(",", ""))
+        found.append((float(box.get("y", 0)), float(box.get(x, 0)), float(box.get(width, 0)), match["name"], count))
+    found.sort(key=lambda each: (-each[0], each[1]))
+    assert found and found[0][3] == "all", text[:2000]
+    return found
 
 
 def boxes_table(boxes: list[tuple[float, float, float, str, int]]) -> Shown:

@@ -4,58 +4,46 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clients import browsers
-from clients.expected import Function, Held, Numbers, Shown, Steps, by_thread, escaped, grouped, labels
+from clients import browsers, limits
+from clients.expected import Function, Held, Numbers, Shown, Steps, by_thread, differences, escaped, frame, grouped, labels
 from clients.programs import PROGRAMS
-from clients.test_clients import check_and_awaken, hybridprof, measured, missing
+from clients.running import check_and_awaken, hybridprof, measured, without_invented
+
+pytest_plugins = ["clients.running"]
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats"
 
 
 @pytest.fixture(scope="session")
-def modules() -> Path:
-    folder = Path(os.environ.get("HYBRIDPROF_NPM") or "/nonexistent")
-    if not (folder / "speedscope").exists():
-        missing(
-            "the clients' node_modules",
-            "scripts/setup npm clients-node, and HYBRIDPROF_NPM set to the folder that it prints (make test does)",
-        )
-    return folder
-
-
-@pytest.fixture(scope="session")
-def speedscope(modules: Path) -> Iterator[browsers.Speedscope]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        missing("Chromium", "apt-get install chromium")
-        raise AssertionError
+def speedscope(modules: Path, chromium: str) -> Iterator[browsers.Speedscope]:
     with browsers.Speedscope(modules, chromium) as app:
         yield app
 
 
 @dataclass
 class Run:
+    name: str
     held: Held
     threads: dict[Function, dict[str, Held]]
     speedscope: Path
     gecko: Path
+    collapsed: Path
+    callgrind: Path
 
 
 @pytest.fixture(scope="session", params=sorted(PROGRAMS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp(request.param)
     native = measured(request.param, folder)
-    outs = [folder / "out.speedscope.json", folder / "out.gecko.json"]
+    outs = [folder / name for name in ("out.speedscope.json", "out.gecko.json", "out.collapsed", "callgrind.out.test")]
     for out in outs:
         hybridprof(folder, "export", native, "-o", out)
-    return Run(Held.load(str(native)), by_thread(str(native)), *outs)
+    return Run(request.param, Held.load(str(native)), by_thread(str(native)), *outs)
 
 
 def without_calls(held: Held, key_of: object, displayed: object) -> Shown:
@@ -108,6 +96,36 @@ def test_speedscope_app(run: Run, speedscope: browsers.Speedscope) -> None:
     for table, held in zip(shown.values(), expected.values(), strict=True):
         rows = without_calls(held, lambda function: (named[function], escaped(function.file)), lambda key: key)
         check_and_awaken(rows, table, browsers.SPEEDSCOPE_STEPS, unmeasured_may_lack=True)
+
+
+def test_speedscope_app_on_collapsed(run: Run, speedscope: browsers.Speedscope) -> None:
+    """All threads are one profile there, named by its file."""
+    (table,) = speedscope.tables(run.collapsed).values()
+    named = labels(run.held)
+    rows = without_calls(run.held, lambda function: frame(named[function], function), lambda key: key)
+    check_and_awaken(rows, {key[0]: cells for key, cells in table.items()}, Steps(), unmeasured_may_lack=True)  # type: ignore[index]
+
+
+def test_speedscope_app_on_callgrind(run: Run, speedscope: browsers.Speedscope) -> None:
+    """The first event, which is all time, to what folding may move (limits.SPEEDSCOPE_FOLDS)."""
+    shown = without_invented(next(iter(speedscope.tables(run.callgrind).values())))
+    named = labels(run.held)
+
+    def key(function: Function) -> tuple[str, str]:
+        return named[function], escaped(function.file) or "~"
+
+    numbers = run.held.by_key(key, loop_erased=True)
+    folded = 1e-4 * run.held.sum_ns * len(run.held.edges(key, loop_erased=True))
+    for limit in (limits.CALLGRIND_CALLS, limits.SPEEDSCOPE_CROSSED):
+        limit.take_out(run.held, key, numbers)
+    seen = {name: row for name, row in numbers.items() if row.total_ns is None or row.total_ns > folded}
+    held = grouped(seen, lambda each: each)
+    large = {name: rows for name, rows in shown.items() if name in held or (rows[0].total_ns or 0) > 2 * folded}
+    if run.name != "many-functions":
+        check_and_awaken(held, large, Steps(time_ns=2 * folded))
+    if run.name in ("many-functions", "crossed"):
+        whole = grouped(run.held.by_key(key, loop_erased=True), lambda each: each)
+        assert differences(whole, shown, Steps(time_ns=run.held.sum_ns / 1e3), unmeasured_may_lack=True), "no limit any more"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("speedscope/golden/*.json")), ids=lambda path: path.name.partition(".")[0])

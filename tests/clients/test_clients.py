@@ -8,129 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clients import readers
-from clients.expected import Function, Held, Numbers, Shown, Steps, altered, differences, escaped, frame, grouped, labels, pstats_key
-from clients.programs import PROGRAMS
-from conftest import clean_environment
+from clients import limits, readers
+from clients.expected import Function, Held, Numbers, Shown, Steps, differences, escaped, frame, grouped, labels, own_lines, pstats_key
+from clients.running import SOURCE, Run, as_shown, check_and_awaken, without_invented
 
 from hybridprof import _core
 
-SOURCE = Path(__file__).resolve().parents[2]
-FLAMEGRAPH_PLACES = (shutil.which("flamegraph.pl"), "/usr/share/perl5/Devel/NYTProf/flamegraph.pl")
-
-
-def missing(what: str, install: str) -> None:
-    """In CI a missing client is a failure; elsewhere the reader sees what was not tested."""
-    sentence = f"{what} is not on this machine; install it with: {install}"
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
-
-
-@pytest.fixture(scope="session")
-def tools() -> Path:
-    folder = Path(os.environ.get("HYBRIDPROF_CLIENTS", "/nonexistent"))
-    if not (folder / "python").exists():
-        missing(
-            "the Python clients' venv",
-            "scripts/setup tools clients, and HYBRIDPROF_CLIENTS set to the folder that it prints (make test does)",
-        )
-    return folder
-
-
-@pytest.fixture(scope="session")
-def flamegraph() -> Path:
-    for place in FLAMEGRAPH_PLACES:
-        if place and Path(place).exists():
-            return Path(place)
-    missing("flamegraph.pl", "apt-get install libdevel-nytprof-perl")
-    raise AssertionError
-
-
-@pytest.fixture(scope="session")
-def callgrind_annotate() -> None:
-    if shutil.which("callgrind_annotate") is None:
-        missing("callgrind_annotate", "apt-get install valgrind")
-
-
-@pytest.fixture(scope="session")
-def pprof() -> Path:
-    place = os.environ.get("HYBRIDPROF_PPROF", "")
-    if not place or not Path(place).exists():
-        missing("pprof", "scripts/setup pprof (which needs go), and HYBRIDPROF_PPROF set to the path that it prints (make test does)")
-    return Path(place)
-
-
-def hybridprof(folder: Path, *arguments: object) -> None:
-    command = [sys.executable, "-m", "hybridprof", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-
-
-def measured(name: str, folder: Path) -> Path:
-    """The native profile of one of PROGRAMS."""
-    files, options = PROGRAMS[name]
-    for file, text in files.items():
-        (folder / file).parent.mkdir(exist_ok=True)
-        (folder / file).write_text(text, encoding="utf-8")
-    hybridprof(folder, "run", "-r", "1000", *options, "-o", folder / "out.hyprof", folder / "program.py")
-    return folder / "out.hyprof"
-
-
-@dataclass
-class Run:
-    name: str
-    native: Path
-    held: Held
-    pstats: Path
-    callgrind: Path
-    collapsed: Path
-    pprof: Path
-
-
-@pytest.fixture(scope="session", params=sorted(PROGRAMS))
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A program, really run under the profiler; its profile in each format."""
-    folder = tmp_path_factory.mktemp(request.param)
-    native, made = measured(request.param, folder), folder / "made"
-    made.mkdir()
-    outs = [made / "out.pstats", made / "callgrind.out.test", made / "out.collapsed", made / "out.pb.gz"]
-    for out in outs:
-        hybridprof(folder, "export", native, "-o", out)
-    held = Held.load(str(native))
-    assert held.sum_ns > 50_000_000, "the program burns tenths of a second"
-    return Run(request.param, native, held, *outs)
-
-
-def check_and_awaken(held: Shown, shown: Shown, steps: Steps, **options: bool) -> None:
-    """No difference; and each kind of number, altered in the greatest row that shows it, makes one."""
-    assert differences(held, shown, steps, **options) == []
-    for field_name in ("self_ns", "total_ns", "calls", "primitive_calls"):
-        both = [
-            key for key, rows in held.items() if key in shown and all(getattr(row, field_name) is not None for row in [*rows, *shown[key]])
-        ]
-        if both:
-            greatest = max(both, key=lambda key: held[key][0].total_ns or 0)
-            assert differences(altered(held, greatest, field_name, steps), shown, steps, **options), f"an altered {field_name} was not seen"
-
-
-def without_invented(shown: Shown) -> Shown:
-    """Rows that the writer adds for the readers' sake: one above the threads, one that says what is estimated."""
-    return {name: rows for name, rows in shown.items() if "all threads" not in str(name) and "~hybridprof" not in str(name)}
-
-
-def as_shown(
-    run: Run, key_of: Callable[[Function], Hashable], displayed: Callable[[Hashable], Hashable] = lambda key: key, **options: bool
-) -> Shown:
-    return grouped(run.held.by_key(key_of, **options), displayed)
+pytest_plugins = ["clients.running"]
 
 
 def pstats_name(key: Hashable) -> str:
@@ -155,43 +43,63 @@ def test_pstats(run: Run) -> None:
     check_and_awaken(as_shown(run, pstats_key, pstats_name), without_invented(shown), readers.PSTATS_STEPS)
 
 
-def test_snakeviz(run: Run, tools: Path) -> None:
-    shown = readers.snakeviz_table(run.pstats, tools)
-    check_and_awaken(as_shown(run, pstats_key, lambda key: "{}:{}({})".format(*key)), without_invented(shown), readers.SNAKEVIZ_STEPS)  # type: ignore[misc]
-
-
-def test_gprof2dot_on_pstats(run: Run, tools: Path) -> None:
-    shown, steps = readers.gprof2dot_table(run.pstats, "pstats", run.held.sum_ns, tools)
+def test_gprof2dot_on_pstats(run: Run, tools: Path, dot: str) -> None:
+    shown, steps = readers.gprof2dot_table(run.pstats, "pstats", run.held.sum_ns, tools, dot)
 
     def displayed(key: Hashable) -> str:
         file, line, name = key  # type: ignore[misc]
         return f"{os.path.basename(os.path.splitext(file)[0])}:{line}:{name}"
 
-    held = as_shown(run, pstats_key, displayed)
-    for rows in held.values():
-        for row in rows:
-            row.primitive_calls = None
-    check_and_awaken(held, without_invented(shown), steps)
+    numbers = run.held.by_key(pstats_key)
+    limits.GPROF2DOT_PRIMITIVE.take_out(run.held, pstats_key, numbers)
+    check_and_awaken(grouped(numbers, displayed), without_invented(shown), steps)
 
 
 def test_callgrind_annotate(run: Run, callgrind_annotate: None) -> None:
     named = labels(run.held)
 
     def key(function: Function) -> str:
-        return f"{function.file or '~'}:{named[function]} [{function.module or '~'}]"
+        return f"{escaped(function.file) or '~'}:{named[function]} [{escaped(function.module) or '~'}]"
 
     held = as_shown(run, key, loop_erased=True)
     check_and_awaken(held, without_invented(readers.annotate_table(run.callgrind)), readers.CALLGRIND_STEPS, unmeasured_may_lack=True)
 
 
-def test_gprof2dot_on_callgrind(run: Run, tools: Path) -> None:
-    shown, steps = readers.gprof2dot_table(run.callgrind, "callgrind", run.held.sum_ns, tools)
+def test_callgrind_annotate_sources(run: Run, callgrind_annotate: None) -> None:
+    """Each line of each file beside its time; the program is started in the root folder, whatever the working directory of the profiled one."""
+    held: dict[str, dict[int, int]] = {}
+    for function, lines in own_lines(str(run.native), run.held).items():
+        if function.file and Path(escaped(function.file)).exists():
+            of_file = held.setdefault(function.file, {})
+            for line, ns in lines.items():
+                if line and ns:
+                    of_file[line] = of_file.get(line, 0) + ns
+    shown = readers.annotate_sources(run.callgrind)
+    assert {file: lines for file, lines in shown.items() if lines} == {file: lines for file, lines in held.items() if lines}
+    assert any(len(lines) > 1 for file, lines in shown.items() if file.startswith(str(run.native.parent))), "lines of the program have time"
+
+
+def test_callgrind_annotate_shows_no_percentage_above_a_hundred(run: Run, callgrind_annotate: None) -> None:
+    """Recursion counts once."""
+    assert max(readers.annotate_percentages(run.callgrind)) == 100
+
+
+def test_gprof2dot_on_callgrind(run: Run, tools: Path, dot: str) -> None:
+    shown, steps = readers.gprof2dot_table(run.callgrind, "callgrind", run.held.sum_ns, tools, dot)
     named = labels(run.held)
-    held = as_shown(run, lambda function: named[function], loop_erased=True)
-    for rows in held.values():
-        for row in rows:
-            row.calls = row.primitive_calls = None  # it counts call lines, of which sampled edges have one each
-    check_and_awaken(held, without_invented(shown), steps, unmeasured_may_lack=True)
+
+    def key(function: Function) -> str:
+        return named[function]
+
+    numbers = run.held.by_key(key, loop_erased=True)
+    whole = grouped({name: dataclasses.replace(row, calls=None, primitive_calls=None) for name, row in numbers.items()}, lambda name: name)
+    limits.CALLGRIND_CALLS.take_out(run.held, key, numbers)
+    taken = limits.GPROF2DOT_CALLGRIND.take_out(run.held, key, numbers)
+    check_and_awaken(grouped(numbers, lambda name: name), without_invented(shown), steps, unmeasured_may_lack=True)
+    if run.name == "crossed":
+        assert taken and differences(whole, without_invented(shown), steps, unmeasured_may_lack=True), (
+            "it shows crossed calls right: no limit any more"
+        )
 
 
 def collapsed_frames(run: Run) -> Callable[[Function], str]:
@@ -206,11 +114,14 @@ def test_flamegraph(run: Run, flamegraph: Path) -> None:
     check_and_awaken(held, shown, readers.FLAMEGRAPH_STEPS, unmeasured_may_lack=True)
 
 
-def test_gprof2dot_on_collapsed(run: Run, tools: Path) -> None:
-    shown, steps = readers.gprof2dot_table(run.collapsed, "collapse", run.held.sum_ns, tools)
+def test_inferno(run: Run, inferno: Path) -> None:
+    held = as_shown(run, collapsed_frames(run))
+    check_and_awaken(held, readers.inferno_table(run.collapsed, inferno), readers.FLAMEGRAPH_STEPS, unmeasured_may_lack=True)
+
+
+def test_gprof2dot_on_collapsed(run: Run, tools: Path, dot: str) -> None:
+    shown, steps = readers.gprof2dot_table(run.collapsed, "collapse", run.held.sum_ns, tools, dot)
     frame_of = collapsed_frames(run)
-    # Its totals are wrong in and beneath cycles, whatever a file says (it pushes shares down the graph): only self times count there.
-    doubtful = run.held.beneath_cycles(frame_of)
 
     def displayed(key: Hashable) -> str:
         text = str(key)
@@ -218,11 +129,21 @@ def test_gprof2dot_on_collapsed(run: Run, tools: Path) -> None:
         return place[0] if place[0] and " " not in place[0] and ":" in place[2] else text
 
     numbers = run.held.by_key(frame_of)
-    for key, row in numbers.items():
-        row.calls = row.primitive_calls = None
-        if key in doubtful:
-            row.total_ns = None
+    for row in numbers.values():
+        row.calls = row.primitive_calls = None  # the format has none
+    whole = grouped({key: dataclasses.replace(row) for key, row in numbers.items()}, displayed)
+    taken = limits.GPROF2DOT_COLLAPSED.take_out(run.held, frame_of, numbers)
     check_and_awaken(grouped(numbers, displayed), shown, steps, unmeasured_may_lack=True)
+    if run.name == "crossed":
+        assert taken and differences(whole, shown, steps, unmeasured_may_lack=True), "it shows cycles right: no limit any more"
+
+
+def test_limits_are_those_of_the_readme() -> None:
+    """Users read there what the comparisons here leave out."""
+    text = (SOURCE / "formats" / "README.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## What no writer can make them show")
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in section.splitlines() if line.startswith("|")]
+    assert rows[2:] == [(limit.client, limit.cells, limit.where) for limit in limits.LIMITS]
 
 
 def clock_of(run: Run) -> str:
@@ -293,8 +214,9 @@ def test_pprof_tags(run: Run, pprof: Path) -> None:
     assert measured.get("exact", 0) + measured.get("mixed", 0) == sum(thread["exact_ns"] for thread in threads)
     by_name: dict[str, int] = {}
     for thread in threads:
-        by_name[thread["name"]] = by_name.get(thread["name"], 0) + thread["sampled_ns"] + thread["exact_ns"]
-    assert tags["thread"] == by_name
+        name = escaped(thread["name"])
+        by_name[name] = by_name.get(name, 0) + thread["sampled_ns"] + thread["exact_ns"]
+    assert tags["thread"] == {name: ns for name, ns in by_name.items() if ns}
 
 
 def test_read_back_from_pprof_and_collapsed(run: Run) -> None:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the tests here (`pytest_plugins = ["clients.running"]`): other people's programs, and really measured profiles in each format."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clients.expected import Function, Held, Shown, Steps, altered, differences, grouped
+from clients.programs import PROGRAMS
+from conftest import clean_environment
+
+SOURCE = Path(__file__).resolve().parents[2]
+FLAMEGRAPH_PLACES = (shutil.which("flamegraph.pl"), "/usr/share/perl5/Devel/NYTProf/flamegraph.pl")
+
+
+def missing(what: str, install: str) -> None:
+    """In CI a missing client is a failure; elsewhere the reader sees what was not tested."""
+    sentence = f"{what} is not on this machine; install it with: {install}"
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def debian(program: str, package: str) -> str:
+    """The path of a program of Debian's."""
+    place = shutil.which(program)
+    if place is None:
+        missing(program, f"apt-get install {package}")
+        raise AssertionError
+    return place
+
+
+def set_up(variable: str, within: str, what: str, command: str) -> Path:
+    """What scripts/setup made, and scripts/test names in the environment."""
+    place = Path(os.environ.get(variable) or "/nonexistent")
+    if not (place / within).exists():
+        missing(what, f"scripts/setup {command}, and {variable} set to the path that it prints (make test does)")
+    return place
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    return set_up("HYBRIDPROF_CLIENTS", "python", "the Python clients' venv", "tools clients")
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    return set_up("HYBRIDPROF_NPM", "speedscope", "the clients' node_modules", "npm clients-node")
+
+
+@pytest.fixture(scope="session")
+def pprof() -> Path:
+    return set_up("HYBRIDPROF_PPROF", "", "pprof", "pprof (which needs go)")
+
+
+@pytest.fixture(scope="session")
+def inferno() -> Path:
+    return set_up("HYBRIDPROF_INFERNO", "", "inferno-flamegraph", "inferno (which needs cargo)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return debian("chromium", "chromium")
+
+
+@pytest.fixture(scope="session")
+def dot() -> str:
+    return debian("dot", "graphviz")
+
+
+@pytest.fixture(scope="session")
+def flamegraph() -> Path:
+    for place in FLAMEGRAPH_PLACES:
+        if place and Path(place).exists():
+            return Path(place)
+    missing("flamegraph.pl", "apt-get install libdevel-nytprof-perl")
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def callgrind_annotate() -> None:
+    debian("callgrind_annotate", "valgrind")
+
+
+def hybridprof(folder: Path, *arguments: object) -> None:
+    command = [sys.executable, "-m", "hybridprof", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def measured(name: str, folder: Path) -> Path:
+    """The native profile of one of PROGRAMS."""
+    files, options = PROGRAMS[name]
+    for file, text in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
+    hybridprof(folder, "run", "-r", "1000", *options, "-o", folder / "out.hyprof", folder / "program.py")
+    return folder / "out.hyprof"
+
+
+@dataclass
+class Run:
+    name: str
+    native: Path
+    held: Held
+    pstats: Path
+    callgrind: Path
+    collapsed: Path
+    pprof: Path
+
+
+def prepared(name: str, folder: Path) -> Run:
+    """A program, really run under the profiler; its profile in each format."""
+    native, made = measured(name, folder), folder / "made"
+    made.mkdir()
+    outs = [made / "out.pstats", made / "callgrind.out.test", made / "out.collapsed", made / "out.pb.gz"]
+    for out in outs:
+        hybridprof(folder, "export", native, "-o", out)
+    held = Held.load(str(native))
+    assert held.sum_ns > 50_000_000, "the program burns tenths of a second"
+    return Run(name, native, held, *outs)
+
+
+@pytest.fixture(scope="session", params=sorted(PROGRAMS))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return prepared(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def check_and_awaken(held: Shown, shown: Shown, steps: Steps, **options: bool) -> None:
+    """No difference; and each kind of number, altered in the greatest row that shows it, makes one."""
+    assert differences(held, shown, steps, **options) == []
+    for field_name in ("self_ns", "total_ns", "calls", "primitive_calls"):
+        both = [
+            key for key, rows in held.items() if key in shown and all(getattr(row, field_name) is not None for row in [*rows, *shown[key]])
+        ]
+        if both:
+            greatest = max(both, key=lambda key: held[key][0].total_ns or 0)
+            assert differences(altered(held, greatest, field_name, steps), shown, steps, **options), f"an altered {field_name} was not seen"
+
+
+def without_invented(shown: Shown) -> Shown:
+    """Rows that the writer adds for the readers' sake: one above the threads, one that says what is estimated."""
+    return {name: rows for name, rows in shown.items() if "all threads" not in str(name) and "~hybridprof" not in str(name)}
+
+
+def as_shown(
+    run: Run, key_of: Callable[[Function], Hashable], displayed: Callable[[Hashable], Hashable] = lambda key: key, **options: bool
+) -> Shown:
+    return grouped(run.held.by_key(key_of, **options), displayed)
