@@ -33,5 +33,4 @@ def end() -> None:
     """The last file is written, and offered to the uploader, in a bounded time. Nothing is followed any more."""
     now = ruler()
     if now is not None:
-        now.follower.close()
-        now.output.at_exit()
+        now.leave()

@@ -95,7 +95,4 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     if _current is not None:
-        _current.follower.close()
-        _current.control.close()
-        _current.output.at_exit()
-        _current.close()
+        _current.leave()
