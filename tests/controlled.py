@@ -54,6 +54,10 @@ if worker: worker.join()
 """
 
 
+# So that no rate is lowered while a test looks at it, however busy the machine is.
+UNBOUND = "[sampler]\nrate = 200\nbudget = '100%'\n[caps]\nrate = 500\ndeep_rate = 1.0\nsampler_budget = '100%'\ndeep_budget = '100%'\n"
+
+
 class Service:
     """`with Service(folder, "hybridprof.configure(...)") as service`: its code runs first; `alone = True` there leaves it with one thread. env: more of its environment."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RunCli
-from controlled import Service, until
+from controlled import UNBOUND, Service, until
 
 import hybridprof
 
@@ -21,7 +21,7 @@ SHOP = "__main__:shop"
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     config = tmp_path / "c.toml"
-    config.write_text(f"stage = 'fleet'\n[control]\nsocket = '{tmp_path}/%p.sock'\n[caps]\nrate = 500\ndeep_rate = 1.0\n")
+    config.write_text(f"stage = 'fleet'\n[control]\nsocket = '{tmp_path}/%p.sock'\n{UNBOUND}")
     config.chmod(0o600)
     with Service(tmp_path, "hybridprof.start()\n", env={"HYBRIDPROF_CONFIG": str(config)}) as made:
         yield made
@@ -102,7 +102,7 @@ def test_a_snapshot_that_fails_leaves_what_was_there(run_cli: RunCli, tmp_path: 
 )
 def test_what_is_refused(run_cli: RunCli, service: Service, arguments: list[str], sentence: str) -> None:
     assert said(run_cli, service, *arguments, status=2).startswith(f"hybridprof: {sentence}")
-    assert service.ask("[hybridprof.status()['rate_hz'], hybridprof.status()['overrides']]") == [100.0, []]
+    assert service.ask("[hybridprof.status()['rate_hz'], hybridprof.status()['overrides']]") == [200.0, []]
 
 
 def test_who_is_not_there(run_cli: RunCli, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import RunCli, clean_environment, wheel
-from controlled import PATIENCE, Service, ask, connected, raw, received, serving, status_line, token_of, until
+from controlled import PATIENCE, UNBOUND, Service, ask, connected, raw, received, serving, status_line, token_of, until
 
 import hybridprof
 from hybridprof import _core
@@ -26,7 +26,7 @@ QUIET = [True, False, 0, False, 0]  # hooks() of a process in which nothing is a
 def configured(folder: Path, text: str) -> dict[str, str | None]:
     """The environment of a service that this file rules."""
     config = folder / "config.toml"
-    config.write_text(f"state_dir = '{folder}'\n{text}\n[control]\nsocket = '{folder}/%p.sock'\n[caps]\ndeep_rate = 1.0\n")
+    config.write_text(f"state_dir = '{folder}'\n{text}\n[control]\nsocket = '{folder}/%p.sock'\n{UNBOUND}")
     config.chmod(0o600)
     return {"HYBRIDPROF_CONFIG": str(config)}
 
@@ -58,7 +58,7 @@ def curl(service: Service, what: str, *options: str, token: str | None = None) -
 
 
 def test_curl(tmp_path: Path) -> None:
-    with Service(tmp_path, serving(tmp_path)) as service:
+    with Service(tmp_path, "hybridprof.start()\n", env=configured(tmp_path, "stage = 'fleet'")) as service:
         status, body = curl(service, "/status")
         found = json.loads(body)
         assert (status, found["pid"], found["running"], found["rate_hz"], found["control"]["socket"]) == (
@@ -149,7 +149,7 @@ def test_the_audit(run_cli: RunCli, tmp_path: Path) -> None:
     records = [each for each in records if each["what"].startswith("control ")]
     assert [each["what"] for each in records] == ["control rate", "control refused", "control refused", "control snapshot", "control stop"]
     assert {(each["uid"], each["pid"], each["via"]) for each in records} == {(os.geteuid(), os.getpid(), "control")}
-    assert (records[0]["old"], records[0]["new"]) == (100.0, 20.0) and records[0]["until"]
+    assert (records[0]["old"], records[0]["new"]) == (200.0, 20.0) and records[0]["until"]
     assert records[1]["new"] == {**records[1]["new"], "status": 401, "request": "POST /rate HTTP/1.1"}
     assert "wrong" not in (tmp_path / "audit.jsonl").read_text()
 

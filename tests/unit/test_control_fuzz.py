@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlled import ask, raw, received, status_line, token_of
+from controlled import UNBOUND, ask, raw, received, status_line, token_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,9 +39,16 @@ class Served:
     """This process, with a socket."""
 
     def __init__(self, folder: Path) -> None:
+<<<<<<< HEAD
         process.appointed(lambda: Ruler(costs=lambda: Reading(time.monotonic())))  # no budget changes what is looked at
         hybridprof.configure(socket=str(folder / "%p.sock"))
         hybridprof.start(rate=50)
+=======
+        config = folder / "config.toml"
+        config.write_text(f"stage = 'fleet'\n[control]\nsocket = '{folder}/%p.sock'\n{UNBOUND}")
+        config.chmod(0o600)
+        hybridprof.configure(config)
+>>>>>>> wt-control
         ruler = process.current()
         assert ruler is not None
         self.control = ruler.control
