@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 
 AUTO_BUDGET = 2.0  # percent of a core
-ENDED_BY_OTHERS = "the session that this Profiler shared was ended before it, by stop() or by who had started it: what came after was not measured"
+ENDED_BY_OTHERS = (
+    "the session that this Profiler shared was ended before it, by stop() or by who had started it: what came after was not measured"
+)
 CLOCKS = ("wall", "cpu")
 METHODS = ("auto", "same-cpu", "signal", "remote")
 HOOKS = ("auto", "monitoring", "setprofile")
