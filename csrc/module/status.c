@@ -12,10 +12,11 @@ typedef struct tracing {
 
 static PyObject *tracing_dict(const tracing *now) {
     const hp_tracer_counts *counts = &now->counts;
-    return Py_BuildValue("{sK sK sK sK sK sK sK sK}", "calls", (unsigned long long)counts->calls, "events", (unsigned long long)counts->events,
-                         "gated", (unsigned long long)counts->gated, "truncated", (unsigned long long)counts->truncated, "skipped",
-                         (unsigned long long)counts->skipped, "learned", (unsigned long long)counts->learned, "overhead_ns",
-                         (unsigned long long)now->overhead_ns, "memory_bytes", (unsigned long long)counts->memory_bytes);
+    return Py_BuildValue("{sK sK sK sK sK sK sK sK}", "calls", (unsigned long long)counts->calls, "events",
+                         (unsigned long long)counts->events, "gated", (unsigned long long)counts->gated, "truncated",
+                         (unsigned long long)counts->truncated, "skipped", (unsigned long long)counts->skipped, "learned",
+                         (unsigned long long)counts->learned, "overhead_ns", (unsigned long long)now->overhead_ns, "memory_bytes",
+                         (unsigned long long)counts->memory_bytes);
 }
 
 static PyObject *samples_dict(const hp_sampler_counts *counts) {

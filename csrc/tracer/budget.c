@@ -9,7 +9,7 @@ static const int64_t WINDOW_NS = 250000000;
 static const double LEAST_CHOSEN = 1.0 / 1048576;
 static const double LEAST_TRACED_NS = 30;         /* where calibration was disturbed and found nothing */
 static const int64_t BETWEEN_SHEDS_NS = 25000000; /* shedding looks at every function */
-static const int64_t OUTERMOST_NS = 1000000000; /* so long a function that an extent began with is not spared */
+static const int64_t OUTERMOST_NS = 1000000000;   /* so long a function that an extent began with is not spared */
 enum { HP_CLEAN_WINDOWS = 10 };
 
 static const char left_out[] = "tracing went over its budget: only a share of the targets' calls was traced, or the beginning of a call; "

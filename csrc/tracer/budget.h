@@ -13,8 +13,8 @@
  * that is not enough, because functions that extents began with a short while ago are called all the time, nothing is traced for ten
  * windows.
  *
- * Beside that share there may be a limit for each outermost call of a target: events, of which a call has two. The stretches of a coroutine's
- * or generator's call count together.
+ * Beside that share there may be a limit for each outermost call of a target: events, of which a call has two. The stretches of a
+ * coroutine's or generator's call count together.
  *
  * Guarded by: GIL. */
 #ifndef HP_TRACER_BUDGET_H

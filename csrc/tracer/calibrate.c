@@ -91,8 +91,9 @@ static bool best_traced(hp_tracer *tracer, PyObject *caller, PyObject *count, co
     return true;
 }
 
-static const char not_measured[] = "what tracing costs could not be measured, because another tool had the thread's profile function when it began: "
-                                   "it is left in the times of traced functions";
+static const char not_measured[] =
+    "what tracing costs could not be measured, because another tool had the thread's profile function when it began: "
+    "it is left in the times of traced functions";
 
 static void settle(hp_tracer *tracer, uint64_t bare, hp_own_times traced) {
     if (traced.callee > UINT64_MAX / 8) { /* not one event */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Suspended calls of generator and coroutine targets that go on traced when they are resumed, by their frames: those that a rate below 1 has
- * chosen and, where each call has a limit of events, all of them, with how many they had.
+/* Suspended calls of generator and coroutine targets that go on traced when they are resumed, by their frames: those that a rate below 1
+ * has chosen and, where each call has a limit of events, all of them, with how many they had.
  *
  * As many as the program has suspended calls, so a hash table. Invariant: open addressing without gaps between a place and where its frame
  * belongs; at most half full. Guarded by: GIL. */
@@ -26,8 +26,8 @@ typedef struct hp_choices {
 
 void hp_choices_fini(hp_choices *choices);
 void hp_choices_clear(hp_choices *choices);
-/* Remembers it, in the place of what was known of that frame. Where memory is short it is not: then the rest of the call is not traced, or has a
- * limit of its own. */
+/* Remembers it, in the place of what was known of that frame. Where memory is short it is not: then the rest of the call is not traced, or
+ * has a limit of its own. */
 void hp_choices_put(hp_choices *choices, const void *frame, const void *code, uint64_t events);
 /* NULL: nothing is known. Valid until the next change. */
 const hp_choice *hp_choices_find(const hp_choices *choices, const void *frame, const void *code);

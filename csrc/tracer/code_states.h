@@ -31,10 +31,10 @@ typedef struct hp_code_state {
     uint64_t epoch;
     uint32_t slot;
     uint32_t flags;
-    uint64_t threshold; /* targets: traced when a random 32-bit number is below it */
-    uintptr_t replaces; /* targets: the code object that its function had before; see replaced.c */
+    uint64_t threshold;       /* targets: traced when a random 32-bit number is below it */
+    uintptr_t replaces;       /* targets: the code object that its function had before; see replaced.c */
     uint64_t outermost_ticks; /* when an extent of everything began with it, the last time */
-    uint64_t let_go_at; /* extents that may have begun without discovery watching it, counted when it was let go */
+    uint64_t let_go_at;       /* extents that may have begun without discovery watching it, counted when it was let go */
     /* The node beneath which it was last called, and its own there: most functions have one caller at a time. No function is called beneath
      * node 0. */
     uint32_t last_parent, last_node;

@@ -119,10 +119,17 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
  */
 
 const hp_event_callback hp_event_callbacks[] = {
-    {"PY_START", HP_RECORDER, on_start},      {"PY_RESUME", HP_RECORDER, on_resume},  {"PY_THROW", HP_RECORDER, on_throw},
-    {"PY_RETURN", HP_RECORDER, on_return},    {"PY_UNWIND", HP_RECORDER, on_return},  {"PY_YIELD", HP_RECORDER, on_yield},
-    {"CALL", HP_RECORDER, on_call},           {"C_RETURN", HP_RECORDER, on_c_return}, {"C_RAISE", HP_RECORDER, on_c_return},
-    {"PY_START", HP_DISCOVERY, on_discovery}, {NULL, HP_RECORDER, NULL},
+    {"PY_START", HP_RECORDER, on_start},
+    {"PY_RESUME", HP_RECORDER, on_resume},
+    {"PY_THROW", HP_RECORDER, on_throw},
+    {"PY_RETURN", HP_RECORDER, on_return},
+    {"PY_UNWIND", HP_RECORDER, on_return},
+    {"PY_YIELD", HP_RECORDER, on_yield},
+    {"CALL", HP_RECORDER, on_call},
+    {"C_RETURN", HP_RECORDER, on_c_return},
+    {"C_RAISE", HP_RECORDER, on_c_return},
+    {"PY_START", HP_DISCOVERY, on_discovery},
+    {NULL, HP_RECORDER, NULL},
 };
 
 static int set_local(hp_monitoring *m, PyCodeObject *code, PyObject *events) {
@@ -242,10 +249,11 @@ static int use_recorder_id(hp_monitoring *m) {
 }
 
 static const char missed[] = "another tool freed the monitoring tool id that tracing used: calls in between were missed";
-static const char nothing_traced[] =
-    "another tool took the monitoring tool id that tracing used, and none of 3, 4 and 5 is free: from then on nothing is traced; sampling goes on";
-static const char nothing_found[] = "another tool took the monitoring tool id by which functions are met: from then on only those are traced "
-                                    "that were met before; sampling goes on";
+static const char nothing_traced[] = "another tool took the monitoring tool id that tracing used, and none of 3, 4 and 5 is free: from "
+                                     "then on nothing is traced; sampling goes on";
+static const char nothing_found[] =
+    "another tool took the monitoring tool id by which functions are met: from then on only those are traced "
+    "that were met before; sampling goes on";
 
 /* What was lost together is told in one sentence. */
 static void refresh(hp_tracer *tracer) {
@@ -260,8 +268,8 @@ static void refresh(hp_tracer *tracer) {
             set_all_armed(tracer, m->local_events);
         (void)set_globals(m, tracer->everything && !tracer->by_function, m->global_on);
         PyErr_Clear();
-        /* What was met under the lost id may have gone by unseen since; and where discovery's id became the recorder's, what DISABLE silenced
-         * stays silent until then. */
+        /* What was met under the lost id may have gone by unseen since; and where discovery's id became the recorder's, what DISABLE
+         * silenced stays silent until then. */
         if (m->global_on && m->ids[HP_RECORDER] >= 0)
             meet_again(tracer);
     }

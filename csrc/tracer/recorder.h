@@ -133,7 +133,7 @@ struct hp_tracer {
     bool calibrated;
     bool calibrating;
     bool session_began;
-    bool ids_taken; /* the hook is setprofile only because other tools hold the monitoring tool ids */
+    bool ids_taken;          /* the hook is setprofile only because other tools hold the monitoring tool ids */
     int64_t refreshed_at_ns; /* by adding targets; CLOCK_MONOTONIC, 0: never */
     hp_budget budget;
     uint32_t replacements;      /* targets that stand in for others, so far */
@@ -310,7 +310,8 @@ int hp_tracer_arm(hp_tracer *tracer, PyCodeObject *code);
 void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent);
 void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
 /* replaced.c */
-/* Whether this code object, which nobody armed, has become a target in the place of another that it was made from. Asked once. Moves states. */
+/* Whether this code object, which nobody armed, has become a target in the place of another that it was made from. Asked once. Moves
+ * states. */
 bool hp_tracer_take_over(hp_tracer *tracer, PyCodeObject *code);
 /* Those that stand in for this one are no targets any more. -1 with an exception. */
 int hp_tracer_remove_replacements(hp_tracer *tracer, const PyCodeObject *code);

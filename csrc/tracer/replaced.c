@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Targets whose function another tool gave another code object, made from the one that it had: line_profiler does so with what it profiles, and
- * copies all tools' local events along. Calls run the new one from then on, so it becomes the target, with the same rate.
+/* Targets whose function another tool gave another code object, made from the one that it had: line_profiler does so with what it profiles,
+ * and copies all tools' local events along. Calls run the new one from then on, so it becomes the target, with the same rate.
  *
  * Those events tell, where there are any: nobody armed that code object. Else the wrapper does, which knows the function. */
 #include "tracer/recorder.h"

@@ -168,8 +168,8 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
 
 static const char no_budget_for_everything[] =
     "not everything is traced: within a budget that takes hook=\"monitoring\", by which single functions can be spared; sampling goes on";
-static const char no_ids_for_everything[] =
-    "not everything is traced: within a budget that takes two of the monitoring tool ids 3, 4 and 5, and other tools hold them; sampling goes on";
+static const char no_ids_for_everything[] = "not everything is traced: within a budget that takes two of the monitoring tool ids 3, 4 and "
+                                            "5, and other tools hold them; sampling goes on";
 
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on) {
     if (on == (tracer->everything || tracer->budget.paused))
@@ -300,7 +300,8 @@ static uint64_t memory_bytes(const hp_tracer *tracer) {
     const hp_code_states *states = &tracer->states;
     uint64_t bytes = sizeof *tracer + tracer->tree.capacity * sizeof(hp_node) + ((uint64_t)tracer->tree.index_mask + 1) * sizeof(uint32_t);
     bytes += ((uint64_t)states->mask + 1) * sizeof(hp_code_state) + states->late_count * sizeof(uint32_t);
-    bytes += tracer->suspended_capacity * sizeof(hp_suspended) + (tracer->choices.places ? tracer->choices.mask + 1ull : 0) * sizeof(hp_choice);
+    bytes +=
+        tracer->suspended_capacity * sizeof(hp_suspended) + (tracer->choices.places ? tracer->choices.mask + 1ull : 0) * sizeof(hp_choice);
     for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
         bytes += recorder_bytes(recorder);
     return bytes;

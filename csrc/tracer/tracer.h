@@ -27,13 +27,13 @@ typedef struct hp_tracer_options {
 } hp_tracer_options;
 
 typedef struct hp_tracer_counts {
-    uint64_t targets;   /* code objects marked as targets now */
-    uint64_t calls;     /* activations recorded */
-    uint64_t events;    /* events handled beneath targets */
-    uint64_t gated;     /* events that met a closed gate */
-    uint64_t truncated; /* activations whose end was never seen */
-    uint64_t skipped;   /* outermost calls of targets that the rate left out */
-    uint64_t learned;   /* functions discovered beneath targets */
+    uint64_t targets;      /* code objects marked as targets now */
+    uint64_t calls;        /* activations recorded */
+    uint64_t events;       /* events handled beneath targets */
+    uint64_t gated;        /* events that met a closed gate */
+    uint64_t truncated;    /* activations whose end was never seen */
+    uint64_t skipped;      /* outermost calls of targets that the rate left out */
+    uint64_t learned;      /* functions discovered beneath targets */
     uint64_t memory_bytes; /* what the tracer holds now */
 } hp_tracer_counts;
 

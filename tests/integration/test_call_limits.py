@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -152,7 +152,7 @@ def wait(seconds: float) -> None:
 
 
 @pytest.fixture
-def in_thread() -> Iterator[Callable[[], None]]:
+def in_thread() -> Callable[[], None]:
     import _thread
 
     def begin() -> None:
@@ -167,7 +167,7 @@ def in_thread() -> Iterator[Callable[[], None]]:
         _thread.start_new_thread(hot, (Ends(),))
         assert ended.acquire(timeout=20)
 
-    yield begin
+    return begin
 
 
 @pytest.mark.skipif("monitoring" not in _core.HOOKS, reason="3.11 cannot spare single functions")

@@ -35,7 +35,10 @@ def command(*arguments: str) -> list[str]:
 def environment(folder: str | None, **changes: str | None) -> dict[str, str]:
     tests = str(PROGRAMS.parent.parent)
     return clean_environment(
-        PYTHONPATH=tests if folder is None else f"{folder}:{tests}", PYTHONDONTWRITEBYTECODE="1", PYDEVD_DISABLE_FILE_VALIDATION="1", **changes
+        PYTHONPATH=tests if folder is None else f"{folder}:{tests}",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYDEVD_DISABLE_FILE_VALIDATION="1",
+        **changes,
     )
 
 
@@ -193,7 +196,12 @@ def test_pytest_beneath_us(tmp_path: Path, run_cli: RunCli) -> None:
     (tmp_path / "test_tested.py").write_text(TESTED, encoding="utf-8")
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", tmp_path, "test_tested.py")
     alone = subprocess.run(
-        [sys.executable, "-m", "pytest", *map(str, options)], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "pytest", *map(str, options)],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     done = run_cli("run", "--deep", "test_tested:helper", "-o", "out.hyprof", "-m", "pytest", *options, status=1)
     assert (alone.returncode, verdicts(alone.stdout)) == (1, verdicts(done.stdout))

@@ -157,7 +157,10 @@ def viztracer_tool() -> Tool:
         names = Counter(event["name"].partition(" ")[0] for event in events if event.get("ph") == "X" and __file__ in event["name"])
         return {name: names[name] for name in NAMES}
 
-    return start, lambda: made[0].stop(), result
+    def stop() -> None:
+        made[0].stop()
+
+    return start, stop, result
 
 
 def line_profiler_tool(*names: str) -> Tool:
@@ -180,15 +183,15 @@ def line_profiler_tool(*names: str) -> Tool:
 
 def debugpy_tool() -> Tool:
     """The client, which sets a breakpoint in `leaf`, is the test: it reads the port, and the word that we are done."""
-    import debugpy  # type: ignore[import-not-found]
+    import debugpy  # type: ignore[import-not-found] # noqa: T100
 
     def start() -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         print(port, leaf.__code__.co_firstlineno + 1, flush=True)
-        debugpy.listen(("127.0.0.1", port), in_process_debug_adapter=True)
-        debugpy.wait_for_client()
+        debugpy.listen(("127.0.0.1", port), in_process_debug_adapter=True)  # noqa: T100
+        debugpy.wait_for_client()  # noqa: T100
 
     def stop() -> None:
         print("done", flush=True)

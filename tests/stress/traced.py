@@ -351,7 +351,7 @@ def many_targets(count: str, hook: str) -> None:
     def all_of_them(number: int) -> None:
         for each in functions:
             _core.add_target(each.__code__, 1.0 if number % 2 else 0.5)
-        for call in callables[:: 7]:
+        for call in callables[::7]:
             call()
         for each in functions:
             _core.remove_target(each.__code__)
