@@ -15,10 +15,10 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from formats.made import stacks, write_collapsed
 from measure import machine, spread, table
 
 import hybridprof
+from formats.made import stacks, write_collapsed
 from hybridprof import _core
 
 ROUNDS = 7

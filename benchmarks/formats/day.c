@@ -71,8 +71,12 @@ static void take_sample(hp_profile *profile, const day *d, const stack *stacks, 
     check(hp_profile_add_line(profile, &line), &none);
     for (uint32_t level = 0; level < DEPTH; level++) {
         bool last = level + 1 == DEPTH;
-        hp_estimate estimate = {.thread = thread, .function = one->functions[level], .self_samples = last, .self_runs = last,
-                                .total_samples = 1, .total_runs = sample_random(random) % (level + 2) != 0 ? 0 : 1};
+        hp_estimate estimate = {.thread = thread,
+                                .function = one->functions[level],
+                                .self_samples = last,
+                                .self_runs = last,
+                                .total_samples = 1,
+                                .total_runs = sample_random(random) % (level + 2) != 0 ? 0 : 1};
         check(hp_profile_add_estimate(profile, &estimate), &none);
     }
 }
@@ -87,7 +91,8 @@ static uint64_t play(const day *d, const char *path) {
     hp_profile *profile = NULL;
     hp_hyprof_stream *stream = NULL;
     hp_error error = {0};
-    hp_sample_shape shape = {.seed = 1, .stacks = 1, .functions = FUNCTIONS, .threads = d->threads, .depth = DEPTH, .main_name = "MainThread"};
+    hp_sample_shape shape = {
+        .seed = 1, .stacks = 1, .functions = FUNCTIONS, .threads = d->threads, .depth = DEPTH, .main_name = "MainThread"};
     uint64_t random = 1, appends = (uint64_t)(d->hours * 3600 / d->seconds), samples = 0, done = 0;
     double spent = 0, worst = 0;
     profile = sample_profile(&shape);

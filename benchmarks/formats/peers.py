@@ -25,14 +25,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from formats.made import Stack, stacks, write_collapsed
 from measure import machine, table
 from sampler.peers.base import ROOT, Peer
+
+from formats.made import Stack, stacks, write_collapsed
 
 ROUNDS = 5
 LIMIT = 600  # seconds for a peer's process
 INTERVAL_US = 10_000
-SUFFIXES = {"pstats": "x.pstats", "callgrind": "callgrind.out.x", "collapsed": "x.collapsed", "gecko": "x.gecko.json", "speedscope": "x.speedscope.json"}
+SUFFIXES = {
+    "pstats": "x.pstats",
+    "callgrind": "callgrind.out.x",
+    "collapsed": "x.collapsed",
+    "gecko": "x.gecko.json",
+    "speedscope": "x.speedscope.json",
+}
 SUFFIXES |= {"pprof": "x.pb.gz", "hyprof": "x.hyprof"}
 
 
@@ -96,6 +103,7 @@ class FromPstats(Peer):
     def __init__(self, name: str, *requirements: str) -> None:
         super().__init__(name)
         self.requirements = requirements
+        self.from_source = (name,) if requirements else ()
 
     @property
     def python(self) -> str:
@@ -182,7 +190,7 @@ def tachyon(folder: Path, made: list[tuple[Stack, int]], rounds: int) -> dict[st
                 collector = kind(INTERVAL_US)
                 gathered.append(median_of(lambda collector=collector: [collector.collect(*each) for each in sampled(made)], 1))  # type: ignore[misc]
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                    times.append(median_of(lambda collector=collector: collector.export(str(target)), 1))  # type: ignore[misc]
+                    times.append(median_of(lambda collector=collector, target=target: collector.export(str(target)), 1))  # type: ignore[misc]
         except Exception as error:  # the peer's own
             found[form] = f"{type(error).__name__}: {error}"
             continue
@@ -223,7 +231,10 @@ def main() -> None:
         if sys.version_info >= (3, 15):
             for form, result in tachyon(folder, made, rounds).items():
                 rows.append(row(form, f"profiling.sampling {sys.version.split()[0]}", result, own.get(form, own["collapsed"])))
-    table(("format", "writer", "ms of CPU time", "× hybridprof", "MB", "ms to take the samples in"), sorted(rows, key=lambda each: str(each[0])))
+    table(
+        ("format", "writer", "ms of CPU time", "× hybridprof", "MB", "ms to take the samples in"),
+        sorted(rows, key=lambda each: str(each[0])),
+    )
 
 
 if __name__ == "__main__":

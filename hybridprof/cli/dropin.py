@@ -21,7 +21,12 @@ SORT_KEYS: dict[str, Any] = vars(pstats.Stats)["sort_arg_dict_default"]
 
 def parser() -> Parser:
     made = Parser(prog="hybridprof", usage=USAGE.removeprefix("usage: "))
-    made.add_argument("-o", "--outfile", metavar="FILE", help="save the profile to FILE, as pstats unless its name says otherwise; - is standard output, and the program's then goes to standard error")
+    made.add_argument(
+        "-o",
+        "--outfile",
+        metavar="FILE",
+        help="save the profile to FILE, as pstats unless its name says otherwise; - is standard output, and the program's then goes to standard error",
+    )
     made.add_argument("-s", "--sort", metavar="KEY", help="how the table is sorted: " + ", ".join(sorted(SORT_KEYS)))
     return made
 

@@ -19,7 +19,11 @@ def main(argv: list[str]) -> int:
         "files", metavar="FILE", nargs="+", help=".hyprof file, or folder that holds some; of any host, Python version and rate"
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="file to write; its name tells the format; - is standard output, as hyprof unless -f says otherwise"
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="file to write; its name tells the format; - is standard output, as hyprof unless -f says otherwise",
     )
     parser.add_argument("-f", "--format", metavar="FORMAT", help="the format, whatever OUT's name tells (see: hybridprof export --help)")
     parser.add_argument(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from .main import BadInput
 
@@ -63,7 +64,7 @@ class Diversion:
         import signal
 
         # Now: later the program may have changed what these names mean.
-        self._ignore_broken_pipes = lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._ignore_broken_pipes: Callable[[], object] = lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._close = os.close
         try:
             self._kept = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, OURS)

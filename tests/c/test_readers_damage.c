@@ -139,8 +139,8 @@ static void test_collapsed_files(void **state) {
 static void test_counts_that_do_not_fit(void **state) {
     (void)state;
     /* The same key three times: 3 * 2^63 calls are not 2^63 again. */
-    hp_profile *profile = read_own(hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) KEY("a")
-                                                                    ROW(LONG_63, CENTURY) "0"));
+    hp_profile *profile = read_own(
+        hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) "0"));
     assert_non_null(profile);
     assert_true(row_of(profile, "a")->calls == UINT64_MAX);
     expect_exports(profile);
@@ -186,8 +186,8 @@ static void test_sums_that_do_not_fit(void **state) {
  * its parent" in test_hyprof_damage.c). */
 static void test_circles_of_callers(void **state) {
     (void)state;
-    hp_profile *profile = read_own(hp_format_pstats.read,
-                                   BYTES("{" KEY("a") CALLED_BY("c") KEY("b") CALLED_BY("a") KEY("c") CALLED_BY("b") KEY("d") CALLED_BY("d") "0"));
+    hp_profile *profile = read_own(hp_format_pstats.read, BYTES("{" KEY("a") CALLED_BY("c") KEY("b") CALLED_BY("a") KEY("c") CALLED_BY("b")
+                                                                    KEY("d") CALLED_BY("d") "0"));
     assert_non_null(profile);
     assert_ok(hp_profile_check(profile, NULL));
     assert_int_equal(profile->row_count, 4);
@@ -199,12 +199,9 @@ static void test_circles_of_callers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hyprof_files),
-        cmocka_unit_test(test_pprof_files),
-        cmocka_unit_test(test_pstats_files),
-        cmocka_unit_test(test_collapsed_files),
-        cmocka_unit_test(test_counts_that_do_not_fit),
-        cmocka_unit_test(test_sums_that_do_not_fit),
+        cmocka_unit_test(test_hyprof_files),           cmocka_unit_test(test_pprof_files),
+        cmocka_unit_test(test_pstats_files),           cmocka_unit_test(test_collapsed_files),
+        cmocka_unit_test(test_counts_that_do_not_fit), cmocka_unit_test(test_sums_that_do_not_fit),
         cmocka_unit_test(test_circles_of_callers),
     };
     return cmocka_run_group_tests_name("damage of golden files", tests, NULL, NULL);

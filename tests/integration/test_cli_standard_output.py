@@ -126,7 +126,10 @@ def test_a_pipeline(sample_profile: Path, tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["run", "-o", "-", "program.py"], "no format given for standard output; use -f FORMAT, or -o OUT with a name that tells it"),
-        (["run", "-o", "-", "-o", "-", "-f", "pstats", "program.py"], "standard output holds one profile, and -o - is given more than once"),
+        (
+            ["run", "-o", "-", "-o", "-", "-f", "pstats", "program.py"],
+            "standard output holds one profile, and -o - is given more than once",
+        ),
         (["run", "-f", "pstats", "program.py"], "-f is for an OUT whose name tells no format, such as -o -; here each name tells one"),
         (["run", "-f", "pstats", "-o", "x.collapsed", "program.py"], "-f is for an OUT whose name tells no format"),
         (["run", "-f", "png", "-o", "-", "program.py"], "there is no format 'png' to write; use one of "),

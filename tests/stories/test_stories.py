@@ -60,7 +60,9 @@ def table(text: str) -> tuple[list[str], list[re.Match[str]]]:
     """What the program printed, and the rows of pstats."""
     printed, _, rows = text.partition("filename:lineno(function)\n")
     assert rows, text
-    return [line for line in printed.splitlines() if re.fullmatch(r"\d \d+", line)], [row for row in map(ROW.match, rows.splitlines()) if row]
+    return [line for line in printed.splitlines() if re.fullmatch(r"\d \d+", line)], [
+        row for row in map(ROW.match, rows.splitlines()) if row
+    ]
 
 
 def test_slow_script(tmp_path: Path) -> None:
