@@ -23,27 +23,9 @@ if TYPE_CHECKING:
 
     from .profile import Profile
 
-<<<<<<< HEAD
-ENDED_BY_OTHERS = "the session that this Profiler shared was ended before it, by stop() or by who had started it: what came after was not measured"
-=======
-    class Ruler(Protocol):
-        """What decides in the program's place whether a session runs, and how. Called with the lock held."""
-
-        def joined(self, profiler: Profiler) -> None: ...  # the program has started this one: what it wants is heard, no more
-        def left(self, profiler: Profiler) -> None: ...
-        def halted(self) -> None: ...  # hybridprof.stop()
-        def reported(self, status: dict[str, Any]) -> dict[str, Any]: ...  # for status()
-
-
-AUTO_BUDGET = 2.0  # percent of a core
 ENDED_BY_OTHERS = (
     "the session that this Profiler shared was ended before it, by stop() or by who had started it: what came after was not measured"
 )
-CLOCKS = ("wall", "cpu")
-METHODS = ("auto", "same-cpu", "signal", "remote")
-HOOKS = ("auto", "monitoring", "setprofile")
-MAX_RATE = 10_000.0
->>>>>>> wt-neighbours
 
 _lock = _thread.RLock()  # not threading's: importing that is the program's own choice
 _owner: Profiler | None = None  # guarded by _lock: whose session runs

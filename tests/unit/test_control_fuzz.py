@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ from hypothesis import strategies as st
 
 import hybridprof
 from hybridprof import _core
-from hybridprof.rollout import Ruler, process
-from hybridprof.rollout.ledger import Reading
+from hybridprof.rollout import process
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATHS = st.sampled_from(
@@ -39,16 +37,10 @@ class Served:
     """This process, with a socket."""
 
     def __init__(self, folder: Path) -> None:
-<<<<<<< HEAD
-        process.appointed(lambda: Ruler(costs=lambda: Reading(time.monotonic())))  # no budget changes what is looked at
-        hybridprof.configure(socket=str(folder / "%p.sock"))
-        hybridprof.start(rate=50)
-=======
         config = folder / "config.toml"
         config.write_text(f"stage = 'fleet'\n[control]\nsocket = '{folder}/%p.sock'\n{UNBOUND}")
         config.chmod(0o600)
         hybridprof.configure(config)
->>>>>>> wt-control
         ruler = process.current()
         assert ruler is not None
         self.control = ruler.control
