@@ -16,6 +16,10 @@ from hybridprof import _core
 __all__ = ["no_session_left"]
 
 
+def elsewhere() -> None:
+    pass
+
+
 def warnings() -> list[str]:
     found: list[str] = _core.snapshot().meta()["warnings"]
     return found
@@ -63,11 +67,11 @@ class TestToolIds:
         self.take(3, 4, 5)
         _core.snapshot()  # looks after the ids
         target()
-        other = target_of(leaf)
+        other = target_of(elsewhere)
         token = _core.enter_block("block")
         other()
         _core.leave_block(token)
-        _core.remove_target(leaf.__code__)
+        _core.remove_target(elsewhere.__code__)
         (sentence,) = about_ids()
         assert "none of 3, 4 and 5 is free: from then on nothing is traced; sampling goes on" in sentence
         assert calls()["leaf"] == 2
