@@ -130,8 +130,9 @@ class FirefoxProfiler:
         return answers
 
     def threads(self, count: int) -> tuple[list[Shown], list[dict[str, float]]]:
-        """Of each thread every function, and ns by the first word of the category: exact, sampled. Times are ms."""
-        questions = [["thread", what, "--thread", f"t-{i}", "--include-idle"] for what in ("functions", "samples") for i in range(count)]
+        """Of each thread every function; and, of the first, ns by the first word of the category: exact, sampled. Times are ms."""
+        asked = (("functions", count), ("samples", min(count, AT_ONCE)))
+        questions = [["thread", what, "--thread", f"t-{i}", "--include-idle"] for what, first in asked for i in range(first)]
         answers = self._answers(*([*question, "--limit", "0"] if "functions" in question else question for question in questions))
         tables = []
         for answer in answers[:count]:

@@ -117,7 +117,8 @@ async function main() {
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   });
-  const page = await browser.newPage({ viewport: { width: 1200, height: 1000 } });
+  // High: a table of 20,000 rows is drawn a view at a time.
+  const page = await browser.newPage({ viewport: { width: 1200, height: 6000 } });
   for await (const file of readline.createInterface({ input: process.stdin }))
     process.stdout.write(JSON.stringify(await show(page, server.address().port, file)) + "\n");
   await browser.close();
