@@ -73,8 +73,6 @@ def check(tool: str, order: str, ours: dict[str, Any]) -> None:
     assert bool(missed) == any(TAKEN in warning for warning in ours["warnings"]), ours["warnings"]
     if HAS_MONITORING:
         assert ours["hook"] == "monitoring"
-        if tool == "cprofile":  # where others' callbacks are Python code, samples may meet a function between their events and ours
-            assert set(ours["measured"].values()) == {"exact"}
     samples = ours["samples"]
     assert samples["kept"] > 10 and ours["burn_ns"] > 0, samples
     assert samples["unresolved"] <= max(3, samples["kept"] // 20), samples
