@@ -213,8 +213,8 @@ static bool run_all(PyObject *names) {
     return result != NULL;
 }
 
-/* Before 3.14 the task stands in a WeakSet. It leaves it alive: what a handler of the program's raises in the callback of a dead one would be
- * lost. One that raises here is heard, and the task still has to leave. */
+/* Before 3.14 the task stands in a WeakSet. It leaves it alive: what a handler of the program's raises in the callback of a dead one would
+ * be lost. One that raises here is heard, and the task still has to leave. */
 static PyObject *take_back(PyObject *names, PyObject *future, PyObject *task) {
     PyObject *function = item(names, "take_back"); /* in our file: is_the_programs */
     return hp_description_here.state_task != 0 ? PyObject_CallFunctionObjArgs(function, future, task, NULL)

@@ -75,7 +75,8 @@ static void chain_remotely(hp_sampler *s, const hp_state *state, const hp_watche
         return;
     read_chain(s, &s->scratch[0], state, w);
     uint32_t outer = s->scratch[0].count - s->tasks->reading.at;
-    bool same = s->tasks->reading.length > 0 && copy_once(s, &s->scratch[1], state, w) && same_coroutine(&s->scratch[0], &s->scratch[1], outer);
+    bool same =
+        s->tasks->reading.length > 0 && copy_once(s, &s->scratch[1], state, w) && same_coroutine(&s->scratch[0], &s->scratch[1], outer);
     if (same && (double)(hp_ticks() - begin) * s->ns_per_tick <= longest_ns(s))
         insert_chain(s);
 }

@@ -72,6 +72,7 @@ def groups():
             fails(error)
         except Exception as caught:
             errors.append(caught)
+
     # In one frame a debug build's assertion fails, unprofiled too: what one except* leaves over has no traceback in the next.
     def inner():
         try:
