@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 import hybridprof
-from hybridprof import api
+from hybridprof import ruling
 from truth import programs
 from truth.clock import CLOCKS, Truth
 
@@ -84,7 +84,7 @@ def row_of(run: Run, base: Run | None) -> Row:
 
 
 def main(name: str, clock: str, rate: str, seconds: str, runs: str, seed: str) -> None:
-    api.appoint_by(None)  # what a configuration lets run here is no part of what is measured
+    ruling.appoint_by(None)  # what a configuration lets run here is no part of what is measured
     Run(name, clock, float(rate), 0.05, 0)  # what is specialised and imported once
     base: Run | None = None
     for number in range(int(runs)):
