@@ -84,6 +84,15 @@ static bool part_is(const char *part, size_t size, const char *text, size_t text
     return size == text_size && memcmp(part, text, size) == 0;
 }
 
+/* "importlib._bootstrap" of "<frozen importlib._bootstrap>", where the name begins with it. */
+static size_t frozen_module_size(const char *name, const char *file) {
+    static const char head[] = "<frozen ";
+    size_t length = strlen(file), size = length < sizeof head + 1 ? 0 : length - sizeof head;
+    bool begins = size > 0 && strncmp(file, head, sizeof head - 1) == 0 && file[length - 1] == '>' &&
+                  strncmp(name, file + sizeof head - 1, size) == 0 && name[size] == '.' && name[size + 1] != '\0';
+    return begins ? size : 0;
+}
+
 /* The size of a name's first parts that are its module: in Python up to the name of the file (or `__main__`), else, as Go writes names, up
  * to the first dot behind the path. 0: not told. */
 static size_t module_size(const char *name, const char *file) {
@@ -91,8 +100,9 @@ static size_t module_size(const char *name, const char *file) {
     const char *stem = python_stem(file, &stem_size);
     const char *slash = strrchr(name, '/');
     const char *part = stem_size == 0 && slash != NULL ? slash + 1 : name;
-    if (name[0] == '<' || name[0] == '(')
-        return 0;
+    size_t frozen = frozen_module_size(name, file);
+    if (frozen != 0 || name[0] == '<' || name[0] == '(')
+        return frozen;
     for (const char *dot = strchr(part, '.'); dot != NULL && dot[1] != '\0'; part = dot + 1, dot = strchr(part, '.')) {
         size_t size = (size_t)(dot - part);
         if (stem_size == 0 ? size != 0 : part_is(part, size, stem, stem_size) || part_is(part, size, "__main__", 8))

@@ -340,7 +340,7 @@ static void measure_threads(const assembly *a) {
         if (from->thread >= gathered->thread_count || a->threads[from->thread] == UINT32_MAX)
             continue;
         hp_profile_thread *thread = &a->profile->threads[a->threads[from->thread]];
-        thread->samples = from->samples;
+        thread->samples = from->samples + from->divided;
         thread->traced_samples = from->traced_samples;
         thread->unresolved_ns = from->unresolved_ns;
         if (gathered->clock == HP_CLOCK_WALL)

@@ -169,7 +169,7 @@ static void add_to_thread(hp_gathered *gathered, uint32_t traced_node, uint64_t 
         traced_node = nodes[traced_node].parent;
     for (uint32_t i = 0; i < gathered->sampled.thread_count; i++)
         if (gathered->sampled.threads[i].thread == nodes[traced_node].function - slot_count) /* threads were moved past the slots */
-            gathered->sampled.threads[i].samples += samples;
+            gathered->sampled.threads[i].divided += samples;
 }
 
 static uint64_t share_of(const hp_division *d, uint32_t traced_node, uint64_t samples, double ns) {

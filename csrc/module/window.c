@@ -15,7 +15,7 @@ typedef struct told {
     size_t count, capacity;
 } told;
 
-enum { NODE = 3, LINE = 2, ESTIMATE = 4, THREAD = 7 };
+enum { NODE = 3, LINE = 2, ESTIMATE = 4, COUNTERS = 7, THREAD = COUNTERS + 2 };
 enum { SAMPLER_COUNTS = sizeof(hp_sampler_counts) / sizeof(uint64_t), TRACER_COUNTS = sizeof(hp_tracer_counts) / sizeof(uint64_t) };
 static_assert(SAMPLER_COUNTS * sizeof(uint64_t) == sizeof(hp_sampler_counts), "they are counters and nothing else");
 static_assert(TRACER_COUNTS * sizeof(uint64_t) == sizeof(hp_tracer_counts), "they are counters and nothing else");
@@ -74,6 +74,16 @@ static uint64_t take(uint64_t *numbers, uint64_t now) {
     return more;
 }
 
+/* The same of a sum that is no whole number: what was told is kept as its bits, and all bits zero are 0.0. */
+static double take_sum(uint64_t *number, double now) {
+    double before;
+    memcpy(&before, number, sizeof before);
+    if (!(now > before))
+        return 0.0;
+    memcpy(number, &now, sizeof now);
+    return now - before;
+}
+
 static void take_counts(uint64_t *numbers, uint64_t *counts, size_t count) {
     for (size_t i = 0; i < count; i++)
         counts[i] = take(&numbers[i], counts[i]);
@@ -130,10 +140,12 @@ static void cut_threads(hp_window *w, hp_sampled *sampled) {
     for (uint32_t i = 0; i < sampled->thread_count; i++) {
         uint64_t *numbers = &w->threads.numbers[(size_t)i * THREAD];
         hp_sampled_thread *thread = &sampled->threads[i];
-        uint64_t *counters[THREAD] = {&thread->samples,       &thread->traced_samples, &thread->measured_ns, &thread->sampled_ns,
-                                      &thread->unresolved_ns, &thread->hook_ns,        &thread->aside_ns};
-        for (int k = 0; k < THREAD; k++)
+        uint64_t *counters[COUNTERS] = {&thread->samples,       &thread->traced_samples, &thread->measured_ns, &thread->sampled_ns,
+                                        &thread->unresolved_ns, &thread->hook_ns,        &thread->aside_ns};
+        for (int k = 0; k < COUNTERS; k++)
             *counters[k] = take(&numbers[k], *counters[k]);
+        thread->squares = take_sum(&numbers[COUNTERS], thread->squares);
+        thread->cubes = take_sum(&numbers[COUNTERS + 1], thread->cubes);
     }
 }
 
@@ -179,7 +191,7 @@ static void cut_traced_node(uint64_t *numbers, hp_node *node) {
 }
 
 static void cut_traced(hp_window *w, hp_traced *traced) {
-    uint64_t targets = traced->counts.targets; /* how many there are now, no counter */
+    uint64_t targets = traced->counts.targets, memory_bytes = traced->counts.memory_bytes; /* what there is now: no counters */
     for (uint32_t i = 0; i < traced->tree.count; i++)
         cut_traced_node(&w->traced_nodes.numbers[(size_t)i * NODE], &traced->tree.nodes[i]);
     for (uint32_t i = 0; i < traced->thread_count; i++)
@@ -187,6 +199,7 @@ static void cut_traced(hp_window *w, hp_traced *traced) {
     traced->tree.overflowed = take(&w->traced_overflowed, traced->tree.overflowed);
     take_counts(w->tracer_counts, (uint64_t *)(void *)&traced->counts, TRACER_COUNTS);
     traced->counts.targets = targets;
+    traced->counts.memory_bytes = memory_bytes;
 }
 
 /* --- a window --------------------------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ typedef struct hp_sampled_thread {
     uint64_t samples, traced_samples;
     uint64_t measured_ns;   /* what the samples' intervals cover, first to last sight */
     uint64_t sampled_ns;    /* in the tree */
+    uint64_t divided;       /* samples that divided a node's time: added when a profile is made, as they stand for no gap of their own */
     double squares, cubes;  /* sums over its samples of the ns that each stands for, squared and cubed: how uneven they are */
     uint64_t unresolved_ns; /* part of sampled_ns that lies under `<unresolved>` */
     uint64_t pending_ns;    /* outside targets, not yet given to any stack: part of the residual */

@@ -84,7 +84,8 @@ static bool carries_events(hp_monitoring *m, PyCodeObject *code) {
 }
 
 /* It is met for the first time and carries the recorder's events, though nobody armed it: they were copied with the code that it was made
- * from. They come next, so this call is not recorded here too. */
+ * from. They come next, so this call is not recorded here too; unless the
+ * recorder's id is the higher one, whose events come first: then they met no target yet. */
 static void ask_for_copy(hp_tracer *tracer, PyCodeObject *code, hp_code_state *state) {
     if (state->flags & HP_CODE_ASKED)
         return;
@@ -94,6 +95,8 @@ static void ask_for_copy(hp_tracer *tracer, PyCodeObject *code, hp_code_state *s
     }
     if (!hp_tracer_take_over(tracer, code))
         hp_tracer_found(tracer, code, NULL);
+    else if (monitoring_of(tracer)->ids[HP_RECORDER] > monitoring_of(tracer)->ids[HP_DISCOVERY])
+        hp_record_start(tracer, code, HP_START_CALL);
 }
 
 static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t count, PyObject *Py_UNUSED(keywords)) {
@@ -255,22 +258,34 @@ static const char nothing_found[] =
     "another tool took the monitoring tool id by which functions are met: from then on only those are traced "
     "that were met before; sampling goes on";
 
+/* Their ends may have gone by unseen. They end with their last event, as what has happened since is not known, and the time since is the
+ * sampler's again. */
+static void abandon_all(hp_tracer *tracer) {
+    for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
+        while (recorder->parked_count > 0)
+            hp_extent_forget(tracer, recorder, recorder->parked_count - 1);
+        hp_extent_abandon(tracer, recorder);
+    }
+}
+
 /* What was lost together is told in one sentence. */
 static void refresh(hp_tracer *tracer) {
     hp_monitoring *m = monitoring_of(tracer);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    bool recorder_lost;
-    if (hp_tool_ids_look_after(m, &recorder_lost)) {
+    bool recorder_lost, taken;
+    if (hp_tool_ids_look_after(m, &recorder_lost, &taken)) {
         tracer->budget.was_cut = true; /* any call may have been missed */
         hp_tracer_warn(tracer, m->ids[HP_RECORDER] < 0 ? nothing_traced : m->ids[HP_DISCOVERY] < 0 ? nothing_found : missed);
+        if (recorder_lost)
+            abandon_all(tracer);
         if (use_recorder_id(m) == 0 && recorder_lost && m->ids[HP_RECORDER] >= 0)
             set_all_armed(tracer, m->local_events);
         (void)set_globals(m, tracer->everything && !tracer->by_function, m->global_on);
         PyErr_Clear();
         /* What was met under the lost id may have gone by unseen since; and where discovery's id became the recorder's, what DISABLE
          * silenced stays silent until then. */
-        if (m->global_on && m->ids[HP_RECORDER] >= 0)
+        if (taken && m->global_on && m->ids[HP_RECORDER] >= 0)
             meet_again(tracer);
     }
     PyErr_Clear();

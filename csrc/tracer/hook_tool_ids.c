@@ -102,7 +102,7 @@ static bool take_again(hp_monitoring *m, int tool) {
     if (hp_tool_id_take(m, tool) == 1)
         return true;
     PyErr_Clear();
-    m->ids[tool] = -1;
+    hp_tool_id_give_back(m, tool); /* it may be ours already, where an audit hook refused the rest */
     return false;
 }
 
@@ -115,7 +115,7 @@ static void take_recorder_again(hp_monitoring *m) {
 }
 
 static bool is_lost(hp_monitoring *m, int tool) {
-    bool lost = hp_tool_id_is_ours(m, tool) != 1;
+    bool lost = hp_tool_id_is_ours(m, tool) == 0;
     PyErr_Clear();
     if (lost) {
         unregister_all(m, tool);
@@ -124,12 +124,13 @@ static bool is_lost(hp_monitoring *m, int tool) {
     return lost;
 }
 
-bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost) {
+bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost, bool *taken) {
     bool discovery_lost = is_lost(m, HP_DISCOVERY);
     *recorder_lost = is_lost(m, HP_RECORDER);
     if (*recorder_lost)
         take_recorder_again(m);
     if (m->ids[HP_DISCOVERY] < 0)
         (void)take_again(m, HP_DISCOVERY);
+    *taken = (*recorder_lost && m->ids[HP_RECORDER] >= 0) || (discovery_lost && m->ids[HP_DISCOVERY] >= 0);
     return *recorder_lost || discovery_lost;
 }

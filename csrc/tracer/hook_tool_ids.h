@@ -41,7 +41,7 @@ int hp_tool_id_is_ours(hp_monitoring *m, int tool);
 /* Where it is ours; afterwards there is none. Leaves no exception. */
 void hp_tool_id_give_back(hp_monitoring *m, int tool);
 /* Looks whether both are ours, and takes others for those that are not. False: they were both ours. Leaves no exception. `*recorder_lost`:
- * what is armed has to get its events anew, if there is an id again. */
-bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost);
+ * what is armed has to get its events anew, if there is an id again. `*taken`: one of those that were lost is there again, only now. */
+bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost, bool *taken);
 
 #endif

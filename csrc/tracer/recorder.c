@@ -284,8 +284,12 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     uint64_t now = hp_ticks();
     recorder->events++;
     tracer->budget.units += HP_UNITS_TRACED;
-    if (recorder->skip_count > 0 && unskip(recorder, frame, code) && suspended)
-        hp_choices_put(&tracer->choices, frame, code, HP_LIMIT_REACHED);
+    if (recorder->skip_count > 0 && unskip(recorder, frame, code)) {
+        if (suspended)
+            hp_choices_put(&tracer->choices, frame, code, HP_LIMIT_REACHED);
+        else
+            hp_choices_forget(&tracer->choices, frame); /* another call may get this frame */
+    }
     uint32_t at = hp_shadow_find_lowest(stack, frame, code);
     if (at == stack->depth && recorder->parked_count > 0) {
         hp_extent_switch_to(tracer, recorder, frame, code);

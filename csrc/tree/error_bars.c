@@ -38,7 +38,8 @@ hp_gaps hp_gaps_measured(uint64_t samples, double sum, double squares, double cu
     hp_gaps measured = {squares / count / (mean * mean), cubes / count / (mean * mean * mean)};
     if (measured.second <= USUAL.second * (1.0 + 2.0 / sqrt(count)))
         return USUAL;
-    measured.third = fmax(measured.third, USUAL.third);
+    /* No gaps have a third moment below the square of their second (Cauchy and Schwarz); sums of which most is gone by rounding may. */
+    measured.third = fmax(fmax(measured.third, USUAL.third), measured.second * measured.second);
     return measured;
 }
 
@@ -91,7 +92,7 @@ double hp_error_variance_of(const hp_gaps *gaps, uint64_t seen, uint64_t runs, u
 }
 
 uint64_t hp_error_whole_us2(double variance) {
-    double us2 = ceil(variance / 1e6);
+    double us2 = ceil(fmax(variance, 0.0) / 1e6);
     return us2 < 18446744073709549568.0 ? (uint64_t)us2 : UINT64_MAX;
 }
 

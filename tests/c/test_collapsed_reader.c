@@ -115,6 +115,19 @@ static void test_own_threads(void **state) {
     hp_profile_free(p);
 }
 
+/* The file of a frozen module says where its name ends. */
+static void test_own_frozen_modules(void **state) {
+    (void)state;
+    hp_profile *p =
+        read_text("<thread M #1>;runpy._run_code (<frozen runpy>:87);importlib._bootstrap._find_and_load (<frozen importlib._bootstrap>:"
+                  "1349);importlib._bootstrap_external.SourceLoader.get_code (<frozen importlib._bootstrap_external>:1089) 5\n");
+    assert_string_equal(function_of(p, "_run_code")->module, "runpy");
+    assert_string_equal(function_of(p, "_find_and_load")->module, "importlib._bootstrap");
+    assert_string_equal(function_of(p, "get_code")->module, "importlib._bootstrap_external");
+    assert_string_equal(function_of(p, "get_code")->qualname, "SourceLoader.get_code");
+    hp_profile_free(p);
+}
+
 static void test_py_spy(void **state) {
     (void)state;
     hp_profile *p = read_text("<module> (app.py:30);main (app.py:12);load (shop/store.py:21) 30\n"
@@ -256,9 +269,11 @@ static void test_depth(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_own_functions), cmocka_unit_test(test_own_threads),
-        cmocka_unit_test(test_py_spy),     cmocka_unit_test(test_austin),        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_damage),        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_own_functions),
+        cmocka_unit_test(test_own_threads), cmocka_unit_test(test_own_frozen_modules),
+        cmocka_unit_test(test_py_spy),      cmocka_unit_test(test_austin),
+        cmocka_unit_test(test_others),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),      cmocka_unit_test(test_depth),
     };
     return cmocka_run_group_tests_name("collapsed reader", tests, NULL, NULL);
 }

@@ -186,3 +186,46 @@ def test_a_function_that_a_thread_once_began_with_can_be_spared(in_thread: Calla
     warnings = profiler.profile.meta["warnings"]
     assert any("hot (" in sentence for sentence in warnings), warnings
     assert not any("functions that it cannot spare" in sentence for sentence in warnings), warnings
+
+
+def plain() -> None:
+    pass
+
+
+def suspended(calls: int) -> Generator[int, None, None]:
+    for _ in range(calls):
+        plain()
+    yield 1
+    leaf(1)
+    leaf(2)
+    yield 2
+
+
+def beginning() -> Generator[int, None, None]:
+    begun = suspended(0)
+    next(begun)
+    return begun
+
+
+@HOOKS
+def test_a_call_that_came_to_its_limit_is_forgotten_when_it_ends(hook: str) -> None:
+    """Another one may get its frame, begin beneath another target and go on alone."""
+    for target in (suspended, beginning):
+        _core.add_target(target.__code__)
+    try:
+        _core.start(rate=0, hook=hook, event_limit=20)
+        limited = suspended(100)
+        next(limited)
+        address = id(limited)
+        for _ in limited:
+            pass
+        del limited
+        begun = beginning()
+        if id(begun) == address:  # or the memory went elsewhere, and there is nothing to see
+            next(begun)
+        rows = {row[0]: row[5] for row in _core.snapshot().functions()}
+        assert id(begun) != address or rows["leaf"] == 2, rows
+    finally:
+        _core.stop()
+        for target in (suspended, beginning):
+            _core.remove_target(target.__code__)

@@ -20,6 +20,12 @@ def elsewhere() -> None:
     pass
 
 
+def busy(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
 def warnings() -> list[str]:
     found: list[str] = _core.snapshot().meta()["warnings"]
     return found
@@ -148,3 +154,41 @@ class TestToolIds:
             sys.monitoring.free_tool_id(tool)
         target_of(branch)()
         assert calls() == {"branch": 1, "leaf": 2}
+
+    def test_the_clock_of_what_is_open_stops_when_the_ids_go(self) -> None:
+        """What runs afterwards is the sampler's."""
+        _core.start(rate=1000)
+
+        def losing() -> None:
+            leaf(1)
+            self.take(3, 4, 5)
+
+        _core.add_target(losing.__code__)
+        try:
+            losing()
+            _core.status()
+            for _ in range(20):
+                busy(0.02)
+            _core.stop()
+        finally:
+            _core.remove_target(losing.__code__)
+        rows = {row[0].rpartition(".")[2]: row for row in _core.snapshot().functions()}
+        (main,) = (thread for thread in _core.snapshot().threads() if thread["name"] == "MainThread")
+        assert main["exact_ns"] < 0.2e9 and main["sampled_ns"] > 0.1e9, main
+        assert rows["busy"][7] > 0.1e9, rows["busy"]
+
+    def test_what_others_have_silenced_stays_silent_while_ids_stay_lost(self) -> None:
+        monitoring, met = sys.monitoring, []
+        self.take(4)
+        _core.start(rate=0)
+        target_of(branch)()
+        self.take(5)
+        _core.status()  # the loss is noticed
+        monitoring.register_callback(5, monitoring.events.PY_START, lambda code, _offset: met.append(code.co_name) or monitoring.DISABLE)
+        monitoring.set_local_events(5, elsewhere.__code__, monitoring.events.PY_START)
+        for _ in range(5):
+            elsewhere()
+            _core.status()
+        monitoring.set_local_events(5, elsewhere.__code__, 0)
+        monitoring.register_callback(5, monitoring.events.PY_START, None)
+        assert met == ["elsewhere"]

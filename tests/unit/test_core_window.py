@@ -77,6 +77,33 @@ assert sum(thread['measured_ns'] for part in parts for thread in part.threads())
     )
 
 
+def test_each_window_has_the_errors_of_its_own_samples(run_python: RunPython) -> None:
+    """Not those of all that the session has sampled so far: how uneven its gaps are is told by sums, which are cut like all others."""
+    run_python(
+        PRELUDE
+        + """
+import time
+def spinning(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+def resting(seconds):
+    time.sleep(seconds)
+_core.start(rate=500)
+parts = []
+for n in range(8):
+    spinning(0.05); resting(0.05)
+    parts.append(_core.window())
+_core.stop()
+for part in parts:
+    for row in part.functions():
+        assert row[9] <= 10 * max(row[8], 1) + 100e6, row
+    spent = sum(thread['sampled_ns'] for thread in part.threads())
+    own = [row for row in part.functions() if row[0] == 'spinning']
+    assert own and 0 < own[0][9] < spent, (own, spent)
+"""
+    )
+
+
 def test_windows_merge_to_what_the_session_had(run_python: RunPython) -> None:
     run_python(
         PRELUDE
