@@ -43,7 +43,7 @@ def _after_fork_in_child() -> None:
     _lock = _thread.RLock()  # another thread may have held it; that thread is not here
     _owner = None
     for profiler in _active:
-        profiler._forget()
+        profiler.forget()
     _active.clear()
 
 
@@ -197,11 +197,13 @@ class Profiler:
     def end(self) -> None:
         """What `begin` began, with the lock held; the data stays in the core. For a ruler: nothing is searched, so that it is quick."""
         global _owner
-        self._watch.end_everything()
-        if _owner is self:
-            _core.stop()
-            _owner = None
-        self._watch.end()
+        try:
+            self._watch.end_everything()
+        finally:
+            if _owner is self:
+                _core.stop()
+                _owner = None
+            self._watch.end()
 
     def be_ruled(self) -> None:
         """Its own patterns end; with the lock held."""
@@ -224,7 +226,8 @@ class Profiler:
         """Of the session that it would start: rate, clock, budget ..."""
         return dict(self._options)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """In a forked child."""
         self._active = self._ruled = False
         self._watch.end()
 

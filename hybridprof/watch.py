@@ -33,11 +33,13 @@ class Watch:
         self.patterns = [Pattern(text) for text in ([patterns] if isinstance(patterns, str) else patterns)]
         self.rate = rate
         self._traces_everything = self._deferred = self._auto_left_out = False
+        self._works = False
         self._codes: dict[int, CodeType] = {}
         self._replaced: list[tuple[object, str, object, object]] = []
         self._follow: Callable[[bool], None] = _follow_nothing  # `imports.follow`, kept: the program may take us out of sys.modules
 
     def begin(self) -> None:
+        self._works = True
         if not self._deferred:
             self.begin_everything()
         if not all(pattern.everything for pattern in self.patterns):
@@ -50,11 +52,12 @@ class Watch:
             self._spread()
 
     def end(self) -> None:
+        self._works = False
         if self in watches:
             watches.remove(self)
             self._follow(bool(watches))
         self.end_everything()
-        for code in self._codes.values():
+        for code in list(self._codes.values()):  # importing threads add to them
             other = next((watch for watch in watches if id(code) in watch._codes), None)
             if other is None:
                 marking.leave(code)
@@ -161,6 +164,9 @@ class Watch:
         if id(code) not in self._codes:
             self._codes[id(code)] = code
             _core.add_target(code, self.rate)
+        if not self._works:  # ended meanwhile, in another thread
+            self._codes.pop(id(code), None)
+            marking.leave(code)
 
     def _wrapped(self, value: object) -> object:
         if not any(_core.needs_wrapper(function.__code__) for function in marking.own_functions(value)):

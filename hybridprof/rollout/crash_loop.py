@@ -22,7 +22,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 import threading
 import time
 import weakref
@@ -32,9 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
-from .locks import locked, opened, why
+from .locks import distrust_folder, locked, opened, why
 
 _LARGEST = 64 << 10  # bytes of a file that can be ours
+END_PATIENCE = 2.0  # seconds that the end of a life waits for another thread of its process
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,14 @@ class Guard:
     def end(self) -> None:
         """The life ends as it should."""
         atexit.unregister(self.end)
-        with self._lock, contextlib.suppress(Exception):
-            self._over = True
-            self._unmark()
+        if not self._lock.acquire(timeout=END_PATIENCE):  # a signal handler that ends the process may have interrupted whoever holds it
+            return
+        try:
+            with contextlib.suppress(Exception):
+                self._over = True
+                self._unmark()
+        finally:
+            self._lock.release()
 
     def status(self) -> dict[str, Any]:
         now = self._clock.monotonic()
@@ -186,6 +191,8 @@ class Guard:
             try:
                 marker = _read_marker(path)
                 state = _state(marker.owner, path)
+            except FileNotFoundError:  # its process has ended just now, as it should
+                continue
             except Exception as error:
                 damaged = error
                 continue
@@ -284,8 +291,8 @@ os.register_at_fork(after_in_child=_in_child)
 def _make(folder: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    if os.stat(folder).st_mode & stat.S_IWOTH:
-        raise PermissionError(errno.EPERM, "everybody may write to it; take that right away with chmod o-w")
+    if complaint := distrust_folder(folder) or distrust_folder(folder.parent):
+        raise PermissionError(errno.EPERM, complaint)
 
 
 def _read(path: Path) -> Any:

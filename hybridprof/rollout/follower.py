@@ -31,6 +31,8 @@ class Follower:
         self._wake = self._ended = _thread.allocate_lock()
         self._thread_id: list[int] = []  # the system's, once it runs
         self._last: list[Callable[[], None]] = []  # what it does before it ends
+        self._due, self._due_pid = 0.0, 0  # when it looks next, by time.monotonic, and in which process
+        self._starting = _thread.allocate_lock()  # two threads may fork at once, or ask for it
 
     @property
     def runs(self) -> bool:
@@ -39,8 +41,14 @@ class Follower:
 
     def start(self) -> None:
         """Raises RuntimeError where the system refuses a thread. Nothing after `close`."""
+        with self._starting:
+            self._start()
+
+    def _start(self) -> None:
         if self.runs or self._closed:
             return
+        if self._due_pid != os.getpid():  # a child waits for a period first; a parent that forks all the time does not begin anew each time
+            self._due, self._due_pid = time.monotonic() + self.period, os.getpid()
         self._wake, self._ended = _thread.allocate_lock(), _thread.allocate_lock()
         self._wake.acquire()
         self._ended.acquire()
@@ -54,10 +62,11 @@ class Follower:
 
     def stop(self, patience: float | None = None) -> bool:
         """Waits for its end, but not for ever, and not in the thread itself. Whether it has ended."""
-        if not self.runs:
-            return True
-        self._pid = 0
-        self._wake.release()
+        with self._starting:
+            if not self.runs:
+                return True
+            self._pid = 0
+            self._wake.release()
         if _thread.get_native_id() in self._thread_id or not self._ended.acquire(timeout=self._patience if patience is None else patience):
             return False
         wait_until_gone(self._thread_id)
@@ -74,8 +83,9 @@ class Follower:
         return self.stop(patience)
 
     def forget(self) -> None:
-        """In a forked child: the thread is the parent's."""
+        """In a forked child: the thread is the parent's, and so is who held the lock."""
         self._pid = 0
+        self._starting = _thread.allocate_lock()
 
 
 def _run(
@@ -90,7 +100,8 @@ def _run(
     try:
         thread_id.append(_thread.get_native_id())
         name_thread(name)
-        while not wake.acquire(timeout=follower.period):
+        while not wake.acquire(timeout=max(0.0, min(follower._due - time.monotonic(), follower.period))):
+            follower._due = time.monotonic() + follower.period
             look()
         for each in last:
             each()

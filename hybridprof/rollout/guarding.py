@@ -93,7 +93,10 @@ class Guarding:
 def is_helper() -> bool:
     """Whether this process is a child of multiprocessing. Its parent ends those by SIGTERM as a matter of course (a pool does), which is no crash."""
     process = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None
+    if process is None:
+        return False
+    # While a spawned one imports the main module it has no parent yet.
+    return process.parent_process() is not None or bool(getattr(process.current_process(), "_inheriting", False))
 
 
 def _end_with_multiprocessing(end: Callable[[], None]) -> None:

@@ -88,7 +88,9 @@ class Output:
 
     def end(self, patience: float = EXIT_PATIENCE) -> None:
         """The last file is written and, where there is an uploader, offered; seconds for each. Nothing where there is nothing."""
-        with self._lock:
+        if not self._lock.acquire(timeout=patience):  # a signal handler that ends the process may have interrupted this very end
+            return
+        try:
             rotating, shipper = self._rotation, self._shipper
             self._rotation = self._shipper = None
             self._sampled = False
@@ -98,6 +100,8 @@ class Output:
             _core.keep_windows(False)
             if shipper is not None:
                 shipper.end(patience)
+        finally:
+            self._lock.release()
 
     # --- the process -------------------------------------------------------------------------------------------------------------------------
 

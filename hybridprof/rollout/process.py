@@ -66,6 +66,7 @@ def configure(path: str | os.PathLike[str] | None = None, *, socket: str | None 
         ruler.control.ask(socket)
     if name is not None:
         ruler.follow(name)
+        ruling.appoint_by(None)  # the file is chosen: the environment's is not to take its place with the first start
     else:
         ruler.begin()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +68,9 @@ class Ruler:
         self._journal = Journal()
         self._published = Published(clock)
         self._verdict = Followed(clock)
-        self._followed = False  # before the fork that is under way
+        self._followed = False  # somebody wants the thread; it does not run while the process forks
+        self._forked = False  # a child that nobody has started anything in: it may end by os._exit, as such children do
+        self._left = False
         self._wanted: Plan = NOTHING  # without the ladder
         self._problem = ""
         self.overrides = Overrides(clock, wall)
@@ -84,7 +87,7 @@ class Ruler:
         config.changed()
         settings = read(path)
         with api._lock:
-            self._config, self._settings, self._file_errors, self._halted = config, settings, [], False
+            self._config, self._settings, self._file_errors, self._halted, self._forked = config, settings, [], False, False
         self.begin()
 
     def follow_whatever_it_holds(self, path: str) -> None:
@@ -104,6 +107,7 @@ class Ruler:
 
     def _keep_looking(self) -> None:
         """Starts the thread if there is none: a fork past Python's hooks (uWSGI's) leaves a child without it."""
+        self._followed = True
         try:
             self.follower.start()
         except RuntimeError as error:
@@ -118,7 +122,7 @@ class Ruler:
             self.overrides.set(key, value, until, by, settings.values if settings is not None else {}, self.in_force().stage)
             self._journal.note(f"override {key}", old.value if old else None, value, actor or Actor.here(by), until)
             self._apply()
-        self._journal.flush()
+        self.flush()
 
     def withdraw(self, key: str, actor: Actor | None = None) -> None:
         """Ends an override; does nothing if there is none."""
@@ -127,7 +131,12 @@ class Ruler:
             if old is not None:
                 self._journal.note(f"override {key}", old.value, None, actor or Actor.here("control"))
             self._apply()
-        self._journal.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits for the audit log; where a caller holds api's lock the next look does, as a slow disk is not to hold the program up."""
+        if not api._lock._is_owned():  # type: ignore[attr-defined]
+            self._journal.flush()
 
     def ceiling(self, who: str, stage: str | None, why: str = "") -> None:
         """No stage above this one, until `who` says None."""
@@ -146,10 +155,10 @@ class Ruler:
     def leave(self) -> None:
         """This process ends as it should: no crash, the last file is written and offered to the uploader, all in a bounded time. For exit handlers, and for
         ends that run none (os._exit)."""
-        self.follower.close()
-        self.control.close()
-        self.output.at_exit()
-        self.close()
+        self._left = True
+        for step in (self.follower.close, self.control.close, self.output.at_exit, self.close):
+            with suppress(Exception):  # each of them, and then the program's own end
+                step()
 
     def picks_request(self, identity: str | bytes) -> bool:
         """Whether the request with this id (its trace id) is among the share that is traced. Takes no lock."""
@@ -167,7 +176,7 @@ class Ruler:
     # --- api's ruler: with api's lock held ----------------------------------------------------------------------------------------------------
 
     def joined(self, profiler: api.Profiler) -> None:
-        self._halted = False
+        self._halted = self._forked = False
         self._code.hear(profiler)
         self._apply()
         self._keep_looking()
@@ -319,9 +328,11 @@ class Ruler:
         self._accounts.look(unrestricted, wanted.samples)
 
     def _apply(self) -> None:
-        """Nothing where nothing has changed; with api's lock held."""
+        """Nothing where nothing has changed; with api's lock held. Nothing begins any more in a process that ends."""
+        if self._left:
+            return
         now, standing = self.in_force(), self._guarding.standing
-        guarded = now["state_dir"] if self._slot_is_named or not is_helper() else None
+        guarded = now["state_dir"] if self._slot_is_named or not (self._forked or is_helper()) else None
         self._guarding.announce(guarded, self._slot, self._config_key(), now.asked)
         if self._guarding.standing != standing:
             now = self.in_force()
@@ -376,7 +387,6 @@ class Ruler:
         self._published.end()
 
     def before_fork(self) -> None:
-        self._followed = self.follower.runs
         self.follower.stop()
         self.output.before_fork()
         self.control.before_fork()
@@ -394,7 +404,7 @@ class Ruler:
         self._journal.forget()
         self._published.forget()
         self._accounts.forget()
-        self._wanted, self._slot_is_named = NOTHING, False
+        self._wanted, self._slot_is_named, self._forked, self._left = NOTHING, False, True, False
         self.follower.forget()
         self.output.after_fork_in_child()
         self.control.after_fork_in_child()

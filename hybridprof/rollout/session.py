@@ -60,10 +60,13 @@ class Session:
             profiler.end()
 
     def forget(self) -> None:
-        """In a forked child: the session is the parent's."""
-        self._profiler = self._plan = None
+        """In a forked child: the session is the parent's; its targets are here too, and nobody would take them away."""
+        profiler, self._profiler, self._plan = self._profiler, None, None
+        if profiler is not None:
+            profiler.forget()
 
     def _made_without_targets(self, plan: Plan) -> Plan | None:
+        self._plan = None  # the session begins anew: what was half begun is not kept
         try:
             self._make(plan._replace(targets=(), deep_rate=0.0))
         except Exception as error:
@@ -77,6 +80,7 @@ class Session:
             profiler.end()
         if not plan.samples:
             marking.limit(0.0)
+            _core.stop()  # whoever's it is: an end that failed halfway is tried again
         elif self._profiler is None:
             self._begin(plan)
         else:

@@ -16,10 +16,11 @@ import time
 from _random import Random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .follower import Follower
-from .locks import why
+from .locks import distrust_folder, why
 from .spool import Entry, Spool
 
 NAME = "hybridprof-upload"
@@ -236,6 +237,8 @@ class Shipper:
     def hand_over_all(self, until: float | None = None) -> None:
         """until: a moment of the clock after which nothing is begun. Never raises."""
         try:
+            if complaint := distrust_folder(Path(self._spool().folder)):  # others could put there what only we may read
+                raise OSError(None, complaint)
             self._pending = self._spool().entries()
         except FileNotFoundError:  # nothing was written yet
             return

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .config import distrust
-from .locks import opened, why
+from .locks import distrust_folder, opened, why
 from .stages import NOTHING_RUNS, STAGES
 from .watched import WatchedFile
 
@@ -42,6 +42,8 @@ class Verdict:
 def read(folder: str | os.PathLike[str]) -> Verdict | None:
     """None where there is none. Raises ValueError or OSError."""
     try:
+        if complaint := distrust_folder(Path(folder)):  # who may write there can take a verdict away
+            raise ValueError(complaint)
         with opened(Path(folder) / FILE, os.O_RDONLY) as file:
             complaint = distrust(os.fstat(file), os.geteuid())
             raw = os.read(file, _LARGEST)

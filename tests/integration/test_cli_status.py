@@ -135,6 +135,7 @@ def child(work):
     pid = os.fork()
     if pid == 0:
         try:
+            hybridprof.start()
             until(lambda: marked() and published())
             assert hybridprof.running()
             work()
@@ -162,6 +163,89 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
 assert marked(pid) and marked()
 print("done")
 """
+
+
+REQUESTS = """
+for _ in range(4):
+    pid = os.fork()
+    if pid == 0:  # as socketserver's ForkingMixIn answers a request
+        time.sleep(1.2)
+        os._exit(0)
+    os.waitpid(pid, 0)
+until(published)
+print(hybridprof.status()["stage"], hybridprof.status()["crashes"]["crashes"])
+"""
+
+
+def test_forked_children_in_which_nothing_is_started_are_no_lives(run_python: RunCli, folder: Path) -> None:
+    """They end by os._exit as a matter of course."""
+    assert run_python(SERVICE + REQUESTS, folder).stdout == "deep 0\n"
+
+
+FORKS = """
+import threading
+from hybridprof.rollout import current
+def forks(often, pause):
+    for _ in range(often):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        time.sleep(pause)
+"""
+
+
+def test_a_program_that_forks_all_the_time_is_looked_after(run_python: RunCli, folder: Path) -> None:
+    """More often than there are looks."""
+    (folder / "config.toml").write_text(f"stage = 'fleet'\nkill_file = '{folder / 'kill'}'\n", encoding="utf-8")
+    code = (
+        FORKS
+        + """
+until(hybridprof.running)
+assert current().follower.runs
+open(sys.argv[1] + "/kill", "w").close()
+forks(40, 0.1)
+print(hybridprof.running())
+"""
+    )
+    assert run_python(SERVICE + code, folder).stdout == "False\n"
+
+
+def test_threads_that_fork_at_once_leave_it_followed(run_python: RunCli, folder: Path) -> None:
+    code = (
+        FORKS
+        + """
+until(hybridprof.running)
+threads = [threading.Thread(target=forks, args=(15, 0)) for _ in range(3)]
+for each in threads: each.start()
+for each in threads: each.join()
+until(lambda: current().follower.runs)
+print("followed")
+"""
+    )
+    assert run_python(SERVICE + code, folder).stdout == "followed\n"
+
+
+def test_a_state_dir_that_everybody_writes_to_is_not_believed(run_python: RunCli, folder: Path) -> None:
+    """Whoever may write there could take a verdict or a crash away."""
+    (folder / "state").chmod(0o777)
+    code = (
+        "until(lambda: hybridprof.status()['crashes']['problem'])\nprint(hybridprof.status()['stage'], hybridprof.status()['deep_targets'])"
+    )
+    done = run_python(SERVICE + code, folder)
+    assert done.stdout == "dark []\n"
+
+
+def test_a_forked_child_has_no_targets_of_its_parents_session(run_python: RunCli, folder: Path) -> None:
+    code = """
+from hybridprof import _core, watch
+until(_core.targets)
+pid = os.fork()
+if pid == 0:
+    os._exit(len(_core.targets()) + 10 * len(watch.watches))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    assert run_python(SERVICE + code, folder).stdout == "0\n"
 
 
 def test_forked_children_are_lives_of_their_own(run_python: RunCli, folder: Path) -> None:

@@ -170,6 +170,16 @@ def test_a_folder_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_
     assert "cannot be read: Not a directory" in hand.shipper.status()["problem"]
 
 
+def test_nothing_is_handed_over_from_a_folder_that_everybody_writes_to(hand: Hand, tmp_path: Path) -> None:
+    """Somebody else could put there what only we may read."""
+    path = hand.put(1, 10.0)
+    tmp_path.chmod(0o777)
+    hand.shipper.nudge()
+    hand.shipper.look()
+    assert path.exists() and hand.shipper.status()["handed_over"] == 0
+    assert "everybody may write to" in hand.shipper.status()["problem"]
+
+
 def test_a_child_starts_with_nothing_and_holds_no_lock_of_its_parent(hand: Hand) -> None:
     path = hand.put(1, 10.0)
     hand.shipper._claim = Claim(str(path))

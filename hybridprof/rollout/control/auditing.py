@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..audit import Log
     from .peers import Peer
 
 LOG_NAME = "audit.jsonl"
@@ -28,6 +29,7 @@ class LogAudit:
 
     def __init__(self, state_dir: Callable[[], str | None]) -> None:
         self._state_dir = state_dir
+        self._log: Log | None = None  # one for as long as the folder stays: it counts what it could not write
         self.problem = ""
 
     def __call__(self, event: str, *, peer: Peer | None = None, old: object = None, new: object = None, until: float | None = None) -> None:
@@ -36,7 +38,10 @@ class LogAudit:
             return
         from ..audit import Actor, Log  # here, as a program that nobody controls needs neither
 
-        log = Log(Path(folder) / LOG_NAME)
+        path = Path(folder) / LOG_NAME
+        if self._log is None or Path(self._log.path) != path:
+            self._log = Log(path)
+        log = self._log
         actor = Actor.here("control") if peer is None else Actor(peer.uid, peer.pid, "control")
         log.append(event, old, new, actor, until)
         self.problem = log.problem or ""
