@@ -20,11 +20,14 @@ def ruler() -> Any:
 def begin(slot: str | None = None) -> None:
     """Starts what the configuration says, or the sampler where there is none. slot: which of the service's workers this is. Raises RuntimeError where the system
     or the interpreter refuses."""
-    hybridprof.start()
     now = ruler()
+    if now is not None and slot is not None:  # first: what starts is that worker's
+        now.set_slot(slot)
+    hybridprof.start()
+    known, now = now is not None, ruler()
     if now is None:
         return
-    if slot is not None:
+    if slot is not None and not known:
         now.set_slot(slot)
     now.look()  # at once: a forked child waits a second otherwise, because it may call exec
 

@@ -53,6 +53,7 @@ class Control:
         self._targets = Targets()  # guarded by api's lock, like the overrides
         self._by = "control"
         self._place: Place | None = None  # this and what follows is guarded by _lock
+        self._wanted: str | None = None  # the name by which it was asked for
         self._server: Server | None = None
         self._pid = 0  # whose they are
         self._looks = 0
@@ -83,8 +84,9 @@ class Control:
         if self._pid != os.getpid():
             self._forget()
         wanted = None if pattern is None else pattern.replace("%p", str(os.getpid()))
-        if self._place is not None and (self._place.path != wanted or not self._place.is_there()):
+        if self._place is not None and (self._wanted != wanted or not self._place.is_there()):
             self._shut()
+        self._wanted = wanted
         if pattern is None or wanted is None:
             self.problem = ""
             return

@@ -55,15 +55,16 @@ class Place:
 
 
 def open_place(path: str) -> Place:
-    """Raises PlaceError."""
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise PlaceError(f"control.socket {path} has {len(os.fsencode(path))} bytes, and a socket's name at most {LONGEST_PATH}")
+    """In the folder that `path` leads to now: what is checked is what is used, whatever becomes of links on the way. Raises PlaceError."""
     folder = os.path.realpath(os.path.dirname(path))
+    real = os.path.join(folder, os.path.basename(path))
+    if len(os.fsencode(real)) > LONGEST_PATH:
+        raise PlaceError(f"control.socket {real} has {len(os.fsencode(real))} bytes, and a socket's name at most {LONGEST_PATH}")
     try:
         _check_folder(folder)
         with _folder_lock(folder):
-            _clear(path)
-            return _made(path)
+            _clear(real)
+            return _made(real)
     except OSError as error:
         raise PlaceError(f"control.socket {path} cannot be made: {error.strerror or error}") from None
 
@@ -73,6 +74,7 @@ def sweep(pattern: str) -> None:
     folder, name = os.path.split(pattern)
     if "%p" not in name or "%p" in folder:
         return
+    folder = os.path.realpath(folder)
     ours = re.compile(re.escape(name).replace("%p", r"([1-9][0-9]{0,9})") + f"(?:{re.escape(TOKEN_SUFFIX)})?")
     try:
         with _folder_lock(folder), os.scandir(folder) as entries:
