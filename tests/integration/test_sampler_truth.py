@@ -383,7 +383,7 @@ if sys.argv[1] == "tracing":  # the session before had no sampler
     _core.stop()
 _core.start(rate=1000)
 _core.stream("now.hyprof", 0.01)
-for _ in range(100):
+for _ in range(int(sys.argv[2])):
     pid = ctypes.PyDLL(None).fork()  # keeps the GIL
     if pid == 0:
         os._exit(0)
@@ -392,13 +392,15 @@ for _ in range(100):
     while time.perf_counter() < end:
         pass
 _core.stop()
-print(_core.status()["samples"]["kept"] > 20)
+print(_core.status()["samples"]["kept"] > int(sys.argv[2]) // 5)
 """
 
 
 @pytest.mark.parametrize("before", ["nothing", "tracing"])
 def test_forks_of_c_code_while_the_session_is_written(run_python: RunPython, before: str) -> None:
-    done = run_python(FORKS_OF_C, before)
+    # A fork past Python's hooks may leave the child with a lock of ASan's own that another thread held: then it waits for ever, so there are few.
+    forks = 5 if os.environ.get("HYBRIDPROF_SANITIZED") else 100
+    done = run_python(FORKS_OF_C, before, forks)
     assert done.stdout == "True\n" and done.stderr == ""
 
 
