@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is sampled while the hook is on its way into or out of a target is the hook's time: the target stays exact."""
 
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ import hybridprof
 from hybridprof import _core
 
 CALLS_A_ROUND = 2000
+RESIDUAL = 0.05 if os.environ.get("HYBRIDPROF_SANITIZED") else 0.02  # under a sanitizer the way into a target takes several times as long
 
 
 def small(number: int) -> int:
@@ -46,7 +48,7 @@ def test_a_target_traced_from_its_first_call_is_exact() -> None:
     row = row_of(profile, "small")
     assert (row.measured, row.calls, row.self_error_ns) == ("exact", calls, 0)
     threads = profile.threads
-    assert sum(abs(thread.residual_ns) for thread in threads) <= 0.02 * sum(thread.measured_ns for thread in threads)
+    assert sum(abs(thread.residual_ns) for thread in threads) <= RESIDUAL * sum(thread.measured_ns for thread in threads)
 
 
 def test_calls_that_go_round_a_wrapper_are_sampled() -> None:
