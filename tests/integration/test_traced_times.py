@@ -94,8 +94,7 @@ class Traced:
 @HOOKS
 def test_the_share_of_a_half_that_calls(hook: str) -> None:
     """cProfile, which leaves its own cost in, says 0.8 and more. While a profile function is on, 3.11 runs loops without calls at half their
-    speed, which nothing takes out again: so the bound is wider there. And where an interpreter happens to call slowly in this process (3.13 built
-    without profiling: 25 ns more in one process of three), recording adds less to a call than it does where it was calibrated."""
+    speed, which nothing takes out again: so the bound is wider there."""
     before = true_share()
     traced, found = Traced(hook), []
     end = time.monotonic() + PATIENCE
@@ -103,9 +102,10 @@ def test_the_share_of_a_half_that_calls(hook: str) -> None:
         found += [shares] if (shares := traced.shares()) is not None else []
     if len(found) < ENOUGH:
         pytest.skip(f"others had the processor in all but {len(found)} of the runs of some ms in {PATIENCE:g} s")
+    _core.stop()  # the truth is the bare program's: while targets are armed, calls at a closed gate cost too
     true = (before + true_share()) / 2
     said, raw = (statistics.median(values) for values in zip(*found, strict=True))
-    bound = 0.13 if hook == "monitoring" else 0.18
+    bound = 0.10 if hook == "monitoring" else 0.16
     print(f"true {true:.3f}, said {said:.3f}, with the cost of tracing {raw:.3f}")
     assert 0.15 < true < 0.6
     assert abs(said - true) < bound, (true, said, raw)
