@@ -115,7 +115,7 @@ def _problems(answer: dict[str, Any], control: dict[str, Any]) -> list[str]:
     found = [
         answer.get("problem"),
         control.get("problem"),
-        control.get("audit_problem"),
+        (answer.get("audit") or {}).get("problem"),
         *answer.get("config_errors", []),
         *answer.get("warnings", []),
     ]

@@ -113,30 +113,33 @@ class Ruler:
         except RuntimeError as error:
             self._problem = f"the configuration cannot be followed: {error}"
 
-    def override(self, key: str, value: object, until: float, by: str = "control", actor: Actor | None = None) -> None:
-        """Outranks the file until a moment, in seconds since the epoch. actor: who, for the audit log; by: the same in a word, for status. Raises ValueError, one sentence: an unknown
-        key or one that no override may set, a bad value, one above a cap of the local file, or a moment that is past or more than a week away."""
+    def override(self, key: str, value: object, until: float, by: str = "control", actor: Actor | None = None, noted: bool = True) -> None:
+        """Outranks the file until a moment, in seconds since the epoch. actor: who, for the audit log; by: the same in a word, for status. noted: False where the caller tells the log itself;
+        nothing is written then, so that api's lock may be held. Raises ValueError, one sentence: an unknown key or one that no override may set, a bad value, one above a cap of the local
+        file, or a moment that is past or more than a week away."""
         with api._lock:
             settings = self._settings
             old = self.overrides.copy().get(key)
             self.overrides.set(key, value, until, by, settings.values if settings is not None else {}, self.in_force().stage)
-            self._journal.note(f"override {key}", old.value if old else None, value, actor or Actor.here(by), until)
+            if noted:
+                self._journal.note(f"override {key}", old.value if old else None, value, actor or Actor.here(by), until)
             self._apply()
-        self.flush()
+        if noted:
+            self.flush()
 
-    def withdraw(self, key: str, actor: Actor | None = None) -> None:
-        """Ends an override; does nothing if there is none."""
+    def withdraw(self, key: str, actor: Actor | None = None, noted: bool = True) -> None:
+        """Ends an override; does nothing if there is none. noted: as above."""
         with api._lock:
             old = self.overrides.withdraw(key)
-            if old is not None:
+            if old is not None and noted:
                 self._journal.note(f"override {key}", old.value, None, actor or Actor.here("control"))
             self._apply()
-        self.flush()
+        if noted:
+            self.flush()
 
     def flush(self) -> None:
-        """Writes what waits for the audit log; where a caller holds api's lock the next look does, as a slow disk is not to hold the program up."""
-        if not api._lock._is_owned():  # type: ignore[attr-defined]
-            self._journal.flush()
+        """Writes what waits for the audit log. Not with api's lock held: a slow disk is not to hold the program up."""
+        self._journal.flush()
 
     def ceiling(self, who: str, stage: str | None, why: str = "") -> None:
         """No stage above this one, until `who` says None."""

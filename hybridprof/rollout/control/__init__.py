@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any
 
 from ... import api
 from ..schema import checked
-from .auditing import Audit, Bookkeeper, LogAudit
+from .auditing import Audit, Bookkeeper
 from .targets import Targets
 
 if TYPE_CHECKING:
     from ..ruler import Ruler
+    from .peers import Peer
     from .place import Place
     from .server import Server
 
@@ -47,7 +48,7 @@ class Control:
         self.ruler, self.wall = ruler, wall
         self.killed = ""  # by whom
         self.problem = ""  # why there is no socket
-        self.books = Bookkeeper(LogAudit(lambda: ruler.in_force()["state_dir"]), clock)
+        self.books = Bookkeeper(self._note, clock)
         self._asked: str | None = None  # by the code: the lowest layer
         self._clock = clock
         self._targets = Targets()  # guarded by api's lock, like the overrides
@@ -140,8 +141,15 @@ class Control:
             "requests": self.books.requests,
             "refused": self.books.refused,
             "killed": self.killed,
-            "audit_problem": getattr(self.books.audit, "problem", ""),
         }
+
+    def _note(self, event: str, *, peer: Peer | None = None, old: object = None, new: object = None, until: float | None = None) -> None:
+        """In the ruler's log, and on the disk before the peer is told."""
+        from ..audit import Actor  # here, as a program that nobody controls needs it not
+
+        actor = Actor.here("control") if peer is None else Actor(peer.uid, peer.pid, "control")
+        self.ruler.note(event, old, new, actor, until)
+        self.ruler.flush()
 
     @property
     def audit(self) -> Audit:
@@ -188,7 +196,7 @@ class Control:
         self.killed = f"killed by {by}"
         self.ruler.ceiling(KILLED, "off", self.killed)  # first: without an override that stops it something might run
         for key in self.ruler.overrides.copy():
-            self.ruler.withdraw(key)
+            self.ruler.withdraw(key, noted=False)
         self._targets = Targets()
 
     def targets_beneath(self) -> tuple[str, ...]:
@@ -214,9 +222,9 @@ class Control:
     def _override_targets(self, targets: Targets, beneath: tuple[str, ...], by: str) -> None:
         now = self._clock()
         if targets.end is None:
-            self.ruler.withdraw("deep.targets")
+            self.ruler.withdraw("deep.targets", noted=False)
         else:
-            self.ruler.override("deep.targets", targets.over(beneath), self.wall() + targets.end - now, by)
+            self.ruler.override("deep.targets", targets.over(beneath), self.wall() + targets.end - now, by, noted=False)
         self._targets, self._by = targets, by
 
 

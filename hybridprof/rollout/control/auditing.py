@@ -9,42 +9,16 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..audit import Log
     from .peers import Peer
 
-LOG_NAME = "audit.jsonl"
 REFUSALS = 30  # records in a minute
 MINUTE = 60.0  # seconds
 READER = 600.0  # seconds in which one reader is one record
 
 Audit = Callable[..., None]  # audit(event, peer=, old=, new=, until=): must not raise
-
-
-class LogAudit:
-    """The default: the log in `state_dir()`, as long as there is such a folder. problem: why records could not be written."""
-
-    def __init__(self, state_dir: Callable[[], str | None]) -> None:
-        self._state_dir = state_dir
-        self._log: Log | None = None  # one for as long as the folder stays: it counts what it could not write
-        self.problem = ""
-
-    def __call__(self, event: str, *, peer: Peer | None = None, old: object = None, new: object = None, until: float | None = None) -> None:
-        folder = self._state_dir()
-        if folder is None:
-            return
-        from ..audit import Actor, Log  # here, as a program that nobody controls needs neither
-
-        path = Path(folder) / LOG_NAME
-        if self._log is None or Path(self._log.path) != path:
-            self._log = Log(path)
-        log = self._log
-        actor = Actor.here("control") if peer is None else Actor(peer.uid, peer.pid, "control")
-        log.append(event, old, new, actor, until)
-        self.problem = log.problem or ""
 
 
 class Bookkeeper:

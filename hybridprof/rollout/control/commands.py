@@ -78,7 +78,6 @@ class Commands:
         except ValueError as error:  # what the schema, a cap or a format refuses
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
         records, self._records = self._records, []
-        self._ruler.flush()
         for event, fields in records:  # now that api's lock is free: a slow disk is not to hold the program up
             self._control.books.audit(event, **fields)
         return answer
@@ -114,7 +113,9 @@ class Commands:
             if stage is None and not self._ruler.supposing({"stage": None}).samples:
                 stage = "fleet"
             if stage is None:
-                return self._done("control start", peer, self._ruler.in_force().stage, lambda: self._ruler.withdraw("stage"), None)
+                return self._done(
+                    "control start", peer, self._ruler.in_force().stage, lambda: self._ruler.withdraw("stage", noted=False), None
+                )
             supposed = self._ruler.supposing({"stage": Override(stage, FOREVER)})
             if not supposed.samples:
                 raise Refusal(HTTPStatus.CONFLICT, f"nothing would run: {supposed.why}")
@@ -165,9 +166,7 @@ class Commands:
             raise Refusal(HTTPStatus.CONFLICT, f"this process was {self._control.killed}, and stays so until it ends")
 
     def _override(self, key: str, value: object, lasting: float, peer: Peer) -> Callable[[], None]:
-        from ..audit import Actor
-
-        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), Actor(peer.uid, peer.pid, "control"))
+        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), noted=False)
 
     def _lasting_of_targets(self, given: Mapping[str, Any], add: list[str], remove: list[str], now: tuple[str, ...]) -> float | None:
         """None where something that was added is taken back, and no more."""
