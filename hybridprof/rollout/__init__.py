@@ -16,6 +16,7 @@
     wishes     what the program's own code asks for
     overrides  values that outrank the file until a moment
     watched    what the file system says of the file and of the kill file
+    trust      whose files and folders are believed
     follower   a thread that looks once in a period
     session    a session as a plan wants it
     readings, accounts                the ledger's sums, and ledger and ladder of this process

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from .lines import Path, lines_of
 from .schema import SCHEMA, cap_of, checked, flattened, shown
 from .stages import reaches
+from .trust import distrust_file
 
 LARGEST = 1 << 20  # bytes
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -49,7 +49,7 @@ def _trusted_text(path: str) -> str:
     except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
     try:
-        complaint = distrust(os.fstat(descriptor), os.geteuid())
+        complaint = distrust_file(os.fstat(descriptor), os.geteuid())
         if complaint:
             raise ConfigError([f"{path}: {complaint}"])
         raw = _read_bytes(descriptor)
@@ -71,19 +71,6 @@ def _read_bytes(descriptor: int) -> bytes:
     while len(raw) <= LARGEST and (more := os.read(descriptor, LARGEST + 1)):
         raw += more
     return raw
-
-
-def distrust(status: os.stat_result, user: int) -> str:
-    """Why a file of this kind, owner and mode is refused; "" if it is not."""
-    if not stat.S_ISREG(status.st_mode):
-        return "is no regular file"
-    if status.st_uid not in (0, user):
-        return f"belongs to user {status.st_uid}; it must belong to root or to the process' own user ({user})"
-    if status.st_mode & stat.S_IWOTH:
-        return f"is writable by everybody (mode {stat.S_IMODE(status.st_mode):04o}); chmod go-w it"
-    if status.st_mode & stat.S_IWGRP:
-        return f"is writable by its group (mode {stat.S_IMODE(status.st_mode):04o}); chmod go-w it"
-    return ""
 
 
 def parse(text: str, path: str) -> Settings:

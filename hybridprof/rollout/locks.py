@@ -46,13 +46,3 @@ def locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, shared: bool = Fa
 def why(error: Exception) -> str:
     """In a sentence."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-
-
-def distrust_folder(folder: Path) -> str:
-    """Why what stands in it may be somebody else's word, "" if it is not. A sticky folder keeps others from what is not theirs. Raises OSError."""
-    status = os.stat(folder)
-    if status.st_uid not in (0, os.geteuid()):
-        return f"{folder} belongs to user {status.st_uid}; it must belong to root or to the process' own user ({os.geteuid()})"
-    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        return f"everybody may write to {folder}; take that right away with chmod o-w"
-    return ""

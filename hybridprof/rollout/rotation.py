@@ -21,7 +21,7 @@ from typing import Any
 from .. import _core
 from .follower import Follower
 from .locks import why
-from .spool import Limits, Spool, distrust, free_path, name_of
+from .spool import Limits, Spool, free_path, name_of, refusal
 
 NAME = "hybridprof-output"
 TICK = 1.0  # seconds between two looks at whether it is time
@@ -136,7 +136,7 @@ class Rotation:
 
     def _write_waiting(self) -> None:
         try:
-            complaint = distrust(self.settings.folder)
+            complaint = refusal(self.settings.folder)
             if complaint:
                 raise OSError(None, complaint)
             while self._waiting:

@@ -16,12 +16,12 @@ import time
 from _random import Random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .follower import Follower
-from .locks import distrust_folder, why
+from .locks import why
 from .spool import Entry, Spool
+from .trust import distrust_folder
 
 NAME = "hybridprof-upload"
 TICK = 1.0  # seconds between two looks at whether there is something to do
@@ -237,8 +237,9 @@ class Shipper:
     def hand_over_all(self, until: float | None = None) -> None:
         """until: a moment of the clock after which nothing is begun. Never raises."""
         try:
-            if complaint := distrust_folder(Path(self._spool().folder)):  # others could put there what only we may read
-                raise OSError(None, complaint)
+            folder = self._spool().folder
+            if complaint := distrust_folder(os.stat(folder), os.geteuid()):  # others could put there what only we may read
+                raise OSError(None, f"it {complaint}")
             self._pending = self._spool().entries()
         except FileNotFoundError:  # nothing was written yet
             return

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from .trust import distrust_folder
+
 SUFFIX = ".hyprof"
 _WORD = re.compile(r"[^A-Za-z0-9_-]")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}@[A-Za-z0-9_-]{1,64}\.s[A-Za-z0-9_-]{1,32}\.p\d{1,10}\.\d{8}T\d{6}\.\d{3}Z(\.\d{1,4})?\.hyprof")
@@ -64,20 +66,14 @@ def free_path(folder: str, name: str) -> str:
     return path
 
 
-def distrust(folder: str) -> str:
+def refusal(folder: str) -> str:
     """Why nothing is written into this folder, "" if it may be. Makes one that is missing, for this user alone; its parent must be there. Raises OSError."""
     try:
         status = os.stat(folder)
     except FileNotFoundError:
         os.mkdir(folder, 0o700)
         return ""
-    if not stat.S_ISDIR(status.st_mode):
-        return "is no folder"
-    if status.st_uid not in (0, os.geteuid()):
-        return f"belongs to user {status.st_uid}; it must belong to root or to the process' own user ({os.geteuid()})"
-    if status.st_mode & stat.S_IWOTH:  # whoever can put a link there decides where we write
-        return f"is writable by everybody (mode {stat.S_IMODE(status.st_mode):04o}); chmod o-w it"
-    return ""
+    return distrust_folder(status, os.geteuid())  # whoever can put a link there decides where we write
 
 
 class Spool:

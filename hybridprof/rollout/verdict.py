@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .config import distrust
-from .locks import distrust_folder, opened, why
+from .locks import opened, why
 from .stages import NOTHING_RUNS, STAGES
+from .trust import distrust_file, distrust_folder
 from .watched import WatchedFile
 
 FILE = "verdict.json"
@@ -42,10 +42,10 @@ class Verdict:
 def read(folder: str | os.PathLike[str]) -> Verdict | None:
     """None where there is none. Raises ValueError or OSError."""
     try:
-        if complaint := distrust_folder(Path(folder)):  # who may write there can take a verdict away
-            raise ValueError(complaint)
+        if os.path.isdir(folder) and (complaint := distrust_folder(os.stat(folder), os.geteuid())):  # who may write there can take a verdict away
+            raise ValueError(f"{folder} {complaint}")
         with opened(Path(folder) / FILE, os.O_RDONLY) as file:
-            complaint = distrust(os.fstat(file), os.geteuid())
+            complaint = distrust_file(os.fstat(file), os.geteuid())
             raw = os.read(file, _LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None

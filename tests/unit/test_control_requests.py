@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import stat
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,6 @@ from hybridprof.rollout.control.auditing import MINUTE, REFUSALS, Bookkeeper
 from hybridprof.rollout.control.durations import seconds, shown
 from hybridprof.rollout.control.exchange import LONGEST_HEAD, Exchange, Refusal, head_end, plain
 from hybridprof.rollout.control.peers import Peer, has_token, is_trusted, peer_of
-from hybridprof.rollout.control.place import distrust
 from hybridprof.rollout.control.targets import Targets
 
 
@@ -118,24 +116,6 @@ def test_the_peer_is_who_the_kernel_says() -> None:
         assert peer_of(here) == Peer(os.geteuid(), os.getpid())
     assert is_trusted(Peer(0, 1), 1000) and is_trusted(Peer(1000, 1), 1000)
     assert not is_trusted(Peer(1001, 1), 1000) and not is_trusted(Peer(1000, 1), 0) and not is_trusted(Peer(65534, 1), 1000)
-
-
-@pytest.mark.parametrize(
-    ("mode", "owner", "above", "complaint"),
-    [
-        (0o700, 1000, False, ""),
-        (0o755, 0, False, ""),
-        (0o755, 7, False, "belongs to user 7; it must belong to root or to the process' own user (1000)"),
-        (0o755, 7, True, "belongs to user 7; it must belong to root or to the process' own user (1000)"),
-        (0o770, 1000, False, "may be written by others (mode 0770); chmod go-w it"),
-        (0o1777, 0, False, "may be written by others (mode 1777); chmod go-w it"),
-        (0o1777, 0, True, ""),
-        (0o777, 0, True, "may be written by others (mode 0777); chmod go-w it"),
-    ],
-)
-def test_folders_that_are_trusted(mode: int, owner: int, above: bool, complaint: str) -> None:
-    assert distrust(os.stat_result((stat.S_IFDIR | mode, 1, 1, 1, owner, 0, 0, 0, 0, 0)), 1000, above) == complaint
-    assert distrust(os.stat_result((stat.S_IFREG | 0o600, 1, 1, 1, 0, 0, 0, 0, 0, 0)), 1000, above) == "is none"
 
 
 def test_durations() -> None:

@@ -255,11 +255,6 @@ def test_who_may_have_written_it(tmp_path: Path) -> None:
         assert refused(path) == error
     path.chmod(0o444)
     assert config.read(str(path)).values == {"stage": "off"}
-    status = os.stat(path)
-    assert config.distrust(status, status.st_uid) == ""
-    stranger = os.stat_result((*status[:4], 12345, *status[5:10]))
-    assert config.distrust(stranger, 1000) == "belongs to user 12345; it must belong to root or to the process' own user (1000)"
-    assert config.distrust(os.stat_result((*status[:4], 0, *status[5:10])), 1000) == ""
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_
     tmp_path.touch()
     hand.shipper.nudge()
     hand.shipper.look()
-    assert "cannot be read: Not a directory" in hand.shipper.status()["problem"]
+    assert "cannot be read: it is no folder" in hand.shipper.status()["problem"]
 
 
 def test_nothing_is_handed_over_from_a_folder_that_everybody_writes_to(hand: Hand, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_nothing_is_handed_over_from_a_folder_that_everybody_writes_to(hand: Han
     hand.shipper.nudge()
     hand.shipper.look()
     assert path.exists() and hand.shipper.status()["handed_over"] == 0
-    assert "everybody may write to" in hand.shipper.status()["problem"]
+    assert "it is writable by everybody (mode 0777)" in hand.shipper.status()["problem"]
 
 
 def test_a_child_starts_with_nothing_and_holds_no_lock_of_its_parent(hand: Hand) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridprof.rollout.spool import HALF_WRITTEN_AGE, Limits, Spool, distrust, free_path, name_of
+from hybridprof.rollout.spool import HALF_WRITTEN_AGE, Limits, Spool, free_path, name_of, refusal
 
 PLENTY = Limits(files=1000, bytes=10**9, age=1e9)
 
@@ -112,15 +112,15 @@ def test_what_a_killed_writer_left_goes_after_a_while(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_made_for_us_alone(tmp_path: Path) -> None:
-    assert distrust(str(tmp_path / "new")) == "" and (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert refusal(str(tmp_path / "new")) == "" and (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     with pytest.raises(FileNotFoundError):
-        distrust(str(tmp_path / "no" / "parent"))
+        refusal(str(tmp_path / "no" / "parent"))
 
 
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
-    assert "is writable by everybody (mode 1777)" in distrust(str(tmp_path))
+    assert "is writable by everybody (mode 1777)" in refusal(str(tmp_path))
     tmp_path.chmod(0o755)
-    assert distrust(str(tmp_path)) == ""
+    assert refusal(str(tmp_path)) == ""
     (tmp_path / "file").touch()
-    assert distrust(str(tmp_path / "file")) == "is no folder"
+    assert refusal(str(tmp_path / "file")) == "is no folder"

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from ..trust import distrust_folder
+
 LONGEST_PATH = 107  # bytes of a Unix socket's name, as Linux has it
 BACKLOG = 16
 TOKEN_SUFFIX = ".token"
@@ -102,23 +104,12 @@ def _check_folder(folder: str) -> None:
     user = os.geteuid()
     here, above = folder, False
     while True:
-        complaint = distrust(os.lstat(here), user, above)
+        complaint = distrust_folder(os.lstat(here), user, by_group=False, sticky=above)
         if complaint:
             raise PlaceError(f"control.socket needs a folder that nobody else can change, and {here} {complaint}")
         if here == os.path.dirname(here):
             return
         here, above = os.path.dirname(here), True
-
-
-def distrust(status: os.stat_result, user: int, above: bool) -> str:
-    """Why a folder with this status is refused; "" if it is not. above: the socket lies in a folder beneath it."""
-    if not stat.S_ISDIR(status.st_mode):
-        return "is none"
-    if status.st_uid not in (0, user):
-        return f"belongs to user {status.st_uid}; it must belong to root or to the process' own user ({user})"
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (above and status.st_mode & stat.S_ISVTX):
-        return f"may be written by others (mode {stat.S_IMODE(status.st_mode):04o}); chmod go-w it"
-    return ""
 
 
 @contextmanager
