@@ -58,11 +58,7 @@ class Watch:
             self._follow(bool(watches))
         self.end_everything()
         for code in list(self._codes.values()):  # importing threads add to them
-            other = next((watch for watch in watches if id(code) in watch._codes), None)
-            if other is None:
-                marking.leave(code)
-            else:
-                _core.add_target(code, other.rate)  # another Profiler of this session wants it, on that share of its calls
+            _give_up(code)
         for holder, name, original, replacement in reversed(self._replaced):
             if namespace_of(holder).get(name) is replacement:
                 _put(holder, name, original)
@@ -166,7 +162,7 @@ class Watch:
             _core.add_target(code, self.rate)
         if not self._works:  # ended meanwhile, in another thread
             self._codes.pop(id(code), None)
-            marking.leave(code)
+            _give_up(code)
 
     def _wrapped(self, value: object) -> object:
         if not any(_core.needs_wrapper(function.__code__) for function in marking.own_functions(value)):
@@ -184,6 +180,14 @@ class Watch:
                 if original is value and original is not None:
                     _put(module, name, replacement)
                     self._replaced.append((module, name, original, replacement))
+
+
+def _give_up(code: CodeType) -> None:
+    other = next((watch for watch in list(watches) if id(code) in watch._codes), None)
+    if other is None:
+        marking.leave(code)
+    else:
+        _core.add_target(code, other.rate)  # another Profiler of this session wants it, on that share of its calls
 
 
 def _follow_nothing(on: bool) -> None:

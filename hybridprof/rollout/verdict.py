@@ -42,7 +42,9 @@ class Verdict:
 def read(folder: str | os.PathLike[str]) -> Verdict | None:
     """None where there is none. Raises ValueError or OSError."""
     try:
-        if os.path.isdir(folder) and (complaint := distrust_folder(os.stat(folder), os.geteuid())):  # who may write there can take a verdict away
+        if os.path.isdir(folder) and (
+            complaint := distrust_folder(os.stat(folder), os.geteuid())
+        ):  # who may write there can take a verdict away
             raise ValueError(f"{folder} {complaint}")
         with opened(Path(folder) / FILE, os.O_RDONLY) as file:
             complaint = distrust_file(os.fstat(file), os.geteuid())

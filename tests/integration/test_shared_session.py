@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 import hybridprof
+from hybridprof import _core, api
 from hybridprof.api import ENDED_BY_OTHERS
+from hybridprof.watch import Watch
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +114,18 @@ def test_two_threads_that_do_not_know_of_each_other() -> None:
         calls = counts(profiler).get(name, 0)
         assert calls <= 200 if profiler.warnings else calls == 200, profiler.warnings
     assert [] in (first.warnings, second.warnings)
+
+
+def test_what_an_importing_thread_finds_when_the_session_has_ended_is_left_alone() -> None:
+    """And stays a target where another Profiler wants it."""
+    code = shared.__code__
+    first, second = Watch([f"{__name__}:shared"]), Watch([f"{__name__}:shared"])
+    with api._lock:
+        first.begin()
+        second.begin()
+        first.end()
+        first._add(code)
+        assert code in [target for target, _rate in _core.targets()]
+        second.end()
+        second._add(code)
+        assert code not in [target for target, _rate in _core.targets()]
