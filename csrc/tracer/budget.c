@@ -72,9 +72,10 @@ double hp_budget_unit_ns(const hp_tracer *tracer) {
     return (traced > LEAST_TRACED_NS ? traced : LEAST_TRACED_NS) / HP_UNITS_TRACED;
 }
 
-/* Where the hook cannot spare functions a gated event is no unit of the budget, and costs the program all the same. */
+/* Where the hook cannot spare functions a gated event, of which a call has two, is no unit of the budget, and costs the program all the
+ * same. */
 uint64_t hp_budget_units(const hp_tracer *tracer) {
-    return tracer->budget.units + (tracer->budget.gated_units == 0 ? tracer->counts.gated * HP_UNITS_GATED : 0);
+    return tracer->budget.units + (tracer->budget.gated_units == 0 ? tracer->counts.gated / 2 * HP_UNITS_GATED : 0);
 }
 
 static void begin_window(hp_tracer *tracer, int64_t now, double allowed_units) {
