@@ -189,21 +189,17 @@ static void assert_erased(const hp_profile *profile, const viewed *v) {
     free(inclusive);
 }
 
+static void assert_text_conserves(const hp_profile *profile, const char *text, size_t size) {
+    (void)profile;
+    (void)size;
+    viewed *v = view(text);
+    assert_conserves(v);
+    view_free(v);
+}
+
 static void test_golden(void **state) {
     (void)state;
-    for (size_t i = 0; hp_fixtures[i].name != NULL; i++) {
-        char path[128];
-        size_t size = 0;
-        hp_profile *profile = hp_fixtures[i].make();
-        char *text = hp_test_export(profile, &hp_format_callgrind, &size);
-        snprintf(path, sizeof path, "formats/callgrind/golden/%s.callgrind", hp_fixtures[i].name);
-        hp_test_golden(path, text, size);
-        viewed *v = view(text);
-        assert_conserves(v);
-        view_free(v);
-        free(text);
-        hp_profile_free(profile);
-    }
+    hp_test_goldens(&hp_format_callgrind, "callgrind", assert_text_conserves);
 }
 
 static void test_random(void **state) {

@@ -178,29 +178,12 @@ static void assert_holds(const hp_profile *profile, const char *text, size_t siz
 
 static void test_golden(void **state) {
     (void)state;
-    for (size_t i = 0; hp_fixtures[i].name != NULL; i++) {
-        char path[128];
-        size_t size = 0;
-        hp_profile *profile = hp_fixtures[i].make();
-        char *text = hp_test_export(profile, &hp_format_gecko, &size);
-        snprintf(path, sizeof path, "formats/gecko/golden/%s.gecko.json", hp_fixtures[i].name);
-        hp_test_golden(path, text, size);
-        assert_holds(profile, text, size);
-        free(text);
-        hp_profile_free(profile);
-    }
+    hp_test_goldens(&hp_format_gecko, "gecko.json", assert_holds);
 }
 
 static void test_random(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++) {
-        size_t size = 0;
-        hp_profile *profile = hp_fixture_random(seed, 50 + 40 * (uint32_t)seed, 4 + (uint32_t)seed * 3, 40, 1 + (uint32_t)seed % 3);
-        char *text = hp_test_export(profile, &hp_format_gecko, &size);
-        assert_holds(profile, text, size);
-        free(text);
-        hp_profile_free(profile);
-    }
+    hp_test_randoms(&hp_format_gecko, assert_holds);
 }
 
 /* The main thread is selected, and seen with the first 50 that have time. */

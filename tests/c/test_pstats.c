@@ -24,16 +24,7 @@ static hp_profile *written_and_read(const hp_profile *profile) {
 
 static void test_golden(void **state) {
     (void)state;
-    for (size_t i = 0; hp_fixtures[i].name != NULL; i++) {
-        char path[128];
-        size_t size = 0;
-        hp_profile *profile = hp_fixtures[i].make();
-        char *bytes = hp_test_export(profile, &hp_format_pstats, &size);
-        snprintf(path, sizeof path, "formats/pstats/golden/%s.pstats", hp_fixtures[i].name);
-        hp_test_golden(path, bytes, size);
-        free(bytes);
-        hp_profile_free(profile);
-    }
+    hp_test_goldens(&hp_format_pstats, "pstats", NULL);
 }
 
 static void test_round_trip(void **state) {

@@ -113,31 +113,18 @@ static size_t assert_holds(const hp_profile *profile, const char *text, size_t s
     return count;
 }
 
+static void assert_holds_all(const hp_profile *profile, const char *text, size_t size) {
+    (void)assert_holds(profile, text, size);
+}
+
 static void test_golden(void **state) {
     (void)state;
-    for (size_t i = 0; hp_fixtures[i].name != NULL; i++) {
-        char path[128];
-        size_t size = 0;
-        hp_profile *profile = hp_fixtures[i].make();
-        char *text = hp_test_export(profile, &hp_format_speedscope, &size);
-        snprintf(path, sizeof path, "formats/speedscope/golden/%s.speedscope.json", hp_fixtures[i].name);
-        hp_test_golden(path, text, size);
-        assert_holds(profile, text, size);
-        free(text);
-        hp_profile_free(profile);
-    }
+    hp_test_goldens(&hp_format_speedscope, "speedscope.json", assert_holds_all);
 }
 
 static void test_random(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++) {
-        size_t size = 0;
-        hp_profile *profile = hp_fixture_random(seed, 50 + 40 * (uint32_t)seed, 4 + (uint32_t)seed * 3, 40, 1 + (uint32_t)seed % 3);
-        char *text = hp_test_export(profile, &hp_format_speedscope, &size);
-        assert_holds(profile, text, size);
-        free(text);
-        hp_profile_free(profile);
-    }
+    hp_test_randoms(&hp_format_speedscope, assert_holds_all);
 }
 
 /* A profile for each thread and kind; where a thread has both, their sum before them. */

@@ -5,28 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checked.h"
 #include "formats/collapsed/collapsed.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static hp_profile *read_as(const uint8_t *bytes, size_t size) {
-    hp_profile *profile = NULL;
-    hp_error error = {0};
-    hp_status status = hp_format_collapsed.read(bytes, size, &profile, &error);
-    if ((status == HP_OK) != (profile != NULL) || (status != HP_OK && error.text[0] == '\0'))
-        abort();
-    if (status == HP_OK && hp_profile_check(profile, &error) != HP_OK)
-        abort();
-    return profile;
-}
-
-static hp_sink *written(const hp_profile *profile, const hp_format *format) {
-    hp_sink *sink = NULL;
-    hp_error error = {0};
-    if (hp_sink_memory(&sink) != HP_OK || format->write(sink, profile, &error) != HP_OK)
-        abort();
-    return sink;
-}
 
 static uint64_t time_of(const hp_profile *profile) {
     uint64_t time = 0;
@@ -40,10 +20,10 @@ static void check_profile(const hp_profile *profile, size_t size) {
     if (profile->tree.count > size + 2 || profile->function_count > size + 4)
         abort();
     for (size_t i = 0; size % 8 == 0 && hp_formats[i] != NULL; i++) /* it takes time */
-        hp_sink_free(written(profile, hp_formats[i]));
-    hp_sink *sink = written(profile, &hp_format_collapsed);
+        hp_sink_free(checked_write(hp_formats[i], profile, HP_OK));
+    hp_sink *sink = checked_write(&hp_format_collapsed, profile, HP_OK);
     const uint8_t *bytes = hp_sink_bytes(sink, &length);
-    hp_profile *again = memchr(bytes, ';', length) != NULL ? read_as(bytes, length) : NULL;
+    hp_profile *again = memchr(bytes, ';', length) != NULL ? checked_read(&hp_format_collapsed, bytes, length) : NULL;
     if (memchr(bytes, ';', length) != NULL && (again == NULL || time_of(again) != time_of(profile)))
         abort();
     hp_profile_free(again);
@@ -52,7 +32,7 @@ static void check_profile(const hp_profile *profile, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     hp_format_collapsed.recognize(bytes, size);
-    hp_profile *profile = read_as(bytes, size);
+    hp_profile *profile = checked_read(&hp_format_collapsed, bytes, size);
     if (profile != NULL)
         check_profile(profile, size);
     hp_profile_free(profile);

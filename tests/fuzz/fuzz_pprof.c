@@ -6,30 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checked.h"
 #include "formats/format.h"
 #include "formats/pprof/gzip.h"
 #include "formats/pprof/pprof.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static hp_profile *read_as(const uint8_t *bytes, size_t size) {
-    hp_profile *profile = NULL;
-    hp_error error = {0};
-    hp_status status = hp_format_pprof.read(bytes, size, &profile, &error);
-    if ((status == HP_OK) != (profile != NULL) || (status != HP_OK && error.text[0] == '\0'))
-        abort();
-    if (status == HP_OK && hp_profile_check(profile, &error) != HP_OK)
-        abort();
-    return profile;
-}
-
-static hp_sink *written(const hp_profile *profile, const hp_format *format) {
-    hp_sink *sink = NULL;
-    hp_error error = {0};
-    if (hp_sink_memory(&sink) != HP_OK || format->write(sink, profile, &error) != HP_OK)
-        abort();
-    return sink;
-}
 
 static void add_up(const hp_profile *profile, uint64_t sums[5]) {
     for (uint32_t i = 0; i < profile->tree.count; i++) {
@@ -44,10 +24,10 @@ static void check_profile(const hp_profile *profile, size_t size) {
     uint64_t before[5] = {0}, after[5] = {0};
     size_t length = 0;
     for (size_t i = 0; size % 8 == 0 && hp_formats[i] != NULL; i++) /* it takes time */
-        hp_sink_free(written(profile, hp_formats[i]));
-    hp_sink *sink = written(profile, &hp_format_pprof);
+        hp_sink_free(checked_write(hp_formats[i], profile, HP_OK));
+    hp_sink *sink = checked_write(&hp_format_pprof, profile, HP_OK);
     const uint8_t *bytes = hp_sink_bytes(sink, &length);
-    hp_profile *again = read_as(bytes, length);
+    hp_profile *again = checked_read(&hp_format_pprof, bytes, length);
     if (again == NULL || again->tree.count != profile->tree.count || again->row_count != profile->row_count)
         abort();
     add_up(profile, before);
@@ -69,13 +49,13 @@ static void check_compressed(const uint8_t *bytes, size_t size) {
     const uint8_t *file = hp_sink_bytes(sink, &length);
     if (!hp_format_pprof.recognize(file, length))
         abort();
-    hp_profile_free(read_as(file, length));
+    hp_profile_free(checked_read(&hp_format_pprof, file, length));
     hp_sink_free(sink);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     hp_format_pprof.recognize(bytes, size);
-    hp_profile *profile = read_as(bytes, size);
+    hp_profile *profile = checked_read(&hp_format_pprof, bytes, size);
     if (profile != NULL)
         check_profile(profile, size);
     hp_profile_free(profile);

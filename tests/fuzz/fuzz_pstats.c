@@ -5,21 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checked.h"
 #include "formats/callgrind/callgrind.h"
 #include "formats/collapsed/collapsed.h"
 #include "formats/gecko/gecko.h"
 #include "formats/pstats/pstats.h"
 #include "formats/speedscope/speedscope.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static hp_sink *written(const hp_profile *profile, const hp_format *format, hp_status expected) {
-    hp_sink *sink = NULL;
-    hp_error error = {0};
-    if (hp_sink_memory(&sink) != HP_OK || format->write(sink, profile, &error) != expected)
-        abort();
-    return sink;
-}
 
 /* A row takes 30 bytes in a file, by references not below 15; what references unfold to is bounded by the file's size. */
 static void check_size(const hp_profile *profile, size_t size) {
@@ -35,12 +26,12 @@ static void check_profile(const hp_profile *profile, size_t size) {
     if (hp_profile_check(profile, &error) != HP_OK)
         abort();
     check_size(profile, size);
-    hp_sink_free(written(profile, &hp_format_callgrind, HP_OK));
+    hp_sink_free(checked_write(&hp_format_callgrind, profile, HP_OK));
     /* They want stacks, and there are none. */
     const hp_format *const refusing[] = {&hp_format_collapsed, &hp_format_speedscope, &hp_format_gecko};
     for (size_t i = 0; i < sizeof refusing / sizeof *refusing; i++)
-        hp_sink_free(written(profile, refusing[i], profile->row_count != 0 ? HP_UNSUPPORTED : HP_OK));
-    hp_sink *sink = written(profile, &hp_format_pstats, HP_OK);
+        hp_sink_free(checked_write(refusing[i], profile, profile->row_count != 0 ? HP_UNSUPPORTED : HP_OK));
+    hp_sink *sink = checked_write(&hp_format_pstats, profile, HP_OK);
     const uint8_t *bytes = hp_sink_bytes(sink, &length);
     if (hp_format_pstats.read(bytes, length, &again, &error) != HP_OK || again->row_count > profile->row_count)
         abort();

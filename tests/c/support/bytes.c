@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "profiles.h"
+
 static char *copy(const void *bytes, size_t size) {
     char *made = malloc(size + 1);
     assert_non_null(made);
@@ -83,4 +85,30 @@ void hp_test_golden(const char *path, const char *bytes, size_t size) {
     if (expected_size != size || at != size)
         fail_msg("%s differs from what is written now, first at byte %zu (%zu bytes there, %zu now)", path, at, expected_size, size);
     free(expected);
+}
+
+void hp_test_goldens(const hp_format *format, const char *suffix, hp_test_check check) {
+    for (size_t i = 0; hp_fixtures[i].name != NULL; i++) {
+        char path[128];
+        size_t size = 0;
+        hp_profile *profile = hp_fixtures[i].make();
+        char *text = hp_test_export(profile, format, &size);
+        snprintf(path, sizeof path, "formats/%s/golden/%s.%s", format->name, hp_fixtures[i].name, suffix);
+        hp_test_golden(path, text, size);
+        if (check != NULL)
+            check(profile, text, size);
+        free(text);
+        hp_profile_free(profile);
+    }
+}
+
+void hp_test_randoms(const hp_format *format, hp_test_check check) {
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        size_t size = 0;
+        hp_profile *profile = hp_fixture_random(seed, 50 + 40 * (uint32_t)seed, 4 + (uint32_t)seed * 3, 40, 1 + (uint32_t)seed % 3);
+        char *text = hp_test_export(profile, format, &size);
+        check(profile, text, size);
+        free(text);
+        hp_profile_free(profile);
+    }
 }

@@ -15,4 +15,11 @@ char *hp_test_source_file(const char *path, size_t *size);
  */
 void hp_test_golden(const char *path, const char *bytes, size_t size);
 
+/* What a test asks of an export. */
+typedef void (*hp_test_check)(const hp_profile *profile, const char *text, size_t size);
+/* Each fixture's export is formats/FORMAT/golden/FIXTURE.SUFFIX and passes the check (NULL: that is all). */
+void hp_test_goldens(const hp_format *format, const char *suffix, hp_test_check check);
+/* Exports of 20 random profiles, larger and larger, pass it. */
+void hp_test_randoms(const hp_format *format, hp_test_check check);
+
 #endif
