@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -207,6 +208,7 @@ def beginning() -> Generator[int, None, None]:
     return begun
 
 
+@pytest.mark.skipif(bool(os.environ.get("HYBRIDPROF_SANITIZED")), reason="address sanitizers give no memory twice")
 @HOOKS
 def test_a_call_that_came_to_its_limit_is_forgotten_when_it_ends(hook: str) -> None:
     """Another one may get its frame, begin beneath another target and go on alone."""
@@ -215,18 +217,19 @@ def test_a_call_that_came_to_its_limit_is_forgotten_when_it_ends(hook: str) -> N
         _core.add_target(target.__code__)
     try:
         _core.start(rate=0, hook=hook, event_limit=20)
-        while met < 3:  # the next one of its size gets the memory nearly always
-            limited = suspended(100)
+        for attempt in range(200):
+            limited, spare = suspended(100), suspended(0) if attempt % 2 else None
             next(limited)
             address = id(limited)
             for _ in limited:
                 pass
-            del limited
-            begun = beginning()
-            if id(begun) == address:
-                next(begun)
-                met += 1
+            del limited, spare  # 3.14 makes a frame object for beginning first, of the same size: it gets the spare one's memory
+            for begun in [beginning() for _ in range(64)]:  # those before it hold other memory, so that one of them gets the limited one's
+                if id(begun) == address:
+                    next(begun)
+                    met += 1
         rows = {row[0]: row[5] for row in _core.snapshot().functions()}
+        assert met >= 10
         assert rows["leaf"] == 2 * met, rows
     finally:
         _core.stop()
