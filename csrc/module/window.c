@@ -350,7 +350,8 @@ static int read_program(PyObject *argument, hp_gathered *gathered) {
         return -1;
     }
     free(gathered->program);
-    return (gathered->program = hp_text_from_unicode(argument)) ? 0 : -1;
+    gathered->program = hp_text_from_unicode(argument);
+    return gathered->program ? 0 : -1;
 }
 
 /* NULL without an exception: there is nothing that no window has had. */
