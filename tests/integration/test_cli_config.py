@@ -150,9 +150,11 @@ def test_run_is_ruled_too(run_cli: RunCli, tmp_path: Path) -> None:
     assert (done.stdout, (tmp_path / "x.hyprof").exists()) == ("done\n", False)
     sentence = f"nothing was measured: stage 'dark' ({config}:1): the configuration is followed, and nothing runs yet"
     assert done.stderr == f"hybridprof: {sentence}\n"
-    config.write_text("stage = 'fleet'\nsampler.rate = 500\n")
+    config.write_text("stage = 'fleet'\nsampler.rate = 300\n")
     run_cli("run", "-r", "1000", "-o", "x.hyprof", "program.py", env=env)
-    assert json.loads(run_cli("info", "x.hyprof", "--json").stdout)["rate_hz"] == 500
+    assert json.loads(run_cli("info", "x.hyprof", "--json").stdout)["rate_hz"] in {
+        300 / 2**halved for halved in range(6)
+    }  # lowered where others load the machine
     config.write_text("stage = 'flet'\n")
     done = run_cli("run", "program.py", env=env)
     assert done.stdout == "done\n" and done.stderr.splitlines()[0].startswith(f"hybridprof: {config}:1: stage must be one of")

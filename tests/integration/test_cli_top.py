@@ -36,7 +36,10 @@ def started(*arguments: object, **options: object) -> subprocess.Popen[str]:
 
 def test_once(run_cli: RunCli, service: Service) -> None:
     lines = run_cli("top", service.pid, "--once", "--interval", "0.5").stdout.splitlines()
-    assert re.match(rf"process {service.pid}: [\d,]+ samples in [\d.]+ (ms|s), 200 Hz wall, profiling took [\d.]+ % of a core$", lines[0])
+    assert re.match(
+        rf"process {service.pid}: [\d,]+ samples in [\d.]+ (ms|s), (200|100|50|25|12\.5) Hz wall, profiling took [\d.]+ % of a core$",
+        lines[0],
+    )
     assert lines[1].split() == ["calls", "self", "±", "total", "±", "measured", "function"]
     assert len(lines) > 3 and "\x1b" not in "".join(lines)
     total = run_cli("top", service.socket, "--once", "--total", "--sort", "name", "--limit", "1", "--filter", "work").stdout
@@ -84,7 +87,8 @@ def test_a_terminal_is_written_over(service: Service, colour: bool) -> None:
     os.close(theirs)
     try:
         text = ""
-        while text.count("\x1b[H") < 3:
+        # A loaded machine may give an interval no sample.
+        while text.count("\x1b[H") < 3 or "work (<string>" not in text.rsplit("\x1b[H", 2)[1]:
             text += os.read(ours, 1 << 16).decode("utf-8", "replace")
         top.send_signal(signal.SIGINT)
         assert top.wait(PATIENCE) == 0
@@ -92,11 +96,12 @@ def test_a_terminal_is_written_over(service: Service, colour: bool) -> None:
         top.kill()
         top.wait()
         os.close(ours)
-    screens = text.split("\x1b[H")[1:3]
+    screens = text.split("\x1b[H")[1:-1]
     assert text.startswith("\x1b[2J") and text.count("\x1b[2J") == 1
     for screen in screens:
         lines = [ESCAPES.sub("", line) for line in screen.replace("\r", "").split("\n")]
-        assert len(lines) <= 12 and max(map(len, lines)) <= 60 and len(lines) > 5
+        assert len(lines) <= 12 and max(map(len, lines)) <= 60
+    assert len(lines) > 5
     assert ("\x1b[1m" in text) == colour
 
 

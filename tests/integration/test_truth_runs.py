@@ -28,7 +28,10 @@ def test_a_run(name: str, clock: str) -> None:
             assert error > 0 or not run.profile.meta["samples"]["kept"], (function, figure)
     shares = [found["share"][2] for found in figures.values() if "share" in found]
     assert 0 < sum(shares) <= 1.01
-    assert set(run.rows) <= {*run.truth.total_ns, name}  # what was sampled of the program was timed, too
+    sampled = {
+        row.split(".<locals>.")[0] for row in run.rows
+    }  # what starts the threads may be seen on a loaded machine, in a comprehension
+    assert sampled <= {*run.truth.total_ns, name}  # what was sampled of the program was timed, too
 
 
 def test_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
