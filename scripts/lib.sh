@@ -101,7 +101,7 @@ run_pytest() { # PYTHON LIMIT REPORT FOLDERS -- PYTEST_ARGUMENT...
     shift
     for file in ${HYBRIDPROF_LEAVE_OUT:-}; do left_out+=(! -name "$file"); done
     local counts=(-path 'tests/integration/test_tracer_*')
-    local side_by_side=(-path 'tests/unit/*' -o -path 'tests/clients/*' -o -path 'tests/rollout/*' -o -path 'tests/stories/*' -o -name 'test_cli*' -o -name test_control.py -o -name test_sampler_coexistence.py -o -name test_sampler_names.py
+    local side_by_side=(-path 'tests/unit/*' -o -path 'tests/clients/*' -o -path 'tests/rollout/*' -o -path 'tests/stories/*' -o -name 'test_cli*' -o -name test_control.py -o -name test_sampler_coexistence.py -o -name test_sampler_names.py -o -name test_sampler_forks.py
         -o -name test_sampler_asyncio_unharmed.py)
     mapfile -t together < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${side_by_side[@]}" \) | sort)
     mapfile -t counting < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${counts[@]}" \) | sort)

@@ -59,9 +59,9 @@ fails()
     "exit_huge.py": "import sys\nsys.exit(2**40)\n",
     "exit_atexit.py": "import atexit, sys\natexit.register(print, 'handler')\nprint('end')\nsys.exit(3)\n",
     "threads.py": """
-import threading, time
+import threading
 def work():
-    time.sleep(0.05)
+    threading.main_thread().join()
     print("thread done")
 threading.Thread(target=work).start()
 print("main done")
