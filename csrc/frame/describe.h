@@ -20,11 +20,11 @@
     .frame_previous = offsetof(struct _PyInterpreterFrame, previous), .frame_owner = offsetof(struct _PyInterpreterFrame, owner),          \
     .owner_generator = FRAME_OWNED_BY_GENERATOR,                                                                                           \
     .generator_error = offsetof(PyGenObject, gi_iframe) - offsetof(PyGenObject, gi_exc_state), .coroutine_type = (uintptr_t)&PyCoro_Type,  \
-    .generator_type = (uintptr_t)&PyGen_Type, .generator_frame = offsetof(PyGenObject, gi_iframe),                                         \
-    .generator_state = offsetof(PyGenObject, gi_frame_state), .state_error = offsetof(PyThreadState, exc_info),                            \
-    .state_own_error = offsetof(PyThreadState, exc_state), .code_instructions = offsetof(PyCodeObject, co_code_adaptive),                  \
-    .code_first_traceable = offsetof(PyCodeObject, _co_firsttraceable), .code_type = (uintptr_t)&PyCode_Type,                              \
-    .object_type = offsetof(PyObject, ob_type), .variable_size = offsetof(PyVarObject, ob_size),                                           \
+    .generator_type = (uintptr_t)&PyGen_Type, .async_generator_type = (uintptr_t)&PyAsyncGen_Type,                                         \
+    .generator_frame = offsetof(PyGenObject, gi_iframe), .generator_state = offsetof(PyGenObject, gi_frame_state),                         \
+    .state_error = offsetof(PyThreadState, exc_info), .state_own_error = offsetof(PyThreadState, exc_state),                               \
+    .code_instructions = offsetof(PyCodeObject, co_code_adaptive), .code_first_traceable = offsetof(PyCodeObject, _co_firsttraceable),     \
+    .code_type = (uintptr_t)&PyCode_Type, .object_type = offsetof(PyObject, ob_type), .variable_size = offsetof(PyVarObject, ob_size),     \
     .state_next = offsetof(PyThreadState, next), .state_interpreter = offsetof(PyThreadState, interp),                                     \
     .state_id = offsetof(PyThreadState, id), .state_pthread = offsetof(PyThreadState, thread_id),                                          \
     .state_native_id = offsetof(PyThreadState, native_thread_id), .state_size = sizeof(PyThreadState),                                     \

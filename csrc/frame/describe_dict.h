@@ -7,8 +7,8 @@
 #include <internal/pycore_dict.h>
 
 #define HP_DESCRIBE_DICT                                                                                                                   \
-    .dict_keys = offsetof(PyDictObject, ma_keys), .keys_index_bytes = offsetof(struct _dictkeysobject, dk_log2_index_bytes),               \
-    .keys_kind = offsetof(struct _dictkeysobject, dk_kind), .keys_count = offsetof(struct _dictkeysobject, dk_nentries),                   \
-    .keys_indices = offsetof(struct _dictkeysobject, dk_indices)
+    .dict_keys = offsetof(PyDictObject, ma_keys), .dict_values = offsetof(PyDictObject, ma_values), .dict_before = 3 * sizeof(void *),     \
+    .keys_index_bytes = offsetof(struct _dictkeysobject, dk_log2_index_bytes), .keys_kind = offsetof(struct _dictkeysobject, dk_kind),     \
+    .keys_count = offsetof(struct _dictkeysobject, dk_nentries), .keys_indices = offsetof(struct _dictkeysobject, dk_indices)
 
 #endif

@@ -25,10 +25,10 @@ typedef struct hp_description {
     size_t generator_error; /* from a generator's `exc_state` to its frame */
     /* Generators and coroutines: their frame within them, and which states of it say that they are suspended, and that they await another.
      */
-    uintptr_t coroutine_type, generator_type;
+    uintptr_t coroutine_type, generator_type, async_generator_type;
     size_t generator_frame, generator_state;
     int suspended_first, suspended_last, awaiting_first, awaiting_last;
-    bool only_coroutines_await; /* of a generator the state does not tell */
+    bool only_coroutines_await; /* of others the state does not tell */
     size_t frame_stack;         /* of the frame's stack pointer, or of the number of its locals and stack items: */
     bool frame_stack_is_index;
     hp_chain_end end;
@@ -47,11 +47,12 @@ typedef struct hp_description {
     size_t state_error, state_own_error; /* `exc_info` and `exc_state` */
     size_t state_task;                   /* of the pointer to the asyncio task that runs, or 0: */
     /* PyDictObject and its keys, instance attributes: only where tasks are found through them */
-    size_t dict_keys, keys_index_bytes, keys_kind, keys_count, keys_indices;
-    size_t values_before; /* the pointer to an instance's attributes lies that far before it, and has this tag unless they are a dict */
-    uintptr_t values_tag;
-    size_t values_used;   /* the byte that counts them lies that far before the first */
+    size_t dict_keys, dict_values, keys_index_bytes, keys_kind, keys_count, keys_indices;
+    size_t dict_before;   /* the pointer to an instance's dict lies that far before it, */
+    size_t values_before; /* the one to its attributes where it has none so far before it, */
+    uintptr_t values_tag; /* or in place of the dict's, less this, which makes it odd, */
     size_t values_inline; /* or they lie within it: from its start to the first */
+    size_t values_first;  /* from what a dict points at to the first */
     size_t state_chunk;
     size_t chunk_previous, chunk_size;
     /* PyInterpreterState */

@@ -19,7 +19,6 @@ const hp_description hp_description_here = {
     .only_coroutines_await = true,
     .frame_stack = offsetof(struct _PyInterpreterFrame, stacktop),
     .frame_stack_is_index = true,
-    .values_used = 2,
     .values_before = 4 * sizeof(void *),
     .frame_executable = offsetof(struct _PyInterpreterFrame, f_code),
     .owner_shim = FRAME_OWNED_BY_FRAME_OBJECT + 1,

@@ -53,6 +53,15 @@ uint32_t hp_states_list(hp_state *states, uint32_t capacity) {
     return count;
 }
 
+/* Code that runs has its C frame on the stack; the one inside the state itself is there for when nothing does. */
+uintptr_t hp_state_on_stack(const hp_state *state) {
+    const hp_description *d = &hp_description_here;
+    if (!d->state_top_in_cframe)
+        return 0;
+    uintptr_t at = hp_load_word(state->address + d->state_top);
+    return at - state->address < d->state_size ? 0 : at;
+}
+
 /* Who runs, where the GIL itself does not tell (3.11): a thread that enters another interpreter changes states and keeps the GIL, whose
  * last holder may even be a state that is gone. While the GIL is taken or dropped nobody is current; then its own word is right. */
 static void current_read(hp_gil *now) {

@@ -93,20 +93,27 @@ typedef enum hp_tasks_state {
 } hp_tasks_state;
 hp_tasks_state hp_tasks_state_now(void);
 
-/* --- between tasks.c, tasks_read.c and tasks_learn.c --- */
+/* --- between the files tasks*.c --- */
 
-enum { HP_FUTURE_WORDS = 64 };
+enum {
+    HP_FUTURE_WORDS = 64,
+    HP_TASK_WRAPPERS = 4,
+    HP_TUPLE_ITEMS = 16,      /* that are read of a tuple */
+    HP_MANAGED_DICT = 1 << 4, /* Py_TPFLAGS_MANAGED_DICT, which 3.11 has in no public header */
+};
 
 typedef struct hp_task_layout {
     uintptr_t interpreter;
     uintptr_t future_type, task_type, partial_type;
-    uintptr_t group_type, asyncio_tasks; /* TaskGroup, or 0; the globals of module asyncio.tasks */
-    uintptr_t current_tasks;             /* the dict {loop: task}; 0 where the thread state says what runs */
-    size_t future_size, task_size;       /* bytes, at most HP_FUTURE_WORDS words */
-    size_t name, coroutine;              /* offsets in a task */
-    size_t callback, callbacks;          /* in a future */
-    size_t awaited_by;                   /* in a future; 0 where callbacks are all there is */
-    size_t await_back;                   /* words below the stack pointer at which a suspended coroutine keeps what it awaits */
+    uintptr_t group_type, asyncio_tasks;       /* TaskGroup, or 0; the globals of module asyncio.tasks */
+    uintptr_t parent_name;                     /* "_parent_task", interned */
+    uintptr_t wrapper_types[HP_TASK_WRAPPERS]; /* between a coroutine and what it awaits; 0: none */
+    uintptr_t current_tasks;                   /* the dict {loop: task}; 0 where the thread state says what runs */
+    size_t future_size, task_size;             /* bytes, at most HP_FUTURE_WORDS words */
+    size_t name, coroutine;                    /* offsets in a task */
+    size_t callback, callbacks;                /* in a future */
+    size_t awaited_by;                         /* in a future; 0 where callbacks are all there is */
+    size_t await_back;                         /* words below the stack pointer at which a suspended coroutine keeps what it awaits */
 } hp_task_layout;
 
 typedef struct hp_reader {
@@ -132,6 +139,18 @@ bool hp_future_read(hp_reader *reader, uintptr_t address, hp_future *future);
 static inline uintptr_t hp_future_word(const hp_future *future, size_t offset) {
     return future->words[offset / sizeof(uintptr_t)];
 }
+/* The same for a task. */
+bool hp_task_read(hp_reader *reader, uintptr_t address, hp_future *task);
+/* The first items of a tuple, at most HP_TUPLE_ITEMS; 0 if it is none. */
+uint32_t hp_tuple_items(hp_reader *reader, uintptr_t tuple, uintptr_t *items);
+/* A dict's entries, those of removed keys included. `at`: address of the pointer to its keys. */
+typedef struct hp_keys {
+    uintptr_t names, values; /* of the first entry; values: 0 in each where they stand elsewhere */
+    uintptr_t count, step;   /* bytes from one to the next */
+} hp_keys;
+bool hp_keys_read(hp_reader *reader, uintptr_t at, hp_keys *keys);
+/* The task that has opened a TaskGroup. */
+bool hp_group_task(hp_reader *reader, uintptr_t object, hp_future *task);
 /* The first task that waits for `future`, through gather(), shield(), wait(), groups and the like. `wakeup`: see hp_tasks. */
 bool hp_future_awaiting(hp_reader *reader, const hp_future *future, uintptr_t *wakeup, hp_future *awaiting);
 /* The frames of a suspended coroutine and of those that it awaits, outermost first. */

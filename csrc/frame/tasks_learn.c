@@ -118,13 +118,29 @@ static size_t whole_words(PyObject *type) {
     return (size_t)((PyTypeObject *)type)->tp_basicsize / WORD * WORD;
 }
 
+/* Types that only C code names; all types stand below object. False with an exception. */
+static bool find_wrappers(hp_task_layout *layout) {
+    static const char *const names[HP_TASK_WRAPPERS] = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper",
+                                                        "anext_awaitable"};
+    PyObject *types = PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__subclasses__", NULL);
+    for (Py_ssize_t i = 0; types != NULL && PyList_Check(types) && i < PyList_GET_SIZE(types); i++) {
+        const PyTypeObject *type = (PyTypeObject *)PyList_GET_ITEM(types, i);
+        for (size_t j = 0; j < HP_TASK_WRAPPERS && !PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HEAPTYPE); j++)
+            if (strcmp(type->tp_name, names[j]) == 0)
+                layout->wrapper_types[j] = (uintptr_t)type;
+    }
+    Py_XDECREF(types);
+    return types != NULL;
+}
+
 static bool learn_from(PyObject *names, hp_task_layout *layout) {
     bool notes = hp_description_here.state_task != 0;
     PyObject *future = item(names, "future"), *task = item(names, "task");
+    layout->parent_name = (uintptr_t)PyUnicode_InternFromString("_parent_task");
     layout->future_size = whole_words(item(names, "Future"));
     layout->task_size = whole_words(item(names, "Task"));
-    return layout->future_size <= layout->task_size && layout->task_size <= HP_FUTURE_WORDS * WORD &&
-           find_word(task, layout->task_size, item(names, "name"), &layout->name) &&
+    return layout->parent_name != 0 && find_wrappers(layout) && layout->future_size <= layout->task_size &&
+           layout->task_size <= HP_FUTURE_WORDS * WORD && find_word(task, layout->task_size, item(names, "name"), &layout->name) &&
            find_word(task, layout->task_size, item(names, "coroutine"), &layout->coroutine) &&
            find_word(future, layout->future_size, item(names, "first"), &layout->callback) &&
            find_list(future, layout->future_size, item(names, "second"), &layout->callbacks) &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading futures, coroutines and what hangs on them, by copies. The program may be changing them: each is known by its type first. */
+/* Reading futures and what hangs on them, by copies. The program may be changing them: each is known by its type first. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -9,7 +9,7 @@
 #include "frame/load.h"
 #include "frame/tasks.h"
 
-enum { WORD = sizeof(uintptr_t), ITEMS = 16, VALUES = 8 };
+enum { WORD = sizeof(uintptr_t), CALLBACKS = 4 };
 
 #define TYPE(type) ((uintptr_t)&(type))
 
@@ -94,7 +94,7 @@ bool hp_future_read(hp_reader *reader, uintptr_t address, hp_future *future) {
     return hp_reader_copy(reader, future->words, address, size);
 }
 
-static bool task_read(hp_reader *reader, uintptr_t address, hp_future *task) {
+bool hp_task_read(hp_reader *reader, uintptr_t address, hp_future *task) {
     return hp_future_read(reader, address, task) && task->is_task;
 }
 
@@ -125,12 +125,12 @@ static bool noted_awaiting(hp_reader *reader, const hp_future *future, hp_future
 
 /* --- and before that its callbacks tell --- */
 
-static uint32_t tuple_items(hp_reader *reader, uintptr_t tuple, uintptr_t *items) {
+uint32_t hp_tuple_items(hp_reader *reader, uintptr_t tuple, uintptr_t *items) {
     uintptr_t head[sizeof(PyVarObject) / WORD];
     if (!hp_reader_copy(reader, head, tuple, sizeof head) || head[offsetof(PyObject, ob_type) / WORD] != TYPE(PyTuple_Type))
         return 0;
     uintptr_t count = head[offsetof(PyVarObject, ob_size) / WORD];
-    count = count > ITEMS ? ITEMS : count;
+    count = count > HP_TUPLE_ITEMS ? HP_TUPLE_ITEMS : count;
     return hp_reader_copy(reader, items, tuple + offsetof(PyTupleObject, ob_item), count * WORD) ? (uint32_t)count : 0;
 }
 
@@ -140,7 +140,7 @@ static bool bound_task(hp_reader *reader, uintptr_t function, uintptr_t *wakeup,
     uintptr_t self, definition, text;
     char start[sizeof name];
     if (!hp_reader_word(reader, function + offsetof(PyCFunctionObject, m_ml), &definition) ||
-        !hp_reader_word(reader, function + offsetof(PyCFunctionObject, m_self), &self) || !task_read(reader, self, task))
+        !hp_reader_word(reader, function + offsetof(PyCFunctionObject, m_self), &self) || !hp_task_read(reader, self, task))
         return false;
     if (definition == *wakeup)
         return true;
@@ -176,10 +176,10 @@ static bool is_asyncios(hp_reader *reader, uintptr_t function) {
 
 /* The first future in such a function's closure. */
 static bool closure_future(hp_reader *reader, uintptr_t function, const path *passed, hp_future *next) {
-    uintptr_t closure, cells[ITEMS], content;
+    uintptr_t closure, cells[HP_TUPLE_ITEMS], content;
     if (!is_asyncios(reader, function) || !hp_reader_word(reader, function + offsetof(PyFunctionObject, func_closure), &closure))
         return false;
-    uint32_t count = tuple_items(reader, closure, cells);
+    uint32_t count = hp_tuple_items(reader, closure, cells);
     for (uint32_t i = 0; i < count; i++)
         if (hp_reader_word(reader, cells[i] + offsetof(PyCellObject, ob_ref), &content) && !is_passed(passed, content) &&
             hp_future_read(reader, content, next) && !next->is_task)
@@ -187,41 +187,11 @@ static bool closure_future(hp_reader *reader, uintptr_t function, const path *pa
     return false;
 }
 
-static bool is_group(hp_reader *reader, uintptr_t object) {
-    uintptr_t type, base;
-    return hp_reader_word(reader, object + offsetof(PyObject, ob_type), &type) && type != 0 &&
-           (type == reader->layout->group_type ||
-            (hp_reader_word(reader, type + offsetof(PyTypeObject, tp_base), &base) && base == reader->layout->group_type));
-}
-
-/* Where an instance's attributes stand, and how many. 0: they are a dict by now. */
-static uint32_t attributes(hp_reader *reader, uintptr_t instance, uintptr_t *values) {
-    const hp_description *d = &hp_description_here;
-    uintptr_t at = instance + d->values_inline, before;
-    if (d->values_inline == 0 && (!hp_reader_word(reader, instance - d->values_before, &at) || (at & d->values_tag) != d->values_tag))
-        return 0;
-    at += d->values_tag;
-    if (!hp_reader_word(reader, at - WORD, &before) || !hp_reader_copy(reader, values, at, VALUES * WORD))
-        return 0;
-    uint32_t count = hp_load_byte((uintptr_t)&before + WORD - d->values_used);
-    return count < VALUES ? count : VALUES;
-}
-
-/* The task among a TaskGroup's attributes is its parent. */
-static bool group_task(hp_reader *reader, uintptr_t group, hp_future *task) {
-    uintptr_t values[VALUES];
-    uint32_t count = is_group(reader, group) ? attributes(reader, group, values) : 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (values[i] != 0 && task_read(reader, values[i], task))
-            return true;
-    return false;
-}
-
 /* A partial's first argument: wait_for() of 3.11. */
 static bool argument_future(hp_reader *reader, uintptr_t partial, hp_future *next) {
-    uintptr_t words[4], items[ITEMS]; /* object, function, arguments */
+    uintptr_t words[4], items[HP_TUPLE_ITEMS]; /* object, function, arguments */
     return hp_reader_copy(reader, words, partial, sizeof words) && is_asyncios(reader, words[2]) &&
-           tuple_items(reader, words[3], items) > 0 && hp_future_read(reader, items[0], next);
+           hp_tuple_items(reader, words[3], items) > 0 && hp_future_read(reader, items[0], next);
 }
 
 static bool callback_awaiting(hp_reader *reader, uintptr_t callback, const path *passed, uintptr_t *wakeup, hp_future *next) {
@@ -233,20 +203,20 @@ static bool callback_awaiting(hp_reader *reader, uintptr_t callback, const path 
     if (type == TYPE(PyFunction_Type))
         return closure_future(reader, callback, passed, next);
     if (type == TYPE(PyMethod_Type))
-        return hp_reader_word(reader, callback + offsetof(PyMethodObject, im_self), &object) && group_task(reader, object, next);
+        return hp_reader_word(reader, callback + offsetof(PyMethodObject, im_self), &object) && hp_group_task(reader, object, next);
     return type == reader->layout->partial_type && argument_future(reader, callback, next);
 }
 
 static bool told_awaiting(hp_reader *reader, const hp_future *future, const path *passed, uintptr_t *wakeup, hp_future *next) {
-    uintptr_t list = hp_future_word(future, reader->layout->callbacks), items, count, item, pair[ITEMS];
+    uintptr_t list = hp_future_word(future, reader->layout->callbacks), items, count, item, pair[HP_TUPLE_ITEMS];
     if (callback_awaiting(reader, hp_future_word(future, reader->layout->callback), passed, wakeup, next))
         return true;
     if (list == 0 || !hp_reader_word(reader, list + offsetof(PyObject, ob_type), &item) || item != TYPE(PyList_Type) ||
         !hp_reader_word(reader, list + offsetof(PyVarObject, ob_size), &count) ||
         !hp_reader_word(reader, list + offsetof(PyListObject, ob_item), &items))
         return false;
-    for (uintptr_t i = 0; i < count && i < ITEMS / 4; i++)
-        if (hp_reader_word(reader, items + i * WORD, &item) && tuple_items(reader, item, pair) > 0 &&
+    for (uintptr_t i = 0; i < count && i < CALLBACKS; i++)
+        if (hp_reader_word(reader, items + i * WORD, &item) && hp_tuple_items(reader, item, pair) > 0 &&
             callback_awaiting(reader, pair[0], passed, wakeup, next))
             return true;
     return false;
@@ -266,65 +236,6 @@ bool hp_future_awaiting(hp_reader *reader, const hp_future *future, uintptr_t *w
     return false;
 }
 
-/* --- coroutines --- */
-
-enum { COROUTINE_BYTES = 256 };
-
-static uintptr_t load(const uintptr_t *copy, size_t offset) {
-    return hp_load_word((uintptr_t)copy + offset);
-}
-
-static int generator_state(const uintptr_t *copy) {
-    int byte = hp_load_byte((uintptr_t)copy + hp_description_here.generator_state);
-    return byte < 128 ? byte : byte - 256;
-}
-
-static bool coroutine_copy(hp_reader *reader, uintptr_t coroutine, uintptr_t *copy) {
-    const hp_description *d = &hp_description_here;
-    size_t size = (d->generator_frame + d->frame_size + WORD - 1) & ~(size_t)(WORD - 1);
-    if (size > COROUTINE_BYTES || !hp_reader_copy(reader, copy, coroutine, size))
-        return false;
-    uintptr_t type = copy[d->object_type / WORD];
-    int state = generator_state(copy);
-    return (type == d->coroutine_type || type == d->generator_type) && state >= d->suspended_first && state <= d->suspended_last;
-}
-
-/* Before 3.13 only a coroutine's suspension says that it awaits: a generator may have yielded, and then what is on top of its stack is
- * something else. */
-static uintptr_t awaited_by_copy(hp_reader *reader, uintptr_t coroutine, const uintptr_t *copy) {
-    const hp_description *d = &hp_description_here;
-    int state = generator_state(copy);
-    uintptr_t top, back = reader->layout->await_back * WORD, frame = d->generator_frame, awaited;
-    if (state < d->awaiting_first || state > d->awaiting_last ||
-        (d->only_coroutines_await && copy[d->object_type / WORD] != d->coroutine_type))
-        return 0;
-    if (d->frame_stack_is_index)
-        top = coroutine + frame + d->frame_size + (uintptr_t)hp_load_int((uintptr_t)copy + frame + d->frame_stack) * WORD;
-    else
-        top = load(copy, frame + d->frame_stack);
-    return hp_reader_word(reader, top - back, &awaited) ? awaited & ~d->executable_tag : 0;
-}
-
-uintptr_t hp_coroutine_awaits(hp_reader *reader, uintptr_t coroutine) {
-    uintptr_t copy[COROUTINE_BYTES / WORD];
-    return coroutine_copy(reader, coroutine, copy) ? awaited_by_copy(reader, coroutine, copy) : 0;
-}
-
-uint32_t hp_coroutine_frames(hp_reader *reader, uintptr_t coroutine, hp_frame *frames, uint32_t capacity) {
-    const hp_description *d = &hp_description_here;
-    uintptr_t copy[COROUTINE_BYTES / WORD];
-    uint32_t count = 0;
-    while (coroutine != 0 && count < capacity && coroutine_copy(reader, coroutine, copy)) {
-        uintptr_t code = load(copy, d->generator_frame + d->frame_executable) & ~d->executable_tag;
-        uintptr_t instruction = load(copy, d->generator_frame + d->frame_instruction);
-        if (code == 0 || (code & (WORD - 1)) != 0 || instruction < code + d->code_instructions - d->instruction_lead)
-            break;
-        frames[count++] = (hp_frame){coroutine + d->generator_frame, code, instruction};
-        coroutine = awaited_by_copy(reader, coroutine, copy);
-    }
-    return count;
-}
-
 /* --- the task that runs --- */
 
 static bool on_stack(hp_reader *reader, const hp_future *task, const hp_stack *stack, uint32_t *at) {
@@ -338,19 +249,13 @@ static bool on_stack(hp_reader *reader, const hp_future *task, const hp_stack *s
 /* Which task belongs to which thread is told by the stack alone: the one whose coroutine stands there runs there. */
 static bool running_in_dict(hp_reader *reader, const hp_stack *stack, hp_future *task, uint32_t *at) {
     const hp_description *d = &hp_description_here;
-    enum { ENTRIES = 64, ENTRY = 3 * WORD, VALUE = 2 * WORD };
-    uintptr_t keys, head[8], count, value;
-    if (!hp_reader_word(reader, reader->layout->current_tasks + d->dict_keys, &keys) || d->keys_indices > sizeof head ||
-        !hp_reader_copy(reader, head, keys, d->keys_indices))
+    enum { ENTRIES = 64 };
+    hp_keys keys;
+    if (!hp_keys_read(reader, reader->layout->current_tasks + d->dict_keys, &keys) || keys.count > 1u << 16)
         return false;
-    uint8_t index_bytes = hp_load_byte((uintptr_t)head + d->keys_index_bytes);
-    count = load(head, d->keys_count);
-    if (hp_load_byte((uintptr_t)head + d->keys_kind) != 0 || index_bytes > 16 || count > 1u << 16)
-        return false;
-    uintptr_t entries = keys + d->keys_indices + ((uintptr_t)1 << index_bytes);
-    for (uintptr_t i = 0; i < count && i < ENTRIES; i++) /* the newest is last */
-        if (hp_reader_word(reader, entries + (count - 1 - i) * ENTRY + VALUE, &value) && value != 0 && task_read(reader, value, task) &&
-            on_stack(reader, task, stack, at))
+    for (uintptr_t i = 0, value; i < keys.count && i < ENTRIES; i++) /* the newest is last */
+        if (hp_reader_word(reader, keys.values + (keys.count - 1 - i) * keys.step, &value) && value != 0 &&
+            hp_task_read(reader, value, task) && on_stack(reader, task, stack, at))
             return true;
     return false;
 }
@@ -359,5 +264,5 @@ bool hp_task_running(hp_reader *reader, const hp_state *state, const hp_stack *s
     size_t offset = hp_description_here.state_task;
     if (offset == 0)
         return running_in_dict(reader, stack, task, at);
-    return task_read(reader, hp_load_word(state->address + offset), task) && on_stack(reader, task, stack, at);
+    return hp_task_read(reader, hp_load_word(state->address + offset), task) && on_stack(reader, task, stack, at);
 }

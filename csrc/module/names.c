@@ -261,7 +261,8 @@ hp_status hp_names_thread(hp_threads *threads, const hp_thread *thread, hp_pairs
     if (thread->interpreter_id != 0) {
         if (list_main_threads(threads, served) != HP_OK)
             return HP_NO_MEMORY;
-        name = name ? name : name_in_main(threads, thread, served);
+        const char *in_main = name_in_main(threads, thread, served); /* what the system knows is cut off after 15 bytes */
+        name = in_main ? in_main : name;
         snprintf(where, sizeof where, " (interpreter %llu)", (unsigned long long)thread->interpreter_id);
     }
     if (thread->earlier > 0)

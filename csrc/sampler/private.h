@@ -57,6 +57,7 @@ typedef struct hp_watched {
     bool remote;          /* it was read from another CPU while it ran */
     bool collecting;      /* its interpreter was collecting garbage when it was read */
     bool is_new;          /* not sampled yet, and it was not there at the tick before */
+    bool borrowed;        /* another thread than the one that made the state runs in it: `native_id` and `pthread` are that one's */
     bool behind;          /* its native thread runs another state's code, in another interpreter */
 
     hp_thread_state state;
@@ -220,6 +221,10 @@ typedef enum hp_read {
 hp_read hp_thread_read(hp_sampler *sampler, hp_watched *watched, const hp_state *state, int *cpu);
 /* No more attempts: what is stable of the stack. */
 void hp_thread_read_part(hp_sampler *sampler, hp_watched *watched, const hp_state *state);
+
+/* --- borrowed.c: head lock held, several interpreters --- */
+/* Gives listed states the ids of the threads that run in them. */
+void hp_states_find_threads(hp_sampler *sampler);
 
 /* --- rested.c: head lock held --- */
 /* Around the reads of one round. */

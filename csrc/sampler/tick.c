@@ -86,6 +86,11 @@ static void add_unknown(hp_sampler *s, int64_t now, uint64_t ticks) {
             s->watched_full = hp_watched_add(s, &s->states[i], now, ticks) == NULL;
 }
 
+/* States are listed by interpreter. */
+static bool is_one_interpreter(const hp_sampler *s) {
+    return s->state_count == 0 || s->states[0].interpreter == s->states[s->state_count - 1].interpreter;
+}
+
 /* Lists and matches until nobody is new; the head lock is held afterwards. False: nothing can be done at this tick. */
 static bool begin_round(hp_sampler *s, int64_t now, uint64_t ticks) {
     for (int tries = 0; tries < 8; tries++) {
@@ -95,8 +100,11 @@ static bool begin_round(hp_sampler *s, int64_t now, uint64_t ticks) {
         uint32_t count = hp_states_list(s->states, s->state_capacity);
         bool all = count <= s->state_capacity;
         s->state_count = all ? count : 0;
-        if (all && (match(s) == 0 || s->watched_full))
+        if (all && (match(s) == 0 || s->watched_full)) {
+            if (!is_one_interpreter(s))
+                hp_states_find_threads(s);
             return true;
+        }
         hp_states_unlock();
         if (!all && !reserve_states(s, count))
             return false;
@@ -202,11 +210,6 @@ static void give_up(hp_sampler *s, hp_watched *w) {
         w->progress = HP_TO_READ;
 }
 
-/* States are listed by interpreter. */
-static bool is_one_interpreter(const hp_sampler *s) {
-    return s->state_count == 0 || s->states[0].interpreter == s->states[s->state_count - 1].interpreter;
-}
-
 /* Lists of states whose native ids look alike, so that a thread with several states finds them among a thousand. */
 static void list_alike(hp_sampler *s) {
     memset(s->first_alike, 0xff, sizeof s->first_alike);
@@ -255,7 +258,7 @@ static uint32_t record_all(hp_sampler *s, int64_t now, uint64_t ticks) {
             left++;
             continue;
         }
-        w->behind = !alone && is_behind(s, i);
+        w->behind = !alone && (is_behind(s, i) || (w->borrowed && w->last.count == 0));
         hp_record_sample(s, w, &s->states[i], now, ticks);
         w->busy_tick = w->progress == HP_READ_SAME ? w->busy_tick : s->tick;
         w->progress = HP_RECORDED;

@@ -161,6 +161,145 @@ def test_two_busy_interpreters_have_their_true_shares(run_python: RunPython, kin
     assert said["samples"]["unresolved"] <= 0.02 * said["samples"]["kept"]
 
 
+PARALLEL = """
+kind, clock = sys.argv[1], "wall"
+SOURCE = '''
+import json, time
+def {tag}_loops(rounds):
+    x = 0
+    for i in range(rounds): x += i & 7
+def {tag}_c(rounds):
+    for _ in range(rounds): sum(NUMBERS)
+def {tag}_sleeps(seconds): time.sleep(seconds)
+NUMBERS = list(range(100000))
+def {tag}_work(seconds):
+    parts = (({tag}_loops, {loops}), ({tag}_c, {c}), ({tag}_sleeps, 0.01))
+    times, end = dict.fromkeys((part.__name__ for part, _ in parts), 0), time.monotonic() + seconds
+    while time.monotonic() < end:
+        for part, amount in parts:
+            begin = time.perf_counter_ns()
+            part(amount)
+            times[part.__name__] += time.perf_counter_ns() - begin
+    return times
+with open({path!r}, "w") as out:
+    json.dump({tag}_work(1.2), out)
+'''
+def enters(tag, loops, c):
+    interpreter = create(kind)
+    run(interpreter, SOURCE.format(tag=tag, loops=loops, c=c, path=tag + ".json"))
+    interpreters.destroy(interpreter)
+threads = [threading.Thread(target=enters, args=arguments) for arguments in (("red", 600000, 8), ("blue", 200000, 24))]
+_core.start(rate=3000, clock=clock)
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+_core.stop()
+profile = _core.snapshot()
+functions, names, states = profile.functions(), [], {}
+for parent, function, *_ in profile.nodes():
+    names.append(() if parent < 0 else (*names[parent], functions[function][0]))
+for node, _line, _samples, ns, state in profile.lines():
+    part = next((name for name in names[node] if name.endswith(("_loops", "_c", "_sleeps"))), None)
+    if part is not None:
+        of = states.setdefault(part, {})
+        of[state] = of.get(state, 0) + ns
+truth = {tag: json.loads(pathlib.Path(tag + ".json").read_text()) for tag in ("red", "blue")}
+print(json.dumps({"truth": truth, "states": states, "threads": [thread["name"] for thread in profile.threads()]}))
+"""
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("kind", KINDS)
+def test_interpreters_side_by_side_have_their_times_and_states(run_python: RunPython, kind: str) -> None:
+    """With a GIL of its own each runs while the other does: nobody waits for a GIL, and of two running threads on two CPUs each is read
+    where it runs. With one GIL they wait for each other, as soon as
+    they have slept: before 3.13 who runs in another interpreter is not asked to give it up."""
+    said = found(run_python, PARALLEL, kind)
+    expected = {"loops": "python", "c": "c", "sleeps": "sleep"}
+    waited = worked = 0
+    for tag, times in said["truth"].items():
+        whole = sum(times.values())
+        for name, took in times.items():
+            states = said["states"][name]
+            assert abs(sum(states.values()) - took) < 0.05 * whole, (name, took, states)
+            waits = states.get("gil", 0)
+            right = states.get(expected[name.removeprefix(f"{tag}_")], 0)
+            if name.endswith("_sleeps"):
+                right += states.get("native", 0)  # it is awake, and waits for a CPU
+            assert right + waits > 0.93 * sum(states.values()), (name, states)
+            waited += waits
+            worked += right
+    if kind == "own":
+        assert waited < 0.02 * worked, said
+        assert {"Thread-1 (enters) (interpreter 1)", "Thread-2 (enters) (interpreter 2)"} <= set(said["threads"]), said["threads"]
+    else:
+        assert waited > 0.1 * worked, said
+
+
+BY_ANOTHER = """
+kind, clock = sys.argv[1:]
+SOURCE = '''
+import time
+def calls(rounds):
+    for _ in range(rounds): leaf()
+def leaf(): pass
+def loops(rounds):
+    x = 0
+    for i in range(rounds): x += i & 7
+times = [0, 0, 0]
+def inner():
+    began, end = time.perf_counter_ns(), time.monotonic() + 0.8
+    while time.monotonic() < end:
+        begin = time.thread_time_ns()
+        calls(150000)
+        middle = time.thread_time_ns()
+        loops(150000)
+        times[0] += middle - begin
+        times[1] += time.thread_time_ns() - middle
+    times[2] = time.perf_counter_ns() - began
+inner()
+open("times.json", "w").write(repr(times))
+'''
+interpreter = create(kind)
+end = threading.Event()
+def runs():
+    burn(0.1)
+    run(interpreter, SOURCE)
+    end.wait()
+def sleeps(): time.sleep(0.3)
+runner = threading.Thread(target=runs, name="runner")
+_core.start(rate=4000, clock=clock)
+runner.start()
+sleeps()
+burn(0.3)
+while not pathlib.Path("times.json").exists(): time.sleep(0.05)
+time.sleep(0.2)
+profile = _core.snapshot()
+_core.stop()
+end.set()
+print(json.dumps({"truth": json.loads(pathlib.Path("times.json").read_text()), "rows": rows()}))
+"""
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("clock", ["wall", "cpu"])
+def test_an_interpreter_that_another_thread_made(run_python: RunPython, kind: str, clock: str) -> None:
+    """On 3.11 and 3.12 its only state is the maker's, with the maker's ids; yet the runner is followed, by its own clock and under its own name."""
+    said = found(run_python, BY_ANOTHER, kind, clock)
+    calls, loops, took = said["truth"]
+    inside = {name: ns_in(said["rows"], "<thread runner (interpreter 1)", name) for name in ("calls", "loops", "inner")}
+    assert inside["calls"], said["rows"]
+    assert abs(inside["calls"] / (inside["calls"] + inside["loops"]) - calls / (calls + loops)) < 0.08, (said["truth"], inside)
+    if clock == "cpu":
+        assert abs(inside["inner"] - calls - loops) < 0.05 * (calls + loops) + 0.02e9, (said["truth"], inside)
+        assert ns_in(said["rows"], "<thread runner #", "run") < 0.05e9, said["rows"]
+    else:
+        assert abs(inside["inner"] - took) < 0.05 * took + 0.02e9, (took, inside)
+    of_interpreter = [row for name, stacks in said["rows"].items() if "(interpreter 1)" in name for row in stacks]
+    empty = sum(ns for stack, _, ns in of_interpreter if not stack)
+    assert empty < 0.05e9, said["rows"]  # nobody ran in it: no time
+
+
 DIES = """
 kind, snapshots = sys.argv[1], sys.argv[2] == "snapshots"
 SOURCE = '''

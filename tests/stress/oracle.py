@@ -18,6 +18,7 @@ Stack = tuple[str, ...]
 SOURCES = ("<chains>", "<stress>")
 OUR_FILES = ("stress/programs.py", "stress/callbacks.py", "stress/oracle.py")
 SURROUNDINGS = ("<module>", "main", "measure")
+RUNS = ("python", "c", "gc")  # states of a thread that holds the GIL
 # Run by whoever drops the last reference, or by the collector, whatever happens to run then.
 ANYWHERE = frozenset({"~WeakSet.__init__.<locals>._remove", "~WeakValueDictionary.__init__.<locals>.remove"})
 
@@ -88,13 +89,17 @@ def measure(program: Program, seconds: float, method: str, rate: float) -> None:
 def found(program: Program) -> dict[str, Any]:
     """Of the session that ended last."""
     status = _core.status()
-    stacks = labelled_stacks(_core.snapshot())
+    profile = _core.snapshot()
+    stacks = labelled_stacks(profile)
     wrong = {" > ".join(stack[-12:]): samples for stack, samples in stacks.items() if not program.legal(stack)}
     met = {name for stack in stacks for name in stack}
     return {
         **status["samples"],
         "method": status["sampler_method"],
         "in_stacks": sum(stacks.values()),
+        # Of threads that ran: those that wait show the stack of their last sample again.
+        "running": sum(row[2] for row in profile.lines() if row[4] in RUNS),
         "impossible": dict(Counter(wrong).most_common(12)),
+        "impossible_samples": sum(wrong.values()),
         "not_seen": sorted(program.seen - met),
     }
