@@ -108,6 +108,8 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
     if (hp_budget_pause_is_due(&tracer->budget))
         hp_budget_look(tracer);
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL && (state->flags & HP_CODE_PROBE))
+        return Py_NewRef(monitoring_of(tracer)->disable);
     if (state != NULL && !(state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED))) {
         ask_for_copy(tracer, code, state);
         state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
@@ -380,6 +382,11 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
+static bool is_alone(const hp_tracer *tracer) {
+    const hp_monitoring *m = monitoring_of(tracer);
+    return PyThreadState_Get()->c_profilefunc == NULL && !hp_tool_ids_others_listen(m->names);
+}
+
 static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) {
     return false;
 }
@@ -396,6 +403,7 @@ const hp_hook hp_hook_monitoring = {
     .learn = learn,
     .meet_again = meet_again,
     .refresh = refresh,
+    .is_alone = is_alone,
     .refresh_every_ns = 1000000,
     .needs_wrapper = needs_wrapper,
 };
