@@ -102,6 +102,9 @@ def adjust(*, rate: float, budget: float) -> bool:
 def stop() -> bool:
     """Ends sampling and tracing; the data stays until the next start(). False if none ran."""
 
+def _distort_calibration(factor: float, /) -> None:
+    """For tests: from now on calibrations find so many times what they measured."""
+
 def running() -> bool:
     """Whether a session runs and measures. False too where the system refused the sampler's thread after a fork: start() then tries it again, and
     stop() still ends that session."""

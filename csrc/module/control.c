@@ -92,7 +92,9 @@ static PyObject *start(PyObject *module, PyObject *arguments, PyObject *keywords
 }
 
 static PyObject *stop(PyObject *module, PyObject *Py_UNUSED(none)) {
-    return PyBool_FromLong(hp_session_stop(hp_module_state_of(module)));
+    hp_module_state *state = hp_module_state_of(module);
+    hp_session_look(state, true);
+    return PyBool_FromLong(hp_session_stop(state));
 }
 
 /* It counts from the next tick on, which at a low rate may be minutes away: then the thread begins anew. */
@@ -153,6 +155,7 @@ static hp_session *settled_session(hp_module_state *state) {
 
 static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
+    hp_session_look(state, false);
     hp_session *session = settled_session(state);
     if (!session)
         return NULL;
@@ -223,6 +226,14 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
     return hp_stream_set(hp_module_state_of(module), path, interval) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *distort_calibration(PyObject *Py_UNUSED(module), PyObject *argument) {
+    double factor = PyFloat_AsDouble(argument);
+    if (factor == -1.0 && PyErr_Occurred())
+        return NULL;
+    hp_calibration_distort(factor);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef hp_session_methods[] = {
     {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
      "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0, budget=0.0, "
@@ -247,6 +258,7 @@ PyMethodDef hp_session_methods[] = {
     {"leave_block", leave_block, METH_O, "leave_block($module, token, /)\n--\n\nEnds a block; one of an earlier session is ignored."},
     {"needs_wrapper", needs_wrapper, METH_O,
      "needs_wrapper($module, code, /)\n--\n\nWhether a function must be wrapped in deep_function to be traced as a target."},
+    {"_distort_calibration", distort_calibration, METH_O, NULL},
     {"stream", (PyCFunction)(void (*)(void))stream, METH_VARARGS | METH_KEYWORDS,
      "stream($module, /, path, interval=1.0)\n--\n\nWrites the session to a .hyprof file while it runs, every `interval` seconds and at "
      "its end."},

@@ -3,6 +3,7 @@
 #include "module/assemble.h"
 
 #include "frame/tasks.h"
+#include "tracer/looks.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -56,6 +57,7 @@ static void fill_counts(const hp_gathered *gathered, hp_profile *profile) {
     meta->tracing_truncated = traced->truncated;
     for (uint32_t i = 0; i < profile->thread_count; i++)
         meta->tracing_overhead_ns += profile->threads[i].overhead_ns;
+    meta->tracing_overhead_error_ns = (uint64_t)((double)meta->tracing_overhead_ns * gathered->traced.overhead_spread);
 }
 
 static int by_share(const void *left, const void *right) {
@@ -88,11 +90,24 @@ static void tell_spared(const hp_gathered *gathered, hp_profile *profile) {
         warn(profile, "left to the sampler for what their calls cost: %s%s", list, more ? ", and others" : "");
 }
 
+/* In nanoseconds: whoever reads it compares it with the time of a call. */
+static void tell_spread(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_traced *traced = &gathered->traced;
+    double low = traced->overhead_per_call_ticks * hp_ns_per_tick(&gathered->began, &gathered->ended);
+    if (traced->overhead_spread < HP_LOOKS_AGREE || traced->counts.calls == 0)
+        return;
+    warn(profile,
+         "what tracing a call costs was measured several times, and came to %.0f ns and to %.0f: by the lower one it was taken out of the "
+         "times of traced functions, by the higher one they would be up to %.3g ms shorter together",
+         low, low * (1 + traced->overhead_spread), (double)profile->meta.tracing_overhead_error_ns / 1e6);
+}
+
 static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     const hp_sampler_counts *counts = &gathered->sampled.counts;
     for (uint32_t i = 0; i < gathered->warning_count; i++)
         hp_profile_add_warning(profile, gathered->warnings[i]);
     tell_spared(gathered, profile);
+    tell_spread(gathered, profile);
     if (counts->unresolved * 1000 > counts->kept)
         warn(profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,
              counts->kept);

@@ -141,6 +141,7 @@ static PyObject *after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(none)
 static PyObject *at_exit(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_module_state *state = hp_module_state_of(module);
     state->exiting = true;
+    hp_session_look(state, true);
     hp_session_stop(state);
     Py_RETURN_NONE;
 }

@@ -114,9 +114,10 @@ static PyObject *samples_dict(const hp_meta *meta) {
 }
 
 static PyObject *tracing_dict(const hp_meta *meta) {
-    return Py_BuildValue("{sK sK sK sK sK sK}", "targets", (unsigned long long)meta->tracing_targets, "calls",
+    return Py_BuildValue("{sK sK sK sK sK sK sK}", "targets", (unsigned long long)meta->tracing_targets, "calls",
                          (unsigned long long)meta->tracing_calls, "events", (unsigned long long)meta->tracing_events, "gated",
-                         (unsigned long long)meta->tracing_gated, "overhead_ns", (unsigned long long)meta->tracing_overhead_ns, "truncated",
+                         (unsigned long long)meta->tracing_gated, "overhead_ns", (unsigned long long)meta->tracing_overhead_ns,
+                         "overhead_error_ns", (unsigned long long)meta->tracing_overhead_error_ns, "truncated",
                          (unsigned long long)meta->tracing_truncated);
 }
 

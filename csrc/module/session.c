@@ -264,6 +264,12 @@ static void stop_in_transition(hp_module_state *state) {
     hp_stream_session_ended(state);
 }
 
+void hp_session_look(hp_module_state *state, bool last) {
+    hp_fork_check(state);
+    if (state->tracer && state->transition_owner == 0)
+        hp_tracer_look(state->tracer, last);
+}
+
 int hp_session_stop(hp_module_state *state) {
     if (!hp_session_begin_transition(state))
         return 0;

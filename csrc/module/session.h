@@ -49,6 +49,10 @@ bool hp_session_settle(hp_module_state *state);
 bool hp_session_begin_transition(hp_module_state *state);
 void hp_session_end_transition(hp_module_state *state);
 
+/* Before numbers are asked for: what recording a call costs is measured once more where that is due; `last`: in any case. May run a signal
+ * handler, and let other threads run: what was read of the session before is read again afterwards. */
+void hp_session_look(hp_module_state *state, bool last);
+
 /* 1: started; 0: one runs already (a sampler of its that the system refused after a fork is tried again) or the interpreter ends;
  * -1: an exception is set. */
 int hp_session_start(hp_module_state *state, const hp_session_options *options);

@@ -133,6 +133,8 @@ static hp_gathered *gather_with_gil(hp_stream *stream, PyThreadState *thread) {
     hp_gathered *gathered = NULL;
     pthread_mutex_lock(&turn);
     PyEval_RestoreThread(thread);
+    if (state->stream == stream)
+        hp_session_look(state, false);
     if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running)
         gathered = gather_now(state, state->session);
     PyEval_SaveThread();

@@ -356,6 +356,7 @@ static int read_program(PyObject *argument, hp_gathered *gathered) {
 
 /* NULL without an exception: there is nothing that no window has had. */
 static hp_gathered *next_window(hp_module_state *state) {
+    hp_session_look(state, false);
     if (!hp_session_begin_transition(state)) {
         PyErr_SetString(PyExc_RuntimeError, "the profiler is just starting or stopping in this thread: ask again when it has");
         return NULL;

@@ -118,7 +118,7 @@ static bool begins_extents(const hp_tracer *tracer, const hp_code_state *state) 
 /* Where everything is traced by function a target is a function like all others. */
 static bool may_drop(const hp_tracer *tracer, const hp_code_state *state, bool targets) {
     bool is_target = (state->flags & HP_CODE_TARGET) != 0 && !tracer->by_function;
-    bool fixed = (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED)) != 0 || is_target != targets;
+    bool fixed = (state->flags & (HP_CODE_HOLDS_BLOCK | HP_CODE_DROPPED | HP_CODE_PROBE)) != 0 || is_target != targets;
     return !fixed && (state->flags & HP_CODE_ARMED) && state->units > 0 && is_alive(tracer, state) && can_be_spared(tracer, state) &&
            !begins_extents(tracer, state);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracer/calibrate.h"
 #include "tracer/recorder.h"
 
 void hp_traced_fini(hp_traced *traced) {
@@ -145,6 +146,7 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
     hp_status status = hp_tree_copy(&out->tree, &tracer->tree);
     if (status != HP_OK)
         return status;
+    hp_calibration_hide(tracer, &out->tree);
     for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
         mark_open(&out->tree, &recorder->stack);
         for (uint32_t i = 0; i < recorder->parked_count; i++)
@@ -163,5 +165,6 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
     mark_partial(tracer, &out->tree);
     out->counts = hp_tracer_counts_now(tracer);
     out->overhead_per_call_ticks = tracer->inside_ticks_per_call + tracer->outside_ticks_per_call;
+    out->overhead_spread = hp_tracer_cost_spread(tracer);
     return HP_OK;
 }

@@ -32,6 +32,8 @@ typedef struct hp_hook {
     void (*meet_again)(hp_tracer *tracer);
     /* Makes sure that threads that came by other ways are covered, and that nobody took the hook away. */
     void (*refresh)(hp_tracer *tracer);
+    /* Whether events of the calling thread come to nobody but us. Leaves no exception. */
+    bool (*is_alone)(const hp_tracer *tracer);
     int64_t refresh_every_ns; /* how old the last look may be where many targets are added: a look costs as much as arming a function */
     bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
     /* Switch the calling thread's own hook on and off around one call of `target`, or around a block (NULL); NULL where marking is enough.

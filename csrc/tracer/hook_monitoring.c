@@ -108,6 +108,8 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
     if (hp_budget_pause_is_due(&tracer->budget))
         hp_budget_look(tracer);
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL && (state->flags & HP_CODE_PROBE))
+        return Py_NewRef(monitoring_of(tracer)->disable);
     if (state != NULL && !(state->flags & (HP_CODE_ARMED | HP_CODE_DROPPED))) {
         ask_for_copy(tracer, code, state);
         state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
@@ -174,12 +176,17 @@ static int arm(hp_tracer *tracer, PyCodeObject *code) {
     return 0;
 }
 
-/* Where another tool freed the id there are no events to take: that is no error of the program's. */
+/* Where another tool freed the id they cannot be taken now: that is no error of the program's, but before 3.14 they are still there when
+ * the id is ours again. */
 static int drop(hp_tracer *tracer, PyCodeObject *code) {
+    hp_monitoring *m = monitoring_of(tracer);
     PyObject *none = PyLong_FromLong(0);
-    int status = none != NULL ? set_local(monitoring_of(tracer), code, none) : -1;
+    int status = none != NULL ? set_local(m, code, none) : -1;
     Py_XDECREF(none);
     PyErr_Clear();
+    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
+    if (state != NULL && (status < 0 || m->ids[HP_RECORDER] < 0))
+        state->flags |= HP_CODE_STALE;
     return status;
 }
 
@@ -227,23 +234,31 @@ static void learn(hp_tracer *tracer) {
         meet_again(tracer);
 }
 
-/* Before 3.14 freeing a tool id leaves local events as they are, for the next owner of the id to stumble over. */
-static void set_all_armed(hp_tracer *tracer, PyObject *events) {
+/* Before 3.14 freeing a tool id leaves local events as they are, for the next owner of the id to stumble over; and where that is us, a
+ * function that was let go meanwhile would be recorded by them and by discovery as well. */
+static void set_all_local(hp_tracer *tracer, PyObject *armed, PyObject *stale) {
     hp_monitoring *m = monitoring_of(tracer);
     for (uint32_t i = 0; i <= tracer->states.mask; i++) {
         const hp_code_state *state = &tracer->states.states[i];
-        if (state->address != 0 && (state->flags & HP_CODE_ARMED) && hp_code_table_address(tracer->code, state->slot) == state->address &&
+        PyObject *events = state->flags & HP_CODE_ARMED ? armed : state->flags & HP_CODE_STALE ? stale : NULL;
+        if (state->address != 0 && events != NULL && hp_code_table_address(tracer->code, state->slot) == state->address &&
             set_local(m, (PyCodeObject *)state->address, events) < 0)
             PyErr_Clear();
     }
 }
 
-static void disarm_all(hp_tracer *tracer) {
+static void set_all_armed(hp_tracer *tracer, bool on) {
     PyObject *none = PyLong_FromLong(0);
     if (none != NULL)
-        set_all_armed(tracer, none);
+        set_all_local(tracer, on ? monitoring_of(tracer)->local_events : none, none);
     Py_XDECREF(none);
     PyErr_Clear();
+}
+
+static void note_stale(hp_tracer *tracer) {
+    for (uint32_t i = 0; i <= tracer->states.mask; i++)
+        if (tracer->states.states[i].flags & HP_CODE_ARMED)
+            tracer->states.states[i].flags |= HP_CODE_STALE;
 }
 
 static int use_recorder_id(hp_monitoring *m) {
@@ -277,10 +292,12 @@ static void refresh(hp_tracer *tracer) {
     if (hp_tool_ids_look_after(m, &recorder_lost, &taken)) {
         tracer->budget.was_cut = true; /* any call may have been missed */
         hp_tracer_warn(tracer, m->ids[HP_RECORDER] < 0 ? nothing_traced : m->ids[HP_DISCOVERY] < 0 ? nothing_found : missed);
-        if (recorder_lost)
+        if (recorder_lost) {
             abandon_all(tracer);
+            note_stale(tracer);
+        }
         if (use_recorder_id(m) == 0 && recorder_lost && m->ids[HP_RECORDER] >= 0)
-            set_all_armed(tracer, m->local_events);
+            set_all_armed(tracer, true);
         (void)set_globals(m, tracer->everything && !tracer->by_function, m->global_on);
         PyErr_Clear();
         /* What was met under the lost id may have gone by unseen since; and where discovery's id became the recorder's, what DISABLE
@@ -300,7 +317,7 @@ static void close_hook(hp_tracer *tracer) {
     PyErr_Fetch(&type, &value, &traceback);
     if (m->module != NULL) {
         if (hp_tool_id_is_ours(m, HP_RECORDER) == 1) /* else they would be another tool's events */
-            disarm_all(tracer);
+            set_all_armed(tracer, false);
         hp_tool_id_give_back(m, HP_RECORDER);
         hp_tool_id_give_back(m, HP_DISCOVERY);
     }
@@ -380,6 +397,11 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
+static bool is_alone(const hp_tracer *tracer) {
+    const hp_monitoring *m = monitoring_of(tracer);
+    return PyThreadState_Get()->c_profilefunc == NULL && !hp_tool_ids_others_listen(m->names);
+}
+
 static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *Py_UNUSED(code)) {
     return false;
 }
@@ -396,6 +418,7 @@ const hp_hook hp_hook_monitoring = {
     .learn = learn,
     .meet_again = meet_again,
     .refresh = refresh,
+    .is_alone = is_alone,
     .refresh_every_ns = 1000000,
     .needs_wrapper = needs_wrapper,
 };

@@ -8,6 +8,7 @@
 #include <opcode.h>
 
 #include "tracer/hook_handle.h"
+#include "tracer/hook_tool_ids.h"
 #include "tracer/recorder.h"
 
 #if PY_VERSION_HEX >= 0x030C0000
@@ -294,7 +295,7 @@ static int arm(hp_tracer *tracer, PyCodeObject *code) {
     if (state == NULL)
         return hp_tracer_no_memory();
     state->flags |= HP_CODE_ARMED; /* all ends are reported where starts are */
-    setprofile_of(tracer)->in_pieces |= runs_in_pieces(code) && !tracer->calibrating;
+    setprofile_of(tracer)->in_pieces |= runs_in_pieces(code);
     if (!HP_SWITCHING_IS_CHEAP || setprofile_of(tracer)->in_pieces)
         return set_for_good(tracer, true);
     return 0;
@@ -381,6 +382,15 @@ static int open_hook(hp_tracer *tracer) {
     return -1;
 }
 
+static bool is_alone(const hp_tracer *Py_UNUSED(tracer)) {
+    Py_tracefunc function = PyThreadState_Get()->c_profilefunc;
+#if PY_VERSION_HEX >= 0x030C0000
+    if (hp_tool_ids_others_listen(NULL))
+        return false;
+#endif
+    return function == NULL || function == on_event;
+}
+
 static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *code) {
     return HP_SWITCHING_IS_CHEAP && !runs_in_pieces(code);
 }
@@ -396,6 +406,7 @@ const hp_hook hp_hook_setprofile = {
     .everything = everything,
     .learn = learn,
     .refresh = refresh,
+    .is_alone = is_alone,
     .needs_wrapper = needs_wrapper,
     .enter = enter,
     .leave = leave,

@@ -134,3 +134,25 @@ bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost, bool *taken) 
     *taken = (*recorder_lost && m->ids[HP_RECORDER] >= 0) || (discovery_lost && m->ids[HP_DISCOVERY] >= 0);
     return *recorder_lost || discovery_lost;
 }
+
+static bool has_events(PyObject *module, int id) {
+    PyObject *events = PyObject_CallMethod(module, "get_events", "i", id);
+    bool any = events != NULL && PyLong_AsLong(events) != 0;
+    Py_XDECREF(events);
+    PyErr_Clear();
+    return any;
+}
+
+bool hp_tool_ids_others_listen(PyObject *const *ours) {
+    enum { IDS = 6 };
+    PyObject *module = PySys_GetObject("monitoring"); /* borrowed */
+    bool any = false;
+    for (int id = 0; module != NULL && id < IDS && !any; id++) {
+        PyObject *name = PyObject_CallMethod(module, "get_tool", "i", id);
+        bool others = name != NULL && name != Py_None && (ours == NULL || (name != ours[HP_RECORDER] && name != ours[HP_DISCOVERY]));
+        any = others && has_events(module, id);
+        Py_XDECREF(name);
+        PyErr_Clear();
+    }
+    return any;
+}

@@ -43,5 +43,7 @@ void hp_tool_id_give_back(hp_monitoring *m, int tool);
 /* Looks whether both are ours, and takes others for those that are not. False: they were both ours. Leaves no exception. `*recorder_lost`:
  * what is armed has to get its events anew, if there is an id again. `*taken`: one of those that were lost is there again, only now. */
 bool hp_tool_ids_look_after(hp_monitoring *m, bool *recorder_lost, bool *taken);
+/* Whether a tool other than those of these names (two of them, or NULL: none is ours) has global events. Leaves no exception. */
+bool hp_tool_ids_others_listen(PyObject *const *ours);
 
 #endif

@@ -244,6 +244,10 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
     if (recorder == NULL || (recorder->stack.depth > 0 && take_up_again(tracer, recorder, frame, code, kind)))
         return;
+    if (HP_UNLIKELY((state->flags & HP_CODE_PROBE) && recorder->stack.depth == 0)) { /* beneath nothing: whoever calibrates is not asked */
+        hp_extent_begin(tracer, recorder, NULL, 0, state, (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CALL}, true);
+        return;
+    }
     bool beneath = reach_caller(tracer, recorder, frame, kind);
     tracer->budget.units += HP_UNITS_SLOW;
     state = hp_tracer_state(tracer, code, frame); /* what was met on the way may have moved it */
@@ -370,8 +374,6 @@ static hp_recorder *make_recorder(hp_tracer *tracer, hp_thread *thread) {
 
 static hp_thread *thread_record(hp_tracer *tracer, const PyThreadState *thread) {
     bool created = false;
-    if (tracer->calibrating)
-        return &tracer->calibration_thread;
     hp_thread *record = hp_threads_get(tracer->threads, (uint64_t)tracer->interpreter_id, thread->id, &created);
     if (record != NULL && created) {
         record->native_id = thread->native_thread_id;

@@ -147,6 +147,7 @@ struct hp_tracer {
     double inside_ticks_per_call;  /* of the recording of one activation, what lands in its own interval */
     double outside_ticks_per_call; /* and what lands in its caller's */
     hp_thread calibration_thread;
+    struct hp_calibration *calibration; /* NULL: nothing was armed so far */
     int64_t interpreter_id;
     const char *warnings[8];
     uint32_t warning_count;
@@ -370,6 +371,9 @@ bool hp_extents_end_of(hp_tracer *tracer, const PyCodeObject *code);
 /* All of all threads. */
 void hp_extents_end(hp_tracer *tracer);
 void hp_extents_truncate(hp_tracer *tracer);
+
+/* calibrate.c */
+double hp_tracer_cost_spread(const hp_tracer *tracer);
 
 /* blocks.c */
 /* Remembers the frame's open blocks, which lie at `from` and above. */

@@ -272,6 +272,7 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
 void hp_tracer_free(hp_tracer *tracer) {
     if (tracer->hook != NULL)
         tracer->hook->close(tracer);
+    hp_calibration_free(tracer);
     hp_extents_end(tracer);
     forget_records(tracer);
     hp_code_states_fini(&tracer->states);

@@ -65,6 +65,7 @@ typedef struct hp_traced {
     hp_tracer_counts counts;
     hp_hook_kind hook;
     double overhead_per_call_ticks; /* as calibrated: what recording one call adds to its own and its caller's time together */
+    double overhead_spread;         /* by how much of it the highest of several calibrations lies above the one that counts */
 } hp_traced;
 void hp_traced_fini(hp_traced *traced);
 
@@ -97,6 +98,12 @@ bool hp_tracer_set_budget(hp_tracer *tracer, double share);
 bool hp_tracer_needs_wrapper(const hp_tracer *tracer, PyCodeObject *code);
 /* Calls `function` with its thread's profile hook on, if its code is a target. Vectorcall protocol. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords);
+
+/* Measures once more what recording a call costs, where that may be done and is due; `last`: due in any case. For whoever is about to ask
+ * for numbers. Runs code of our own, and so perhaps a signal handler or another thread: the tracer may be gone afterwards. */
+void hp_tracer_look(hp_tracer *tracer, bool last);
+/* For tests: from now on calibrations find so many times what they measured. */
+void hp_calibration_distort(double factor);
 
 /* Copies what was recorded, open activations up to now included. Tracing goes on. */
 hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out);

@@ -28,6 +28,7 @@ static void counters_add(hp_meta *to, const hp_meta *from) {
     to->tracing_events = sum_of(to->tracing_events, from->tracing_events);
     to->tracing_gated = sum_of(to->tracing_gated, from->tracing_gated);
     to->tracing_overhead_ns = sum_of(to->tracing_overhead_ns, from->tracing_overhead_ns);
+    to->tracing_overhead_error_ns = sum_of(to->tracing_overhead_error_ns, from->tracing_overhead_error_ns);
     to->tracing_truncated = sum_of(to->tracing_truncated, from->tracing_truncated);
     if (from->tracing_targets > to->tracing_targets)
         to->tracing_targets = from->tracing_targets;

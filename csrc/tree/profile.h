@@ -81,6 +81,7 @@ typedef struct hp_meta {
     uint64_t unresolved_by[HP_CAUSES]; /* sum: samples_unresolved */
     uint64_t sampler_cpu_ns;
     uint64_t tracing_targets, tracing_calls, tracing_events, tracing_gated, tracing_overhead_ns, tracing_truncated;
+    uint64_t tracing_overhead_error_ns; /* how much more it would have been by the highest of several calibrations */
     const char **warnings;
     uint32_t warning_count;
 } hp_meta;

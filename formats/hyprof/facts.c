@@ -51,6 +51,7 @@ static const fact counter_facts[] = {
     FACT("tracing_events", FACT_U64, meta.tracing_events),
     FACT("tracing_gated", FACT_U64, meta.tracing_gated),
     FACT("tracing_overhead_ns", FACT_U64, meta.tracing_overhead_ns),
+    FACT("tracing_overhead_error_ns", FACT_U64, meta.tracing_overhead_error_ns),
     FACT("tracing_truncated", FACT_U64, meta.tracing_truncated),
     FACT("tree_overflowed", FACT_U64, tree.overflowed),
     FACT("left_out", FACT_U64, left_out),

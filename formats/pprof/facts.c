@@ -47,6 +47,7 @@ static const fact meta_facts[] = {
     META("tracing_events", FACT_NUMBER, tracing_events),
     META("tracing_gated", FACT_NUMBER, tracing_gated),
     META("tracing_overhead_ns", FACT_NUMBER, tracing_overhead_ns),
+    META("tracing_overhead_error_ns", FACT_NUMBER, tracing_overhead_error_ns),
     META("tracing_truncated", FACT_NUMBER, tracing_truncated),
 };
 

@@ -18,7 +18,7 @@ KEYS = (
     *("threads", "residual_ns", "warnings"),
 )
 SAMPLES = ("kept", "retried", "unresolved", "missed", "remote")
-TRACING = ("targets", "calls", "events", "overhead_ns", "truncated")
+TRACING = ("targets", "calls", "events", "overhead_ns", "overhead_error_ns", "truncated")
 
 
 def main(argv: list[str]) -> int:
@@ -53,8 +53,8 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
         (
             "tracing",
-            ", ".join(f"{tracing[key]:,} {key}" for key in tracing if key != "overhead_ns")
-            + f", overhead {table.duration(tracing['overhead_ns'])}{_by(profile, 'tracer_hook')}",
+            ", ".join(f"{tracing[key]:,} {key}" for key in tracing if not key.endswith("_ns"))
+            + f", overhead {table.duration(tracing['overhead_ns'])}{_up_to(tracing)}{_by(profile, 'tracer_hook')}",
         ),
         ("residual", f"{table.duration(facts['residual_ns'])} of measured time unexplained"),
         *((("merged", _merged(profile)),) if len(profile.sources) > 1 or profile.left_out else ()),
@@ -89,6 +89,12 @@ def _shares(states: Mapping[State, int]) -> str:
 def _causes(counts: dict[str, int]) -> str:
     named = [f"{count:,} {cause}" for cause, count in counts.items() if count]
     return f" (unresolved: {', '.join(named)})" if named else ""
+
+
+def _up_to(tracing: dict[str, Any]) -> str:
+    """The calibrations of one session differ a little always."""
+    error: int = tracing["overhead_error_ns"]
+    return f" (by other calibrations up to {table.duration(error)} more)" if error * 20 > tracing["overhead_ns"] else ""
 
 
 def _by(profile: Profile, key: str) -> str:

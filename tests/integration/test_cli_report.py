@@ -39,7 +39,7 @@ ROW = {
 }
 EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
 SAMPLES = {"kept": int, "retried": int, "unresolved": int, "missed": int, "remote": int, "unresolved_by": dict}
-TRACING = {"targets": int, "calls": int, "events": int, "overhead_ns": int, "truncated": int}
+TRACING = {"targets": int, "calls": int, "events": int, "overhead_ns": int, "overhead_error_ns": int, "truncated": int}
 INFO = {
     "python": str,
     "platform": str,
