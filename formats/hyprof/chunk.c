@@ -152,10 +152,13 @@ hp_chunk_state hp_chunk_header(const uint8_t *bytes, size_t size, hp_chunk *chun
     return chunk->size > size - HP_CHUNK_HEADER_SIZE ? HP_CHUNK_CUT : HP_CHUNK_WHOLE;
 }
 
+bool hp_chunk_payload_is_whole(const hp_chunk *chunk) {
+    return get32(chunk->payload - HP_CHUNK_HEADER_SIZE + 12) == checksum(chunk->payload, chunk->size);
+}
+
 hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk) {
     hp_chunk_state state = hp_chunk_header(bytes, size, chunk);
-    bool damaged = state == HP_CHUNK_WHOLE && get32(bytes + 12) != checksum(chunk->payload, chunk->size);
-    return damaged ? HP_CHUNK_DAMAGED : state;
+    return state == HP_CHUNK_WHOLE && !hp_chunk_payload_is_whole(chunk) ? HP_CHUNK_DAMAGED : state;
 }
 
 /* zlib has a fast loop and a slow one, which takes over where less than the longest match (258 bytes) is left of the room: the last 258
