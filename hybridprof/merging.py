@@ -8,14 +8,17 @@ twice, be inside a merged one as well, or be an earlier snapshot of one that is 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from . import _core
 from .profile import Profile, _text_path
 
 MOST_WORKERS = 8  # files are read side by side and added one after another, which is a tenth of it or so: more readers would only wait, and each holds a file
 SUFFIX = ".hyprof"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -75,17 +78,26 @@ def merged(profiles: Iterable[Profile | str | os.PathLike[str]], strict: bool, o
 
 def _inputs(given: Sequence[Profile | str | os.PathLike[str]], strict: bool, sums: _core.Merge, outcome: Outcome) -> list[Input]:
     found: list[Input] = []
-    for number, each in enumerate(given, 1):
-        if isinstance(each, Profile):
-            if isinstance(each._core, _core.Profile):
-                found.append(_input(f"profile {number}", each._core, each._core.sources()))
-            continue
-        for path in _files(_text_path(each)):
-            try:
-                found.append(_input(path, path, _core.sources(path)))
-            except _core.FormatError as error:
-                _leave_out(str(error), strict, sums, outcome)
+    for (label, each), (sources, failure) in _side_by_side(lambda one: _sources(one[1]), list(_labelled(given))):
+        if isinstance(failure, _core.FormatError):
+            _leave_out(str(failure), strict, sums, outcome)
+        elif failure is not None:
+            raise failure
+        elif sources is not None:
+            found.append(_input(label, each, sources))
     return found
+
+
+def _labelled(given: Sequence[Profile | str | os.PathLike[str]]) -> Iterator[tuple[str, str | _core.Profile]]:
+    for number, each in enumerate(given, 1):
+        if not isinstance(each, Profile):
+            yield from ((path, path) for path in _files(_text_path(each)))
+        elif isinstance(each._core, _core.Profile):
+            yield f"profile {number}", each._core
+
+
+def _sources(given: str | _core.Profile) -> list[dict[str, object]]:
+    return _core.sources(given) if isinstance(given, str) else given.sources()
 
 
 def _input(label: str, given: str | _core.Profile, sources: list[dict[str, object]]) -> Input:
@@ -143,19 +155,16 @@ def _wanted(inputs: list[Input], added: dict[str, str]) -> list[Input]:
 def _add(wanted: list[Input], inputs: list[Input], added: dict[str, str], strict: bool, sums: _core.Merge, outcome: Outcome) -> list[Input]:
     """Adds them; returns the inputs without those that could not be read, in whose place others may be wanted."""
     failed: set[str] = set()
-
-    def done(each: Input, note: str, failure: Exception | None) -> None:
+    for each, (note, failure) in _side_by_side(lambda each: _add_one(each, strict, sums), wanted):
         if isinstance(failure, _core.FormatError):
             _leave_out(str(failure), strict, sums, outcome)
             failed.add(each.label)
-            return
+            continue
         if failure is not None:
             raise failure
         added.update(dict.fromkeys(each.durations, each.label))
         if note:
             outcome.cut_short.append(note)
-
-    _each(wanted, lambda each: _add_one(each, strict, sums), done)
     return [each for each in inputs if each.label not in failed]
 
 
@@ -166,25 +175,24 @@ def _add_one(each: Input, strict: bool, sums: _core.Merge) -> str:
     return ""
 
 
-def _each(wanted: list[Input], add: Callable[[Input], str], done: Callable[[Input, str, Exception | None], None]) -> None:
-    """Calls add for each, some at a time, and done in their order, in this thread."""
+def _side_by_side(work: Callable[[Item], Result], items: list[Item]) -> Iterator[tuple[Item, tuple[Result | None, Exception | None]]]:
+    """Each item with what work makes of it, or what went wrong; some at a time, told in their order. Whoever stops listening ends it."""
 
-    def tried(each: Input) -> tuple[str, Exception | None]:
+    def tried(each: Item) -> tuple[Result | None, Exception | None]:
         try:
-            return add(each), None
+            return work(each), None
         except Exception as error:
-            return "", error
+            return None, error
 
-    if len(wanted) < 4:
-        for each in wanted:
-            done(each, *tried(each))
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    if len(items) < 4 or workers == 1:
+        yield from ((each, tried(each)) for each in items)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         try:
-            for each, result in zip(wanted, pool.map(tried, wanted), strict=True):
-                done(each, *result)
+            yield from zip(items, pool.map(tried, items), strict=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

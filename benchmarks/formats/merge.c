@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How fast .hyprof files are merged: `merge [FILES [STACKS [APPENDS [SAMPLES]]]]` makes the files of eight runs of one program, whose
- * samples fall on so many different stacks, written in so many appends of so many samples, and adds FILES of them up, each time under
- * another id. CPU time: what a busy neighbour takes does not count. Making the files is not timed.
+/* How fast .hyprof files are merged: `merge [FILES [STACKS [APPENDS [SAMPLES [FOLDER]]]]]` makes the files of eight runs of one program,
+ * whose samples fall on so many different stacks, written in so many appends of so many samples, and adds FILES of them up, each time under
+ * another id. CPU time: what a busy neighbour takes does not count. Making the files is not timed. With a FOLDER they are written there
+ * instead, for merging.py.
  *
  * The default is an hour of a service: 2,000 stacks, 3,600 appends of 100 samples. `100 20000 1 20000` is the opposite: all nodes new. */
 #include <sys/resource.h>
@@ -55,6 +56,54 @@ static hp_bytes make_file(uint64_t seed, uint32_t stacks, uint32_t appends, uint
     return out;
 }
 
+/* The file of another run that happened to see the same: what the first chunk, the metadata, says of its id is exchanged. */
+static hp_bytes with_id(const hp_bytes *file, const uint8_t *old_id, const uint8_t *new_id) {
+    hp_chunk chunk;
+    hp_inflater inflater = {0};
+    hp_group group = {0};
+    hp_error error = {0};
+    const uint8_t *raw;
+    if (hp_chunk_header(file->data + HP_FILE_HEADER_SIZE, file->size - HP_FILE_HEADER_SIZE, &chunk) != HP_CHUNK_WHOLE)
+        check(HP_BAD_FORMAT, "reading", &error);
+    check(hp_chunk_inflate(&chunk, &inflater, &raw, &error), "inflating", &error);
+    uint8_t *changed = malloc(chunk.raw_size);
+    memcpy(changed, raw, chunk.raw_size);
+    uint8_t *id = memmem(changed, chunk.raw_size, old_id, 16);
+    if (id == NULL)
+        check(HP_BAD_FORMAT, "looking for the id", &error);
+    else
+        memcpy(id, new_id, 16);
+    hp_group_file_header(&group);
+    hp_group_chunk(&group, chunk.type, changed, chunk.raw_size, 0);
+    hp_bytes_add(&group.out, chunk.payload + chunk.size, (size_t)(file->data + file->size - chunk.payload - chunk.size));
+    hp_bytes out = group.out;
+    group.out = (hp_bytes){0};
+    hp_group_free(&group);
+    hp_inflater_fini(&inflater);
+    free(changed);
+    return out;
+}
+
+static void write_files(const hp_bytes *made, uint32_t files, const char *folder) {
+    hp_error error = {0};
+    hp_profile *profile = NULL;
+    for (uint32_t i = 0; i < files; i++) {
+        char path[4096];
+        uint8_t id[16] = {1};
+        check(hp_hyprof_read_sources(made[i % RUNS].data, made[i % RUNS].size, &profile, &error), "reading", &error);
+        memcpy(id + 4, &i, sizeof i);
+        hp_bytes file = with_id(&made[i % RUNS], profile->meta.id, id);
+        snprintf(path, sizeof path, "%s/run-%06u.hyprof", folder, i);
+        FILE *to = fopen(path, "wb");
+        if (to == NULL || fwrite(file.data, 1, file.size, to) != file.size || fclose(to) != 0) {
+            perror(path);
+            exit(1);
+        }
+        hp_bytes_free(&file);
+        hp_profile_free(profile);
+    }
+}
+
 /* What zlib takes of the reading: no reader of these files is faster than that. */
 static double inflating_ms(const hp_bytes *file, hp_inflater *inflater) {
     double begun = cpu_ms();
@@ -84,6 +133,10 @@ int main(int count, char **arguments) {
     double reading = 0, adding = 0, inflating = 0, bytes = 0;
     for (uint32_t i = 0; i < RUNS; i++)
         made[i] = make_file(i + 1, stacks, appends, samples);
+    if (count > 5) {
+        write_files(made, files, arguments[5]);
+        return 0;
+    }
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
     check(hp_merge_new(&merge), "merging", &error);

@@ -97,7 +97,9 @@ hp_status hp_file_header_read(const uint8_t *bytes, size_t size, hp_error *error
 bool hp_file_header_recognize(const uint8_t *bytes, size_t size);
 /* The header of the chunk at `bytes`, of which `size` remain, and its own checksum. */
 hp_chunk_state hp_chunk_header(const uint8_t *bytes, size_t size, hp_chunk *chunk);
-/* The same and the checksum of the payload. */
+/* The checksum of the payload of a chunk that stands behind its header. */
+bool hp_chunk_payload_is_whole(const hp_chunk *chunk);
+/* Both. */
 hp_chunk_state hp_chunk_read(const uint8_t *bytes, size_t size, hp_chunk *chunk);
 
 /* Inflates chunk after chunk. A file that grew while its program ran has thousands of small ones: what is allocated for a stream, and a

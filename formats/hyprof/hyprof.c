@@ -48,17 +48,32 @@ static bool mark_says(const hp_chunk *chunk, uint32_t first, uint32_t second) {
     return right && !cursor.bad;
 }
 
+static bool is_fact(uint16_t type) {
+    return type == HP_CHUNK_META || type == HP_CHUNK_COUNTERS || type == HP_CHUNK_SOURCES;
+}
+
+static bool is_mark(uint16_t type) {
+    return type == HP_CHUNK_COMMIT || type == HP_CHUNK_END;
+}
+
+/* Whoever only asks for the facts reads the rest later, or never: its checksums take longer than all else that is done with it. */
+static hp_chunk_state chunk_state(const reader *in, size_t at, hp_chunk *chunk) {
+    hp_chunk_state state = hp_chunk_header(in->bytes + at, in->size - at, chunk);
+    bool passed_over = in->facts_only && state == HP_CHUNK_WHOLE && !is_fact(chunk->type) && !is_mark(chunk->type);
+    return state != HP_CHUNK_WHOLE || passed_over || hp_chunk_payload_is_whole(chunk) ? state : HP_CHUNK_DAMAGED;
+}
+
 /* Looks for a whole group at `at` without taking anything from it. `*end`: behind the commit or end mark, or where the trouble is. */
 static scan_result scan_group(const reader *in, size_t *end) {
     size_t at = in->at;
     for (uint32_t chunks = 0; at < in->size; chunks++) {
         hp_chunk chunk;
-        hp_chunk_state state = hp_chunk_read(in->bytes + at, in->size - at, &chunk);
+        hp_chunk_state state = chunk_state(in, at, &chunk);
         *end = at;
         if (state != HP_CHUNK_WHOLE)
             return state == HP_CHUNK_CUT ? SCAN_CUT : SCAN_DAMAGED;
         at += HP_CHUNK_HEADER_SIZE + (size_t)chunk.size;
-        if (chunk.type != HP_CHUNK_COMMIT && chunk.type != HP_CHUNK_END)
+        if (!is_mark(chunk.type))
             continue;
         bool is_end = chunk.type == HP_CHUNK_END;
         if (!mark_says(&chunk, in->groups, chunks) || (is_end && chunks > 0))
@@ -68,10 +83,6 @@ static scan_result scan_group(const reader *in, size_t *end) {
     }
     *end = in->size;
     return in->at == in->size ? SCAN_NOTHING_MORE : SCAN_CUT;
-}
-
-static bool is_fact(uint16_t type) {
-    return type == HP_CHUNK_META || type == HP_CHUNK_COUNTERS || type == HP_CHUNK_SOURCES;
 }
 
 static hp_status take_group(reader *in, size_t end, hp_error *error) {
