@@ -15,6 +15,9 @@ taken at once as the overrun asks for (a cost of eight times the budget needs fo
 Where nothing is traced any more and events cost too much all the same (on 3.11 a call of a target that lasts keeps the interpreter's hook on until it returns), what follows are the
 sampler's steps, and in the end off, which ends the hook.
 
+Halving a rate leaves the functions beneath a target with their events, which then meet a closed gate at two thirds of the cost. Where that alone would use up the headroom (Window.closed) no
+halving can help, and targets go at once: with the last one what was beneath it loses its events.
+
 A quarter of each budget is left for what happens before a step works: steps begin where a single window is over the budget, or where the mean since the last step, over two to ten
 seconds, is over three quarters of it (HEADROOM). So ten seconds with a jump in them keep within the whole.
 
@@ -97,7 +100,8 @@ def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str]
     since_up = None if state.since_up is None else state.since_up + 1
     tracer, sampler = _newest(state.windows, budgets)
     steady_tracer, steady_sampler = _steady(state.windows, budgets)
-    taken = _steps_down(state, max(tracer, steady_tracer), max(sampler, steady_sampler), targets, shares)
+    in_vain = load(window.closed, budgets.tracer, window) > HEADROOM
+    taken = _steps_down(state, max(tracer, steady_tracer), max(sampler, steady_sampler), in_vain, targets, shares)
     if taken:
         relapsed = since_up is not None and since_up <= state.patience
         patience = min(MOST_PATIENCE, 2 * state.patience) if relapsed else state.patience
@@ -140,12 +144,13 @@ def _steady(windows: Sequence[Window], budgets: Budgets) -> tuple[float, float]:
     return load(mean.tracer, budgets.tracer, mean) / HEADROOM, load(mean.sampler, budgets.sampler, mean) / HEADROOM
 
 
-def _steps_down(state: State, tracer: float, sampler: float, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+def _steps_down(state: State, tracer: float, sampler: float, in_vain: bool, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+    """in_vain: halving rates would not help."""
     if state.count("off"):
         return ()
     taken: tuple[Step, ...] = ()
     if tracer > 1:
-        taken = _less_tracing(state, tracer, targets, shares)
+        taken = _less_tracing(state, tracer, in_vain, targets, shares)
         if not taken and tracer > sampler:
             return _less_sampling(state, tracer, "tracing, though nothing is traced,")
     if sampler > 1:
@@ -153,11 +158,11 @@ def _steps_down(state: State, tracer: float, sampler: float, targets: Sequence[s
     return taken
 
 
-def _less_tracing(state: State, over: float, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+def _less_tracing(state: State, over: float, in_vain: bool, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
     if state.count("untrace"):
         return ()
     why = f"tracing took {over:.3g} times its budget"
-    halvings = min(_doublings(over), HALVINGS - state.count("halve"))
+    halvings = 0 if in_vain else min(_doublings(over), HALVINGS - state.count("halve"))
     if halvings > 0:
         return (Step("halve", why=why),) * halvings
     left = [each for each in targets if each not in state.dropped]

@@ -144,6 +144,16 @@ def test_as_many_targets_go_as_the_overrun_asks_for() -> None:
     assert after(state, Window(0.25, 0.25, 0.0, 0.05), BUDGETS, list(shares), lambda: shares).dropped == ("b", "a", "c")
 
 
+def test_where_closed_gates_cost_too_much_no_rate_is_halved() -> None:
+    """What was tried once and helped nothing is not tried six times."""
+    state = after(State(), Window(0.25, 0.25, 0.0, 0.05), BUDGETS, ["a", "b"], dict)
+    assert set(kinds(state)) == {"halve"} and len(state.steps) == 4
+    state = after(state, Window(0.25, 0.25, 0.0, 0.04, closed=0.03), BUDGETS, ["a", "b"], lambda: {"a": 1.0})
+    assert kinds(state)[4:] == ["drop"] and state.dropped == ("a",)
+    state = after(state, Window(0.25, 0.25, 0.0, 0.006, closed=0.0), BUDGETS, ["a", "b"], dict)
+    assert kinds(state)[5:] == ["halve"]  # what is left of the events is traced calls: here a rate helps
+
+
 def test_a_load_that_jumps_ten_times_stays_within_its_budget_over_any_ten_seconds() -> None:
     for before in (0.1, 0.3, 0.5, 0.65):
         service = Service(tracer=before * 0.02, sampler=before * 0.01)
