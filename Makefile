@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Each command sets up what it needs (scripts/setup) and is quick when repeated. The work itself is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench study lint fuzz model sanitize matrix soak impossible format clean
+.PHONY: help demo test bench study lint fuzz model sanitize matrix soak soak-service impossible format clean
 
 PY ?=
 PYTHONS ?=
@@ -16,6 +16,7 @@ help:
 	@echo "make matrix      the tests on many interpreters                   PYTHONS=\"/a/python3.12 /b/python3.14\""
 	@echo "make soak        what is hard on sampler and tracer, for longer   SECONDS=30 for each hazard, PYTHONS=..."
 	@echo "make impossible  stacks that cannot be, in many samples            SAMPLES=10000000, PY=..."
+	@echo "make soak-service  a service through all stages of a rollout      SECONDS=1800, PY=..."
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
 	@echo "make study       how often the 95 % intervals hold the truth       RUNS=300 of each program, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."
@@ -35,6 +36,9 @@ soak:
 	@scripts/soak $(SECONDS) $(PYTHONS)
 impossible:
 	@scripts/impossible $(if $(PY),--python "$(PY)") --samples $(SAMPLES)
+soak-service: SECONDS := $(if $(filter file,$(origin SECONDS)),1800,$(SECONDS))
+soak-service:
+	@scripts/soak-service $(SECONDS) $(PY)
 bench:
 	@scripts/bench $(if $(PY),--python "$(PY)") $(if $(QUICK),--quick)
 study:

@@ -126,6 +126,9 @@ def add_target(code: CodeType, rate: float = 1.0) -> None:
     """Remembered even while no session runs: the next start() arms it. Kept alive."""
 
 def remove_target(code: CodeType, /) -> None: ...
+def forget_beneath() -> None:
+    """Functions that are no targets and were met beneath targets or blocks lose their events: at a closed gate those cost too. They are met again."""
+
 def targets() -> list[tuple[CodeType, float]]: ...
 def trace_everything(on: bool, /) -> None:
     """Remembered like a target."""

@@ -59,6 +59,13 @@ static PyObject *remove_target(PyObject *module, PyObject *object) {
     return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *forget_beneath(PyObject *module, PyObject *Py_UNUSED(none)) {
+    hp_module_state *state = hp_module_state_of(module);
+    if (state->tracer)
+        hp_tracer_forget_beneath(state->tracer);
+    Py_RETURN_NONE;
+}
+
 static PyObject *targets(PyObject *module, PyObject *Py_UNUSED(none)) {
     return PyDict_Values(hp_module_state_of(module)->targets);
 }
@@ -126,6 +133,8 @@ PyMethodDef hp_target_methods[] = {
      "later "
      "sessions. Kept alive."},
     {"remove_target", remove_target, METH_O, "remove_target($module, code, /)\n--\n\nNo target any more; unknown ones are ignored."},
+    {"forget_beneath", forget_beneath, METH_NOARGS,
+     "forget_beneath($module, /)\n--\n\nFunctions that are no targets lose their events; beneath targets and blocks they are met again."},
     {"targets", targets, METH_NOARGS, "targets($module, /)\n--\n\n(code, rate) of each target."},
     {"trace_everything", trace_everything, METH_O,
      "trace_everything($module, on, /)\n--\n\nEvery call in every thread, now and in later sessions."},

@@ -83,6 +83,10 @@ void hp_tracer_free(hp_tracer *tracer);
 /* Marks a code object: each outermost call of it is traced with probability `rate` (0 < rate <= 1). Again: the new rate counts. */
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate);
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code);
+/* What was met beneath a target or a block has events wherever it is called, and each costs two thirds of a traced one: they go with a
+ * target, and here where blocks alone are no longer wanted. Beneath others it is met again, and its counts are lower bounds. Where memory
+ * is short it keeps its events, which is dear and no more. */
+void hp_tracer_forget_beneath(hp_tracer *tracer);
 /* Every call in every thread, from now on, frames that are active now excepted. */
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on);
 /* A block in the current frame: what it calls is traced. Returns a token > 0; leave with the same token from the same thread or task, in

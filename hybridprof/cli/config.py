@@ -105,5 +105,6 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     if isinstance(value, float):
-        return f"{value:g}" + ("%" if key.endswith("budget") else " Hz" if key in ("sampler.rate", "caps.rate") else "")
+        units = {"sampler.rate": " Hz", "caps.rate": " Hz", "memory.budget": " MB", "caps.memory_budget": " MB"}
+        return f"{value:g}" + units.get(key, "%" if key.endswith("budget") else "")
     return str(value)

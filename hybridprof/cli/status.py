@@ -124,8 +124,14 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(
         ("others", f"{100 * costs['writer_share']:.3f} % to write profiles, {100 * costs['ruler_share']:.3f} % to follow the configuration")
     )
-    rows.append(("memory", f"{costs['own_bytes'] / 1e6:.1f} MB of tables, of {costs['rss_bytes'] / 1e6:.1f} MB in all"))
+    rows.append(("memory", f"{costs['own_bytes'] / 1e6:.1f} MB of tables{_of_memory(costs)}, of {costs['rss_bytes'] / 1e6:.1f} MB in all"))
     return rows
+
+
+def _of_memory(costs: dict[str, Any]) -> str:
+    if "memory_of_budget" not in costs:  # of an earlier version
+        return ""
+    return f" ({100 * costs['memory_of_budget']:.0f} % of their budget, {costs['memory_budget_bytes'] / 1e6:g} MB)"
 
 
 def _ladder(report: dict[str, Any]) -> str:

@@ -18,12 +18,15 @@ from .resolve import InForce
 
 
 class Accounts:
+    """sheds: whether the last look asks for a session that begins anew, with empty tables."""
+
     def __init__(self, clock: Callable[[], float], read: Callable[[], Reading] | None = None) -> None:
         self._own = Readings(clock)
         self._read = read or self._own
         self._ledger = Ledger()
         self._by_target = TargetCosts()
         self._state = State()
+        self.sheds = False
         self.charge = self._own.charge
         self.charge_ruler = self._own.charge_ruler
 
@@ -37,6 +40,7 @@ class Accounts:
 
     def look(self, unrestricted: InForce, runs: bool) -> bool:
         """unrestricted: what would be in force without the ladder. runs: whether its cost can be known, because a session runs or the ladder has ended it. Whether the steps in force have changed."""
+        self.sheds = False
         window = self._ledger.add(self._read())
         if window is None:
             return False
@@ -46,6 +50,7 @@ class Accounts:
         targets = unrestricted["deep.targets"] if unrestricted.traces else ()
         before = self._state.steps
         self._state = ladder.after(self._state, window, budgets_of(unrestricted), targets, lambda: self._by_target.shares(targets))
+        self.sheds = ladder.sheds(before, self._state.steps)
         return self._state.steps != before
 
     def forgive(self) -> None:
@@ -79,7 +84,7 @@ class Accounts:
 
 
 def budgets_of(now: InForce) -> Budgets:
-    return Budgets(now["sampler.budget"], now["deep.budget"])
+    return Budgets(now["sampler.budget"], now["deep.budget"], now["memory.budget"])
 
 
 def _costs(window: Window, budgets: Budgets) -> dict[str, Any]:
@@ -101,4 +106,6 @@ def _costs(window: Window, budgets: Budgets) -> dict[str, Any]:
         "gated": window.gated,
         "rss_bytes": window.rss,
         "own_bytes": window.own,
+        "memory_budget_bytes": round(budgets.memory * ladder.MEGABYTE),
+        "memory_of_budget": ladder.memory_load(window, budgets),
     }

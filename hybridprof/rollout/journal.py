@@ -18,7 +18,7 @@ from .resolve import InForce
 
 FILE = "audit.jsonl"
 MOST_WAITING = 1000  # records
-KEYS = ("sampler.rate", "sampler.clock", "sampler.budget", "deep.targets", "deep.rate", "deep.budget", "deep.event_limit")
+KEYS = ("sampler.rate", "sampler.clock", "sampler.budget", "deep.targets", "deep.rate", "deep.budget", "deep.event_limit", "memory.budget")
 
 Change = tuple[str, object, object, str]  # what, old, new, by what way
 

@@ -12,8 +12,16 @@ Down, in this order:
 A step that cannot lower the cost that is over is passed over: where only the sampler is, fewer traced calls would help nobody. As many steps of the first two kinds and of `lengthen` are
 taken at once as the overrun asks for (a cost of eight times the budget needs four halvings, not four windows), so that a load that jumps is over the budget for one window.
 
+Memory has steps of its own: what a session has gathered only grows, so that no lower rate and no dropped target gives any back.
+
+    shed      nothing is traced, and the session begins anew, with empty tables; what it had is written first, where there is an output
+    off       as above: where the tables are too large again before that was given back
+
 Where nothing is traced any more and events cost too much all the same (on 3.11 a call of a target that lasts keeps the interpreter's hook on until it returns), what follows are the
 sampler's steps, and in the end off, which ends the hook.
+
+Halving a rate leaves the functions beneath a target with their events, which then meet a closed gate at two thirds of the cost. Where that alone would use up the headroom (Window.closed) no
+halving can help, and targets go at once: with the last one what was beneath it loses its events.
 
 A quarter of each budget is left for what happens before a step works: steps begin where a single window is over the budget, or where the mean since the last step, over two to ten
 seconds, is over three quarters of it (HEADROOM). So ten seconds with a jump in them keep within the whole.
@@ -38,18 +46,20 @@ PATIENCE = 10  # clean windows
 MOST_PATIENCE = 640
 STEADY = 2.0  # seconds: of a shorter time the mean is no mean
 SAMPLER_WINDOW = 1.0  # seconds: in a shorter one a single dear sample would look like a rate that is too high
+MEGABYTE = 1_000_000  # bytes
 FLOOR = 0.001  # of a core: what each of them may always take, so that a program that sleeps is profiled at all
 
 TRACER_KINDS = ("halve", "drop", "untrace")
-KINDS = (*TRACER_KINDS, "lengthen", "off")
+KINDS = (*TRACER_KINDS, "lengthen", "shed", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Percent of the process' CPU time."""
+    """sampler, tracer: percent of the process' CPU time; memory: megabytes of tables."""
 
     sampler: float
     tracer: float
+    memory: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,11 @@ def load(cost: float, budget: float, window: Window) -> float:
     return cost / allowed if allowed > 0 else inf if cost > 0 else 0.0
 
 
+def memory_load(window: Window, budgets: Budgets) -> float:
+    """Of the budget, at the window's end."""
+    return window.own / (budgets.memory * MEGABYTE)
+
+
 def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str], shares: Shares) -> State:
     """One window later. targets: those that would be traced if nothing had been dropped."""
     if not state.windows:
@@ -97,7 +112,10 @@ def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str]
     since_up = None if state.since_up is None else state.since_up + 1
     tracer, sampler = _newest(state.windows, budgets)
     steady_tracer, steady_sampler = _steady(state.windows, budgets)
-    taken = _steps_down(state, max(tracer, steady_tracer), max(sampler, steady_sampler), targets, shares)
+    memory = memory_load(window, budgets)
+    in_vain = load(window.closed, budgets.tracer, window) > HEADROOM
+    taken = _steps_down(state, max(tracer, steady_tracer), max(sampler, steady_sampler), in_vain, targets, shares)
+    taken = _less_memory(state, (*state.steps, *taken), memory) or taken
     if taken:
         relapsed = since_up is not None and since_up <= state.patience
         patience = min(MOST_PATIENCE, 2 * state.patience) if relapsed else state.patience
@@ -107,7 +125,7 @@ def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str]
     state = replace(state, since_up=since_up)
     if not state.steps:
         return state
-    clean = state.clean + 1 if _is_clean(state.steps[-1], tracer, sampler) else 0
+    clean = state.clean + 1 if _is_clean(state.steps[-1], tracer, sampler) and memory <= HEADROOM else 0
     if clean < state.patience:
         return replace(state, clean=clean)
     return State(state.steps[:-1], patience=state.patience, since_up=0)
@@ -140,12 +158,13 @@ def _steady(windows: Sequence[Window], budgets: Budgets) -> tuple[float, float]:
     return load(mean.tracer, budgets.tracer, mean) / HEADROOM, load(mean.sampler, budgets.sampler, mean) / HEADROOM
 
 
-def _steps_down(state: State, tracer: float, sampler: float, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+def _steps_down(state: State, tracer: float, sampler: float, in_vain: bool, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+    """in_vain: halving rates would not help."""
     if state.count("off"):
         return ()
     taken: tuple[Step, ...] = ()
     if tracer > 1:
-        taken = _less_tracing(state, tracer, targets, shares)
+        taken = _less_tracing(state, tracer, in_vain, targets, shares)
         if not taken and tracer > sampler:
             return _less_sampling(state, tracer, "tracing, though nothing is traced,")
     if sampler > 1:
@@ -153,11 +172,11 @@ def _steps_down(state: State, tracer: float, sampler: float, targets: Sequence[s
     return taken
 
 
-def _less_tracing(state: State, over: float, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
+def _less_tracing(state: State, over: float, in_vain: bool, targets: Sequence[str], shares: Shares) -> tuple[Step, ...]:
     if state.count("untrace"):
         return ()
     why = f"tracing took {over:.3g} times its budget"
-    halvings = min(_doublings(over), HALVINGS - state.count("halve"))
+    halvings = 0 if in_vain else min(_doublings(over), HALVINGS - state.count("halve"))
     if halvings > 0:
         return (Step("halve", why=why),) * halvings
     left = [each for each in targets if each not in state.dropped]
@@ -181,6 +200,13 @@ def _less_sampling(state: State, over: float, what: str) -> tuple[Step, ...]:
     why = f"{what} took {over:.3g} times its budget"
     lengthenings = min(_doublings(over), LENGTHENINGS - state.count("lengthen"))
     return (Step("lengthen", why=why),) * lengthenings or (Step("off", why=why),)
+
+
+def _less_memory(state: State, steps: tuple[Step, ...], over: float) -> tuple[Step, ...]:
+    """It takes the place of other steps: with a new session none of them may be needed."""
+    if over <= 1 or any(step.kind == "off" for step in steps):
+        return ()
+    return (Step("off" if state.count("shed") else "shed", why=f"tables took {over:.3g} times their budget of memory"),)
 
 
 def _doublings(over: float) -> int:
@@ -213,11 +239,16 @@ def easing(state: State) -> Easing | None:
     return Easing(
         deep_share=0.5 ** state.count("halve"),
         dropped=state.dropped,
-        untraced=state.count("untrace") > 0,
+        untraced=state.count("untrace") + state.count("shed") > 0,
         interval=2.0 ** state.count("lengthen"),
         off=state.count("off") > 0,
         why=state.steps[-1].why,
     )
+
+
+def sheds(before: tuple[Step, ...], now: tuple[Step, ...]) -> bool:
+    """Whether a step asks for a session that begins anew."""
+    return len(now) > len(before) and now[-1].kind == "shed"
 
 
 def described(state: State) -> list[str]:
@@ -229,6 +260,8 @@ def described(state: State) -> list[str]:
     words += [f"target {each} is dropped" for each in state.dropped]
     if state.count("untrace"):
         words.append("nothing is traced")
+    if state.count("shed"):
+        words.append("nothing is traced, for its memory")
     if lengthenings:
         words.append(f"the sampling interval is {2**lengthenings} times as long")
     if state.count("off"):
@@ -239,4 +272,4 @@ def described(state: State) -> list[str]:
 def most_windows(targets: int) -> int:
     """How many windows of a second or more can be over a budget in a row at most, whatever each step saves: each of them takes a step at least, but for one after
     each of the sampler's, which tells nothing of it."""
-    return HALVINGS + targets + 1 + 2 * (LENGTHENINGS + 1)
+    return HALVINGS + targets + 1 + 2 * (LENGTHENINGS + 1) + 1

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHORTEST, LONGEST = 0.25, 10.0  # seconds
+GATED = 1  # units of an event at a closed gate: a call has two of them (HP_UNITS_GATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened in `seconds`: CPU seconds of each, events, and bytes at its end."""
+    """What happened in `seconds`: CPU seconds of each, events, and bytes at its end. closed: the part of the tracer's that events at closed gates took."""
 
     seconds: float
     process: float = 0.0
@@ -49,6 +50,7 @@ class Window:
     gated: int = 0
     rss: int = 0
     own: int = 0
+    closed: float = 0.0
 
 
 def between(old: Reading, new: Reading) -> Window:
@@ -71,6 +73,7 @@ def between(old: Reading, new: Reading) -> Window:
         gated=int(grown("gated", True)),
         rss=new.rss,
         own=new.own,
+        closed=min(grown("gated", True) * GATED * new.unit, seconds),
     )
 
 
@@ -89,6 +92,7 @@ def total(windows: Iterable[Window]) -> Window:
         sum(each.gated for each in all_),
         last.rss,
         last.own,
+        sum(each.closed for each in all_),
     )
 
 

@@ -78,6 +78,12 @@ class Output:
             self._shipper = shipping.Shipper(settings, lambda: rotating.spool)
         self._shipper.begin()
 
+    def hurry(self) -> None:
+        """What there is goes to a file as soon as may be. Takes no lock."""
+        rotating = self._rotation
+        if rotating is not None:
+            rotating.hurry()
+
     def _removed(self, files: int) -> None:
         if self._shipper is not None:
             self._shipper.lost(files)

@@ -329,6 +329,9 @@ class Ruler:
             self._wanted = wanted
             self._accounts.forgive()
         self._accounts.look(unrestricted, wanted.samples)
+        if self._accounts.sheds:
+            self._session.end()  # `_apply` begins it anew
+            self.output.hurry()  # what it had is memory too, until it is written
 
     def _apply(self) -> None:
         """Nothing where nothing has changed; with api's lock held. Nothing begins any more in a process that ends."""

@@ -109,6 +109,7 @@ def _function(value: object) -> str:
 
 _seconds = _number(1, 86400, "a number of seconds from 1 to 86400")
 _size = _number(1, 1e6, "a number from 1 to 1000000")
+_megabytes = _number(1, 1e6, "a number of megabytes from 1 to 1000000")
 _days = _number(0, 3650, "a number of days above 0 and at most 3650", above=True)
 _share = _number(0, 1, "a share from 0 to 1")
 _calls = _number(0, 1, "a share of calls, above 0 and at most 1", above=True)
@@ -127,6 +128,7 @@ SCHEMA: Mapping[str, Key] = {
     "deep.rate": Key(_calls, overridable=True, capped="caps.deep_rate"),
     "deep.budget": Key(_percent, overridable=True, capped="caps.deep_budget"),
     "deep.event_limit": Key(_events),
+    "memory.budget": Key(_megabytes, overridable=True, capped="caps.memory_budget"),
     "rollout.hosts": Key(_share, overridable=True),
     "rollout.processes": Key(_share, overridable=True),
     "rollout.requests": Key(_share, overridable=True),
@@ -143,6 +145,7 @@ SCHEMA: Mapping[str, Key] = {
     "caps.sampler_budget": Key(_percent),
     "caps.deep_budget": Key(_percent),
     "caps.deep_rate": Key(_calls),
+    "caps.memory_budget": Key(_megabytes),
 }
 TABLES = {key.partition(".")[0] for key in SCHEMA if "." in key}
 
@@ -220,7 +223,7 @@ def from_text(key: str, text: str) -> Any:
         import shlex
 
         return checked(key, shlex.split(text))
-    numbers = (_rate, _share, _calls, _seconds, _size, _days)
+    numbers = (_rate, _share, _calls, _seconds, _size, _megabytes, _days)
     kind = float if SCHEMA[key].check in numbers else int if SCHEMA[key].check is _events else None
     if kind is not None:
         try:

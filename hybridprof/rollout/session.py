@@ -97,6 +97,8 @@ class Session:
             profiler.retarget((), 1.0)  # before marks change: it takes away what it has added
             marking.limit(plan.deep_rate)
             profiler.retarget(plan.targets, plan.deep_rate or 1.0)
+            if not plan.deep_rate:
+                _core.forget_beneath()  # what requests' blocks have met
         elif plan.deep_rate != old.deep_rate:
             marking.limit(plan.deep_rate)
             profiler.set_deep_rate(plan.deep_rate)

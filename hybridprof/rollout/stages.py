@@ -22,7 +22,12 @@ SAMPLER_ONLY = "fleet"  # the highest one without targets
 NOTHING_RUNS = "dark"  # the highest one in which nothing runs
 
 # What no layer may exceed where [caps] of the file does not say otherwise.
-BUILT_IN_CAPS: Mapping[str, float] = {"caps.rate": 1000.0, "caps.sampler_budget": 5.0, "caps.deep_budget": 10.0}
+BUILT_IN_CAPS: Mapping[str, float] = {
+    "caps.rate": 1000.0,
+    "caps.sampler_budget": 5.0,
+    "caps.deep_budget": 10.0,
+    "caps.memory_budget": 1024.0,
+}
 DEEP_RATES: Mapping[str, float] = {"deep": 0.01, "wide": 0.05}  # of stages, where there is no caps.deep_rate
 
 DEFAULTS: Mapping[str, Any] = {
@@ -34,6 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "deep.rate": 0.01,
     "deep.budget": 2.0,
     "deep.event_limit": 0,
+    "memory.budget": 256.0,
     "rollout.processes": 1.0,
     "rollout.requests": 0.0,
     "output.interval": 60.0,

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from ruled import Hand
 
 import hybridprof
 from hybridprof import _core
+from hybridprof.cli.status import described
 from hybridprof.rollout import readings
 from hybridprof.rollout.ladder import HALVINGS, PATIENCE
 
@@ -124,6 +128,68 @@ def test_the_costs_stand_beside_their_budgets(hand: Hand) -> None:
     assert (costs["sampler_share"], costs["sampler_budget"], costs["tracer_budget"]) == pytest.approx((0.0025, 0.02, 0.02))
     assert costs["sampler_of_budget"] == pytest.approx(costs["sampler_share"] / 0.02)
     assert costs["seconds"] == 3.0
+
+
+def test_tables_that_are_too_large_begin_anew(hand: Hand, tmp_path: Path) -> None:
+    """What they had is in a file, nothing is traced for ten windows, and the operator sees why."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    places = f"state_dir = '{tmp_path}/state'\noutput_dir = '{tmp_path}/profiles'\n"
+    hand.configured(places + CONFIG + "[memory]\nbudget = 20\n")
+    hand.costs()
+    session, files = _core.costs()["session"], hybridprof.status()["output"]["written"]
+    here().cheap()
+    hand.sums = replace(hand.sums, own=21_000_000)
+    status = hand.costs()
+    assert steps(status) == ["shed"] and status["ladder"]["why"] == "tables took 1.05 times their budget of memory"
+    assert status["runs"] == {"sampler": True, "tracer": False} and status["running"] and armed() == {}
+    assert _core.costs()["session"] > session
+    assert (status["costs"]["memory_budget_bytes"], status["costs"]["memory_of_budget"]) == (20_000_000, 1.05)
+    report = {**hand.ruler.report(), "pid": 1}
+    assert "  memory    21.0 MB of tables (105 % of their budget, 20 MB), of 0.0 MB in all" in described(report, 0.0)
+    deadline = time.monotonic() + 20
+    while hybridprof.status()["output"]["written"] == files:  # by the thread that writes, long before its minute is over
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    hand.sums = replace(hand.sums, own=1_000_000)
+    for _ in range(PATIENCE):
+        status = hand.costs()
+    assert steps(status) == [] and set(armed()) == {"cheap", "dear"}
+    hand.ruler.close()
+    audit = (tmp_path / "state" / "audit.jsonl").read_text()
+    assert "nothing is traced, for its memory" in audit
+
+
+def left(depth: int) -> int:
+    return 0 if not depth else left(depth - 1) + right(depth - 1)
+
+
+def right(depth: int) -> int:
+    return 1 if not depth else left(depth - 1) + right(depth - 1)
+
+
+def test_a_new_session_really_has_empty_tables(hand: Hand) -> None:
+    """A tree of sixteen thousand nodes in a budget of a megabyte, with readings of this very process."""
+    hand.ruler._accounts._read = readings.Readings(lambda: hand.now)
+    hand.configured(CONFIG.replace("cheap", "left").replace("0.64", "1.0\nbudget = '10%'") + "[memory]\nbudget = 1\n")
+    hand.look()
+    for _ in range(20):  # the core keeps its own budget meanwhile
+        here().left(13)
+        if _core.costs()["own_bytes"] > 1_000_000:
+            break
+    large = _core.costs()["own_bytes"]
+    assert large > 1_000_000
+    assert "shed" in steps(hand.look())
+    assert _core.costs()["own_bytes"] < large / 2
+    assert "off" not in steps(hand.look()) and hybridprof.status()["running"]
+
+
+def test_an_override_of_memory_is_capped(hand: Hand) -> None:
+    hand.configured("stage = 'fleet'\n[caps]\nmemory_budget = 100\n")
+    hand.ruler.override("memory.budget", 50, hand.until())
+    assert hand.look()["in_force"]["memory.budget"]["value"] == 50
+    with pytest.raises(ValueError, match=r"memory.budget is 500, and \[caps\] memory_budget allows at most 100"):
+        hand.ruler.override("memory.budget", 500, hand.until())
+    assert hand.says("stage = 'fleet'\n")["in_force"]["memory.budget"]["value"] == 50
 
 
 def test_what_somebody_else_ends_is_held_against_nobody(hand: Hand) -> None:

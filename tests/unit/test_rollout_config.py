@@ -163,6 +163,8 @@ def test_the_complete_example() -> None:
         "caps.sampler_budget",
         "caps.deep_budget",
         "caps.deep_rate",
+        "memory.budget",
+        "caps.memory_budget",
         *(key for key in SCHEMA if key.startswith("output.")),
     }
     assert config.parse("", "f").values == {}
@@ -186,6 +188,10 @@ def test_the_complete_example() -> None:
         ("sampler.budget = '1'", "f:1: sampler.budget must be a percentage above 0 and at most 100, such as \"1%\", not '1'"),
         ("sampler.budget = 'nan%'", "f:1: sampler.budget must be a percentage above 0 and at most 100, such as \"1%\", not 'nan%'"),
         ("sampler.budget = '9%'", "f:1: sampler.budget is 9, and the built-in cap allows at most 5; caps.sampler_budget may allow more"),
+        ("memory.budget = '64MB'", "f:1: memory.budget must be a number of megabytes from 1 to 1000000, not '64MB'"),
+        ("memory.budget = 0.5", "f:1: memory.budget must be a number of megabytes from 1 to 1000000, not 0.5"),
+        ("memory.budget = 2000", "f:1: memory.budget is 2000, and the built-in cap allows at most 1024; caps.memory_budget may allow more"),
+        ("[memory]\nbudget = 64\n[caps]\nmemory_budget = 32", "f:2: memory.budget is 64, and [caps] memory_budget allows at most 32"),
         ("[rollout]\nhosts = 1.5", "f:2: rollout.hosts must be a share from 0 to 1, not 1.5"),
         ("[deep]\nevent_limit = -1", "f:2: deep.event_limit must be a number of events from 0 (no limit) on, not -1"),
         ("[deep]\nevent_limit = 5.0", "f:2: deep.event_limit must be a number of events from 0 (no limit) on, not 5.0"),

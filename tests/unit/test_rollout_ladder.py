@@ -24,6 +24,7 @@ from hybridprof.rollout.ladder import (
     easing,
     load,
     most_windows,
+    sheds,
 )
 from hybridprof.rollout.ledger import Window
 
@@ -142,6 +143,54 @@ def test_as_many_targets_go_as_the_overrun_asks_for() -> None:
     shares = {"a": 0.2, "b": 0.7, "c": 0.1}
     assert after(state, Window(0.25, 0.25, 0.0, 0.0055), BUDGETS, list(shares), lambda: shares).dropped == ("b",)
     assert after(state, Window(0.25, 0.25, 0.0, 0.05), BUDGETS, list(shares), lambda: shares).dropped == ("b", "a", "c")
+
+
+def test_where_closed_gates_cost_too_much_no_rate_is_halved() -> None:
+    """What was tried once and helped nothing is not tried six times."""
+    state = after(State(), Window(0.25, 0.25, 0.0, 0.05), BUDGETS, ["a", "b"], dict)
+    assert set(kinds(state)) == {"halve"} and len(state.steps) == 4
+    state = after(state, Window(0.25, 0.25, 0.0, 0.04, closed=0.03), BUDGETS, ["a", "b"], lambda: {"a": 1.0})
+    assert kinds(state)[4:] == ["drop"] and state.dropped == ("a",)
+    state = after(state, Window(0.25, 0.25, 0.0, 0.006, closed=0.0), BUDGETS, ["a", "b"], dict)
+    assert kinds(state)[5:] == ["halve"]  # what is left of the events is traced calls: here a rate helps
+
+
+MEMORY = Budgets(1.0, 2.0, 10.0)
+
+
+def fills(state: State, *megabytes: float, sampler: float = 0.0) -> State:
+    for each in megabytes:
+        state = after(state, Window(1.0, 1.0, sampler, own=round(each * 1e6)), MEMORY, ["a"], dict)
+    return state
+
+
+def test_tables_that_are_too_large_begin_anew_and_then_end() -> None:
+    state = fills(State(), 9.9, 10.0)
+    assert state.steps == ()
+    shed = fills(state, 10.1)
+    assert shed.steps == (Step("shed", why="tables took 1.01 times their budget of memory"),) and sheds(state.steps, shed.steps)
+    now = easing(shed)
+    assert now is not None and now.untraced and not now.off and now.deep_share == 1.0
+    assert described(shed) == ["nothing is traced, for its memory"]
+    again = fills(shed, 0.5, 5.0, 10.5)
+    assert kinds(again) == ["shed", "off"] and not sheds(shed.steps, again.steps)
+    assert fills(again, 0.0, 99.0).steps == again.steps  # nothing is left to take back
+
+
+def test_memory_is_given_back_like_all_else() -> None:
+    state = fills(State(), 11.0)
+    assert kinds(fills(state, *[0.5] * (PATIENCE - 1))) == ["shed"]
+    back = fills(state, *[0.5] * PATIENCE)
+    assert back.steps == () and not sheds(state.steps, back.steps)
+    assert kinds(fills(state, *[8.0] * 40)) == ["shed"]  # within the budget, without the headroom
+    relapsed = fills(back, 11.0)
+    assert kinds(relapsed) == ["shed"] and relapsed.patience == 2 * PATIENCE
+
+
+def test_a_new_session_comes_before_slower_samples() -> None:
+    state = fills(State(), 1.0, 11.0, sampler=0.04)
+    assert kinds(state) == ["shed"]
+    assert kinds(fills(state, 1.0, 1.0, sampler=0.04)) == ["shed"] + ["lengthen"] * 3
 
 
 def test_a_load_that_jumps_ten_times_stays_within_its_budget_over_any_ten_seconds() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hybridprof
-from hybridprof import _core
+from hybridprof import _core, api
 from hybridprof.rollout.ledger import LONGEST, SHORTEST, Ledger, Reading, Window, between, total
 from hybridprof.rollout.readings import Readings, TargetCosts, calls_by_target
 
@@ -22,6 +22,7 @@ def test_a_window_is_what_has_grown() -> None:
     found = between(old, new)
     assert (found.seconds, found.process, found.events, found.gated, found.rss, found.own) == (2.0, 1.0, 20, 4, 40, 9)
     assert (found.sampler, found.tracer, found.writer, found.ruler) == pytest.approx((0.05, 1000 * 2e-6, 0.03, 0.001))
+    assert found.closed == pytest.approx(4 * 2e-6)
 
 
 def test_sums_of_another_session_begin_at_nothing() -> None:
@@ -80,6 +81,10 @@ def work() -> int:
 
 def inner() -> int:
     return 1
+
+
+def other() -> int:
+    return inner()
 
 
 def test_the_core_says_what_the_session_has_cost() -> None:
@@ -171,3 +176,44 @@ def test_the_costliest_target_is_found_by_what_it_did_last() -> None:
             globals()["work"]()
         assert costs.shares(targets) == {targets[0]: 0.4, targets[1]: 0.6}
         assert costs.shares(targets) == {}  # nothing since
+
+
+@pytest.mark.parametrize("others", [[], ["other"]])
+def test_what_was_beneath_a_target_that_has_gone_costs_nothing_more(others: list[str]) -> None:
+    """Else a target that is dropped because it costs too much would go on costing two thirds of it."""
+    with hybridprof.Profiler(rate=0, deep=[f"{__name__}:{each}" for each in ("work", *others)]) as profiler:
+        globals()["work"]()
+        globals()["work"]()
+        with api._lock:
+            profiler.retarget([f"{__name__}:{each}" for each in others], 1.0)
+        first = _core.costs()
+        for _ in range(1000):
+            globals()["work"]()
+        then = _core.costs()
+        assert (then["events"] - first["events"], then["gated"] - first["gated"], then["units"] - first["units"]) == (0, 0, 0)
+        if others:  # and beneath what is still a target it is met again
+            globals()["other"]()
+            before = _core.costs()["events"]
+            globals()["other"]()
+            assert _core.costs()["events"] - before == 4
+
+
+def test_what_blocks_have_met_is_forgotten_on_request() -> None:
+    with hybridprof.Profiler(rate=0, deep=[f"{__name__}:other"]):
+        for _ in range(2):
+            with hybridprof.deep.block("a request"):
+                globals()["work"]()
+        first = _core.costs()
+        for _ in range(100):
+            globals()["work"]()
+        then = _core.costs()
+        if _core.HOOKS[0] == "monitoring":
+            assert then["gated"] - first["gated"] >= 100
+        _core.forget_beneath()
+        first = _core.costs()
+        for _ in range(100):
+            globals()["work"]()
+        assert _core.costs()["units"] == first["units"]
+        globals()["other"]()
+        globals()["other"]()
+        assert _core.costs()["events"] > first["events"]
