@@ -146,8 +146,9 @@ def after_fork(callback: Callable[[], object] | None, /) -> None:
 def set_thread_name(ident: int, name: str) -> None:
     """ident: threading.get_ident()."""
 
-def stream(path: str | None, interval: float = 1.0) -> None:
-    """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends that."""
+def stream(path: str | None, interval: float = 1.0, compact_above: int = 1048576) -> None:
+    """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends
+    that. compact_above: bytes that are appended at least before another file, with everything once, takes its place."""
 
 def window(*, roots: Sequence[str] | None = None, program: str | None = None) -> Profile | None:
     """What was measured since the last window, or since the session began, as a profile with an id of its own; None if no session has anything that no window

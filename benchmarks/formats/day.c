@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a long session costs in a file: `day [HOURS [RATE [THREADS [STACKS [SECONDS [MEGABYTES]]]]]]` plays a process whose threads are busy
  * all the time, sampled RATE times a second and thread, appends to a stream every SECONDS as `hybridprof run` does, and reads the file
- * back. The default is a day at 100 Hz with 8 threads, 250 stacks of each. MEGABYTES: ends when the file has that size.
+ * back. The default is a day at 100 Hz with 8 threads, 250 stacks of each. MEGABYTES: the file is never made compact, and it ends when the
+ * file has that size.
  *
  * The file holds counts by stack and by line, not samples in the order of time: an append names each stack that was met since the last
  * once, however often it was met. */
@@ -94,25 +95,31 @@ static uint64_t play(const day *d, const char *path) {
     hp_sample_shape shape = {
         .seed = 1, .stacks = 1, .functions = FUNCTIONS, .threads = d->threads, .depth = DEPTH, .main_name = "MainThread"};
     uint64_t random = 1, appends = (uint64_t)(d->hours * 3600 / d->seconds), samples = 0, done = 0;
-    double spent = 0, worst = 0;
+    double spent = 0, worst = 0, longest = 0;
+    uint32_t compacted = 0;
     profile = sample_profile(&shape);
     stack *stacks = profile == NULL ? NULL : make_stacks(profile, d, &random);
     check(stacks == NULL ? HP_NO_MEMORY : hp_hyprof_open(&stream, path, &error), &error);
+    if (d->megabytes > 0)
+        hp_hyprof_compact_above(stream, UINT64_MAX);
     for (; done < appends && (d->megabytes == 0 || size_of(path) < d->megabytes * 1e6); done++) {
         for (uint32_t i = 0; i < d->rate * d->seconds; i++)
             for (uint32_t thread = 0; thread < d->threads; thread++, samples++)
                 take_sample(profile, d, stacks, thread, &random);
         profile->meta.duration_ns += (uint64_t)d->seconds * 1000000000;
         profile->meta.samples_kept = samples;
-        double before = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+        double before = seconds_of(CLOCK_PROCESS_CPUTIME_ID), size = size_of(path);
         check(hp_hyprof_append(stream, profile, &error), &error);
         double took = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - before;
         spent += took;
         worst = took > worst && done != 0 ? took : worst; /* the first one writes what later ones only refer to */
+        longest = size_of(path) > longest ? size_of(path) : longest;
+        compacted += size_of(path) < size;
     }
     check(hp_hyprof_close(stream, true, &error), &error);
     printf("%u nodes; %llu appends of %u s: %.2f ms of CPU time each, at most %.1f ms\n", profile->tree.count, (unsigned long long)done,
            d->seconds, spent * 1e3 / (double)(done != 0 ? done : 1), worst * 1e3);
+    printf("made compact %u times; after an append the file had at most %.2f MB\n", compacted, longest / 1e6);
     free(stacks);
     hp_profile_free(profile);
     return samples;

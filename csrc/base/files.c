@@ -28,12 +28,18 @@ static size_t directory_size(const char *path) {
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* Where `path` leads if it is a symbolic link (it need not exist): the file to replace, not the link. malloc'ed. */
+static bool names_descriptor(const char *path) {
+    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
+           strncmp(path, "/proc/self/fd/", 14) == 0;
+}
+
+/* Where `path` leads if it is a symbolic link (it need not exist): the file to replace, not the link. Not past the name of a descriptor,
+ * which the system shows as a link to the file behind it. malloc'ed. */
 static char *follow_links(const char *path) {
     char *current = strdup(path);
     char target[PATH_MAX];
     for (int i = 0; current != NULL && i < LINK_LIMIT; i++) {
-        ssize_t size = readlink(current, target, sizeof target - 1);
+        ssize_t size = names_descriptor(current) ? -1 : readlink(current, target, sizeof target - 1);
         if (size < 0)
             return current;
         target[size] = '\0';
@@ -127,40 +133,75 @@ static bool take_after(int descriptor, const struct stat *old) {
     return fchmod(descriptor, old->st_mode & 07777) == 0;
 }
 
-static hp_status write_and_rename(const char *path, const char *target, const struct stat *old, hp_write_function write, const void *what,
-                                  hp_error *error) {
+/* Whether `target` is that very file, by that very name. */
+static bool is_same_file(const struct stat *file, const char *target) {
+    struct stat reached;
+    return lstat(target, &reached) == 0 && reached.st_ino == file->st_ino && reached.st_dev == file->st_dev;
+}
+
+/* What write_and_rename does is common; these differ. */
+typedef struct replacing {
+    const char *path; /* as the user gave it, for sentences */
+    const char *target;
+    const struct stat *old; /* NULL: there is none yet */
+    int *kept; /* not NULL: receives the descriptor of the new file, and the old one must still be in its place and its owner stay */
+} replacing;
+
+static hp_status moved_away(const char *path, hp_error *error) {
+    return hp_fail(error, HP_UNSUPPORTED, 0, "%s was moved, replaced or given a second name by another program", path);
+}
+
+static hp_status dress(const replacing *job, int descriptor, hp_error *error) {
+    struct stat now;
+    if (job->old == NULL)
+        return HP_OK;
+    if (!take_after(descriptor, job->old))
+        return cannot_write(error, job->path);
+    if (job->kept == NULL)
+        return HP_OK;
+    if (fstat(descriptor, &now) != 0)
+        return cannot_write(error, job->path);
+    if (now.st_uid != job->old->st_uid || now.st_gid != job->old->st_gid)
+        return hp_fail(error, HP_UNSUPPORTED, EPERM, "%s belongs to user %u and group %u, and this process may not give files to them",
+                       job->path, (unsigned)job->old->st_uid, (unsigned)job->old->st_gid);
+    return HP_OK;
+}
+
+static hp_status put_in_place(const replacing *job, const char *name, hp_error *error) {
+    if (job->kept != NULL && !is_same_file(job->old, job->target))
+        return moved_away(job->path, error);
+    return rename(name, job->target) == 0 ? HP_OK : cannot_write(error, job->path);
+}
+
+static hp_status write_and_rename(const replacing *job, hp_write_function write, const void *what, hp_error *error) {
     char *name = NULL;
-    hp_status status = HP_OK;
-    int descriptor = open_temporary(target, &name);
+    int descriptor = open_temporary(job->target, &name);
     if (descriptor < 0)
-        return cannot_write(error, path);
-    if (old != NULL && !take_after(descriptor, old))
-        status = cannot_write(error, path);
+        return cannot_write(error, job->path);
+    hp_status status = dress(job, descriptor, error);
     if (status == HP_OK)
-        status = write_all(descriptor, path, write, what, error);
+        status = write_all(descriptor, job->path, write, what, error);
     if (status == HP_OK && !sync_descriptor(descriptor))
-        status = cannot_write(error, path);
-    if (close(descriptor) != 0 && status == HP_OK)
-        status = cannot_write(error, path);
-    if (status == HP_OK && rename(name, target) != 0)
-        status = cannot_write(error, path);
+        status = cannot_write(error, job->path);
+    if (job->kept == NULL && close(descriptor) != 0 && status == HP_OK)
+        status = cannot_write(error, job->path);
     if (status == HP_OK)
-        sync_directory(target);
+        status = put_in_place(job, name, error);
+    if (status == HP_OK)
+        sync_directory(job->target);
     else
         unlink(name);
+    if (job->kept != NULL && status != HP_OK)
+        close(descriptor);
+    if (job->kept != NULL && status == HP_OK)
+        *job->kept = descriptor;
     free(name);
     return status;
 }
 
 /* Not a regular file, or one that only a descriptor leads to (/dev/stdout with its output in a file: replacing that would cut it off). */
 static bool is_stream(const struct stat *file, const char *target) {
-    struct stat reached;
-    return !S_ISREG(file->st_mode) || lstat(target, &reached) != 0 || reached.st_ino != file->st_ino || reached.st_dev != file->st_dev;
-}
-
-static bool names_descriptor(const char *path) {
-    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
-           strncmp(path, "/proc/self/fd/", 14) == 0;
+    return !S_ISREG(file->st_mode) || !is_same_file(file, target);
 }
 
 hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error) {
@@ -177,9 +218,34 @@ hp_status hp_write_atomically(const char *path, hp_write_function write, const v
     else if (exists && faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) != 0) /* rename would replace even a read-only file */
         status = cannot_write(error, path);
     else
-        status = write_and_rename(path, target, exists ? &old : NULL, write, what, error);
+        status = write_and_rename(&(replacing){path, target, exists ? &old : NULL, NULL}, write, what, error);
     free(target);
     return status;
+}
+
+hp_status hp_rewrite_file(const char *path, int *descriptor, hp_write_function write, const void *what, hp_error *error) {
+    struct stat old;
+    int new_descriptor = -1;
+    if (fstat(*descriptor, &old) != 0)
+        return cannot_write(error, path);
+    char *target = follow_links(path);
+    if (target == NULL)
+        return cannot_write(error, path);
+    hp_status status = HP_OK;
+    struct stat reached;
+    /* A second name would go on meaning the old file; behind a descriptor's name the file has a reader who knows only the old one. */
+    if (lstat(target, &reached) != 0 && errno != ENOENT)
+        status = cannot_write(error, path);
+    else if (names_descriptor(path) || old.st_nlink != 1 || is_stream(&old, target))
+        status = moved_away(path, error);
+    else
+        status = write_and_rename(&(replacing){path, target, &old, &new_descriptor}, write, what, error);
+    free(target);
+    if (status != HP_OK)
+        return status;
+    close(*descriptor);
+    *descriptor = new_descriptor;
+    return HP_OK;
 }
 
 typedef struct file_bytes {

@@ -31,6 +31,15 @@ const uint8_t *hp_sink_bytes(const hp_sink *sink, size_t *size);
  * file is gone and `error` is a sentence with the path. */
 typedef hp_status (*hp_write_function)(hp_sink *sink, const void *what, hp_error *error);
 hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error);
+/* For who goes on writing to a regular file that he has open for writing as `*descriptor`: another file, with what `write` writes, takes
+ * its place as above, and `*descriptor` is open on that instead. Mode and owner are those of the old one. HP_UNSUPPORTED where the old file
+ * is no longer what `path` leads to, has a second name, or its owner could not be kept. On any failure file and descriptor are as they
+ * were.
+ */
+hp_status hp_rewrite_file(const char *path, int *descriptor, hp_write_function write, const void *what, hp_error *error);
+/* Removes from `path`'s directory what processes that were killed in the middle of one of the above have left: our own temporary files,
+ * by name and owner, that nobody has written to for an hour. Failures are nobody's business. */
+void hp_sweep_leftovers(const char *path);
 /* The whole file, malloc'ed, for the caller to free. HP_BAD_VALUE with a sentence when it is over `limit` bytes. */
 hp_status hp_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size, hp_error *error);
 

@@ -23,6 +23,7 @@ struct hp_stream {
     hp_module_state *state;
     char *path;
     double interval;        /* seconds */
+    uint64_t compact_above; /* see formats/hyprof/hyprof.h */
     hp_hyprof_stream *file; /* owner: the thread, or whoever joined it */
     pthread_t thread;
     bool thread_runs; /* guarded by: GIL */
@@ -42,6 +43,13 @@ static void note_error(hp_stream *stream, const hp_error *error) {
     pthread_mutex_unlock(&stream->mutex);
 }
 
+static hp_status open_file(hp_stream *stream, hp_error *error) {
+    hp_status status = hp_hyprof_open(&stream->file, stream->path, error);
+    if (status == HP_OK)
+        hp_hyprof_compact_above(stream->file, stream->compact_above);
+    return status;
+}
+
 /* No GIL. A failed stream stays failed: what was appended before is in the file. */
 static void append(hp_stream *stream, hp_gathered *gathered) {
     hp_error error = {0};
@@ -50,7 +58,7 @@ static void append(hp_stream *stream, hp_gathered *gathered) {
     if (status != HP_OK)
         hp_fail(&error, status, 0, "a snapshot for '%s' failed: memory was short", stream->path);
     if (status == HP_OK && !stream->file)
-        status = hp_hyprof_open(&stream->file, stream->path, &error);
+        status = open_file(stream, &error);
     if (status == HP_OK)
         status = hp_hyprof_append(stream->file, profile, &error);
     if (status != HP_OK)
@@ -68,6 +76,12 @@ static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
         gathered = NULL;
     }
     return gathered;
+}
+
+/* [GIL] What the file has to say although it is whole, with the snapshot that comes next. The session keeps equal sentences once. */
+static void pass_notice(const hp_stream *stream, hp_session *session) {
+    if (stream->file && hp_hyprof_notice(stream->file)[0] != '\0')
+        hp_session_warn(session, hp_hyprof_notice(stream->file));
 }
 
 /* Held by the thread while it has the GIL or waits for it. A C program that forks without a word to Python (uWSGI does) would copy that
@@ -135,8 +149,10 @@ static hp_gathered *gather_with_gil(hp_stream *stream, PyThreadState *thread) {
     PyEval_RestoreThread(thread);
     if (state->stream == stream)
         hp_session_look(state, false);
-    if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running)
+    if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running) {
+        pass_notice(stream, state->session);
         gathered = gather_now(state, state->session);
+    }
     PyEval_SaveThread();
     pthread_mutex_unlock(&turn);
     return gathered;
@@ -222,14 +238,15 @@ static void join_thread(hp_stream *stream) {
     Py_END_ALLOW_THREADS
 }
 
-static hp_stream *stream_new(hp_module_state *state, const char *path, double interval) {
+static hp_stream *stream_new(hp_module_state *state) {
     hp_stream *stream = calloc(1, sizeof *stream);
-    if (!stream || !(stream->path = strdup(path))) {
+    if (!stream || !(stream->path = strdup(state->stream_path))) {
         free(stream);
         return NULL;
     }
     stream->state = state;
-    stream->interval = interval;
+    stream->interval = state->stream_interval;
+    stream->compact_above = state->stream_compact_above;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -268,6 +285,7 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     join_thread(stream);
     if (stream->refused.status != HP_OK)
         hp_session_warn(session, stream->refused.text);
+    pass_notice(stream, session);
     hp_gathered *last = gather_now(state, session);
     hp_error error = {0};
     Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
@@ -275,15 +293,15 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     stream_free(stream);
 }
 
-static int begin_stream(hp_module_state *state, const char *path, double interval) {
-    state->stream = stream_new(state, path, interval);
+static int begin_stream(hp_module_state *state) {
+    state->stream = stream_new(state);
     if (!state->stream)
         return -1;
     start_thread(state->stream);
     return 0;
 }
 
-int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interval) {
+int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interval, uint64_t compact_above) {
     char *path = NULL;
     if (path_argument != Py_None && !(path = hp_text_from_path(path_argument)))
         return -1;
@@ -296,6 +314,7 @@ int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interv
     free(state->stream_path);
     state->stream_path = path;
     state->stream_interval = interval;
+    state->stream_compact_above = compact_above;
     if (path && state->session && state->session->running)
         hp_stream_session_started(state);
     hp_session_end_transition(state);
@@ -305,7 +324,7 @@ int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interv
 void hp_stream_session_started(hp_module_state *state) {
     if (!state->stream_path || state->stream)
         return;
-    if (begin_stream(state, state->stream_path, state->stream_interval) < 0)
+    if (begin_stream(state) < 0)
         hp_session_warn(state->session, "the session is not written while it runs: memory was short");
     free(state->stream_path);
     state->stream_path = NULL;

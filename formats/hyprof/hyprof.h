@@ -3,11 +3,13 @@
  *
  * A stream remembers what it has written. Each hp_hyprof_append takes a whole profile of the same session and writes only what is new: new
  * strings, functions, nodes, and by how much counters grew. A reader adds up. A process that is killed loses at most the chunk being
- * written. */
+ * written. From time to time the differences are replaced by their sum, so that the file is bounded by what is in the profile, not by how
+ * long it was written to. */
 #ifndef HP_FORMATS_HYPROF_H
 #define HP_FORMATS_HYPROF_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "formats/format.h"
 
@@ -17,6 +19,11 @@ typedef struct hp_hyprof_stream hp_hyprof_stream;
  * copied. */
 hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *error);
 hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, hp_error *error);
+/* Where what was appended is more than `bytes`, and more than the profile takes that is written once, the file is made compact: another one
+ * that holds the profile once takes its place. UINT64_MAX: never. A megabyte unless said. */
+void hp_hyprof_compact_above(hp_hyprof_stream *stream, uint64_t bytes);
+/* Why the file could not be made compact; "" if it always could. It is whole all the same, and grows on. */
+const char *hp_hyprof_notice(const hp_hyprof_stream *stream);
 /* `complete`: writes the end mark (a file without it was cut short, and readers say so). Closes and frees in any case. */
 hp_status hp_hyprof_close(hp_hyprof_stream *stream, bool complete, hp_error *error);
 

@@ -4,7 +4,12 @@
  * What a crash can cost: each append is one write() of a whole group at the end of the file, so a process that is killed leaves whole
  * groups and at most one torn one, which readers leave out; no sync is needed for that, the kernel has the bytes. Against a crash of the
  * machine the file is synced when it is made, when it is closed and now and then in between, never at each append: an fdatasync may block
- * for seconds behind somebody else's writes. */
+ * for seconds behind somebody else's writes.
+ *
+ * How long it grows: once what was appended is more than the profile written once (and than a floor, so that small files are left in
+ * peace), the profile is written once to a temporary file that takes the place of ours. Each byte of that is paid for by a byte appended
+ * since, so an append costs a constant more on average, and the file is at most twice the profile and the floor. Where this fails the old
+ * file is as good as it was: it grows on, and the next try comes at twice the length. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,11 +20,14 @@
 #include "formats/hyprof/hyprof.h"
 
 static const int64_t sync_interval_ns = INT64_C(30000000000);
+static const uint64_t compact_floor = UINT64_C(1) << 20;
 
 struct hp_hyprof_stream {
     char *path;
-    int descriptor; /* -1 until the first append has made the file */
-    off_t length;   /* up to the last whole group */
+    int descriptor;             /* -1 until the first append has made the file */
+    off_t length;               /* up to the last whole group */
+    uint64_t compact_at, floor; /* lengths past which the file is made compact */
+    hp_error notice;            /* the first reason why it could not be */
     int64_t synced_ns;
     pid_t owner; /* a forked child has a copy of all this and must not write */
     bool lost;   /* the file cannot be gone on with: `failure` says why, each append says it again */
@@ -45,6 +53,7 @@ hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *err
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write %s", path);
     stream->descriptor = -1;
     stream->owner = getpid();
+    stream->floor = compact_floor;
     stream->path = strdup(path);
     if (hp_encoder_init(&stream->encoder) != HP_OK || stream->path == NULL) {
         stream_free(stream);
@@ -78,6 +87,7 @@ static hp_status stream_create(hp_hyprof_stream *stream, hp_error *error) {
     if (stat(stream->path, &file) == 0 && !S_ISREG(file.st_mode))
         return hp_fail(error, HP_BAD_VALUE, 0, "%s is not a regular file: only such a one can be written while the program runs",
                        stream->path);
+    hp_sweep_leftovers(stream->path);
     hp_status status = hp_write_atomically(stream->path, write_group, &stream->group, error);
     if (status != HP_OK)
         return status;
@@ -144,6 +154,63 @@ static bool stream_sync(hp_hyprof_stream *stream) {
     return fdatasync(stream->descriptor) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
 }
 
+/* `base`: what the next compact file will have at least. */
+static void plan_compaction(hp_hyprof_stream *stream, uint64_t base) {
+    uint64_t more = base > stream->floor ? base : stream->floor;
+    stream->compact_at = (uint64_t)stream->length > UINT64_MAX - more ? UINT64_MAX : (uint64_t)stream->length + more;
+}
+
+/* By an encoder that knows nothing yet; the old one goes on if this comes to nothing. What is absent is left behind with it. */
+static hp_status write_compact(hp_hyprof_stream *stream, hp_encoder *encoder, hp_group *group, const hp_profile *profile, hp_error *error) {
+    hp_status status = hp_encoder_init(encoder);
+    if (status != HP_OK)
+        return hp_fail(error, status, 0, "not enough memory");
+    status = hp_encoder_take(encoder, profile, error);
+    if (status != HP_OK)
+        return status;
+    hp_group_file_header(group);
+    hp_encoder_write(encoder, group);
+    status = hp_group_status(group, error);
+    return status == HP_OK ? hp_rewrite_file(stream->path, &stream->descriptor, write_group, group, error) : status;
+}
+
+static void note_compaction_failure(hp_hyprof_stream *stream, const hp_error *error) {
+    if (stream->notice.status == HP_OK)
+        hp_fail(&stream->notice, error->status, error->system, "%s grows on, as it could not be made compact: %s", stream->path,
+                error->text);
+    plan_compaction(stream, (uint64_t)stream->length);
+}
+
+static void stream_compact(hp_hyprof_stream *stream, const hp_profile *profile) {
+    hp_encoder encoder = {0};
+    hp_group group = {0};
+    hp_error error = {0};
+    if (write_compact(stream, &encoder, &group, profile, &error) == HP_OK) {
+        hp_encoder before = stream->encoder;
+        hp_encoder_written(&encoder);
+        stream->encoder = encoder;
+        encoder = before;
+        stream->length = (off_t)group.out.size;
+        stream->groups = 1;
+        stream->synced_ns = hp_now_ns();
+        plan_compaction(stream, (uint64_t)stream->length);
+    } else {
+        note_compaction_failure(stream, &error);
+    }
+    hp_group_free(&group);
+    hp_encoder_fini(&encoder);
+}
+
+void hp_hyprof_compact_above(hp_hyprof_stream *stream, uint64_t bytes) {
+    stream->floor = bytes;
+    if (stream->groups > 0)
+        plan_compaction(stream, (uint64_t)stream->length);
+}
+
+const char *hp_hyprof_notice(const hp_hyprof_stream *stream) {
+    return stream->notice.text;
+}
+
 static hp_status stream_usable(const hp_hyprof_stream *stream, hp_error *error) {
     if (stream->owner != getpid())
         return hp_fail(error, HP_UNSUPPORTED, 0, "%s belongs to process %ld: a forked child must open a file of its own", stream->path,
@@ -165,7 +232,10 @@ hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, 
     if (status != HP_OK)
         return status;
     hp_encoder_written(&stream->encoder);
-    stream->groups++;
+    if (stream->groups++ == 0)
+        plan_compaction(stream, (uint64_t)stream->length);
+    else if ((uint64_t)stream->length > stream->compact_at)
+        stream_compact(stream, profile);
     if (hp_now_ns() - stream->synced_ns >= sync_interval_ns && !stream_sync(stream))
         return stream_error(stream, error);
     return HP_OK;

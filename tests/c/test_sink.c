@@ -285,6 +285,30 @@ static void test_existing_modes_are_kept(void **state) {
     umask(mask);
 }
 
+static void put_file(const char *name, time_t age) {
+    const struct timespec then[2] = {{.tv_sec = time(NULL) - age}, {.tv_sec = time(NULL) - age}};
+    int descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_int_equal(utimensat(AT_FDCWD, name, then, 0), 0);
+}
+
+/* What a killed writer left goes; what may still be written, or has another name, stays. */
+static void test_leftovers_are_swept(void **state) {
+    (void)state;
+    static const char *const stay[] = {".hybridprof-12-00ff00f.tmp", ".hybridprof--00ff00ff.tmp", ".hybridprof-12-00ff00ff.tmp2",
+                                       ".hybridprof-12-00ff00fg.tmp", "hybridprof-12-00ff00ff.tmp"};
+    put_file(".hybridprof-12-00ff00ff.tmp", 4000);
+    put_file(".hybridprof-13-00ff00ff.tmp", 3000);
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        put_file(stay[i], 4000);
+    hp_sweep_leftovers("out");
+    assert_int_equal(access(".hybridprof-12-00ff00ff.tmp", F_OK), -1);
+    assert_int_equal(access(".hybridprof-13-00ff00ff.tmp", F_OK), 0);
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        assert_int_equal(access(stay[i], F_OK), 0);
+}
+
 /* In a child that is nobody, for root may write anywhere. */
 static int write_as_nobody(void) {
     hp_error error;
@@ -365,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_reader_goes_away),
         cmocka_unit_test_setup_teardown(test_no_space_leaves_the_old_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_existing_modes_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers_are_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unwritable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_limit, setup, teardown),

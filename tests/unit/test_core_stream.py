@@ -75,6 +75,40 @@ def test_a_killed_process_leaves_what_it_had(tmp_path: Path, main: str) -> None:
     assert [name for name in os.listdir(tmp_path) if name != "a.hyprof"] == []
 
 
+def test_a_process_that_is_killed_while_its_file_is_made_compact(tmp_path: Path) -> None:
+    """Again and again another file takes the place of the one that grew: whenever the process is killed, one of them is there, whole."""
+    code = PRELUDE + (
+        "threads = [threading.Thread(target=spin, args=(60,), name=f'worker {n}', daemon=True) for n in range(6)]\n"
+        "_core.start(rate=2000)\n_core.stream(sys.argv[1], 0.01, 0)\nbegan = time.monotonic()\nfor thread in threads: thread.start()\n"
+        "while True:\n    print(time.monotonic() - began, flush=True)\n    spin(0.02)"
+    )
+    folders = [tmp_path / str(number) for number in range(4)]
+    for folder in folders:
+        folder.mkdir()
+    processes = [
+        subprocess.Popen([sys.executable, "-P", "-c", code, str(folder / "a.hyprof")], stdout=subprocess.PIPE, text=True)
+        for folder in folders
+    ]
+    try:
+        for number, (folder, process) in enumerate(zip(folders, processes, strict=True)):
+            inodes, deadline = set(), time.monotonic() + 20
+            while len(inodes) < 3 + number and time.monotonic() < deadline:
+                if (folder / "a.hyprof").exists():
+                    inodes.add((folder / "a.hyprof").stat().st_ino)
+                time.sleep(0.001)
+            assert len(inodes) >= 3 + number
+            process.send_signal(signal.SIGKILL)
+            assert process.stdout is not None
+            lasted = float(process.stdout.read().split("\n")[-2])
+            profile = _core.load(str(folder / "a.hyprof"))
+            assert profile.meta()["duration_ns"] / 1e9 > lasted - 1
+            assert len(os.listdir(folder)) <= 2
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
 def test_the_file_grows_while_the_program_runs(run_python: RunPython) -> None:
     done = run_python(
         PRELUDE
