@@ -39,8 +39,8 @@ void hp_states_unlock(void);
 uint32_t hp_states_list(hp_state *states, uint32_t capacity);
 /* Asks the processor to fetch what a list will read if these are still the states: see hp_stack_prefetch. */
 void hp_states_prefetch(const hp_state *states, uint32_t count);
-/* Where a thread may run in a state that another one made, which then bears that one's ids (3.11, 3.12): an address on the C stack of the thread
- * that runs in it now, or 0 if it runs nothing. Elsewhere 0. The number alone is used. Head lock held. */
+/* Where a thread may run in a state that another one made, which then bears that one's ids (3.11, 3.12): an address on the C stack of the
+ * thread that runs in it now, or 0 if it runs nothing. Elsewhere 0. The number alone is used. Head lock held. */
 uintptr_t hp_state_on_stack(const hp_state *state);
 /* The runtime is being torn down: touch nothing any more. */
 bool hp_runtime_finalizing(void);
