@@ -117,6 +117,21 @@ static int64_t there_since(const hp_sampler *s, const hp_thread *thread, int64_t
     return began > s->listed_ns ? began : s->listed_ns;
 }
 
+/* The record of a thread that is there, in another state of its own. */
+static const hp_watched *same_native_thread(const hp_sampler *s, const hp_state *state) {
+    uint32_t which = s->last_with_id[state->native_id % HP_IDS_KNOWN];
+    const hp_watched *w = which < s->watched_count ? s->watched[which] : NULL;
+    bool same = w != NULL && w->tick == s->tick && w->native_id == state->native_id && w->pthread == state->pthread;
+    return same ? w : NULL;
+}
+
+/* A thread that has entered another interpreter has been watched before, and what its clock showed at the last tick is known. */
+static void begin_cpu(hp_sampler *s, hp_watched *watched, const hp_state *state) {
+    const hp_watched *outer = same_native_thread(s, state);
+    watched->cpu_prev = outer != NULL ? outer->cpu_prev : hp_other_thread_cpu_ns(state->native_id);
+    watched->is_new = watched->is_new && outer == NULL;
+}
+
 /* `watched` has its thread and its number and nothing else but, perhaps, totals and a stack's room.
  *
  * A state that lives for less than an interval is met once or never. Nobody knows when it began and when it will end; but if its one sample
@@ -134,10 +149,10 @@ static void begin(hp_sampler *s, hp_watched *watched, const hp_state *state, int
     suggest_name(s, thread);
     watched->interpreter_id = state->interpreter_id;
     watched->id = state->id;
+    begin_cpu(s, watched, state);
     set_native_id(s, watched, state->native_id);
     watched->leaf = HP_NO_NODE;
     watched->syscall_file = -1;
-    watched->cpu_prev = hp_other_thread_cpu_ns(state->native_id);
     watched->traced_word = atomic_load_explicit(&thread->traced_clock, memory_order_acquire);
     watched->traced_prev = traced_before(s, watched, now, ticks, took_over);
 }

@@ -220,10 +220,10 @@ def test_interpreters_side_by_side_have_their_times_and_states(run_python: RunPy
         whole = sum(times.values())
         for name, took in times.items():
             states = said["states"][name]
-            assert abs(sum(states.values()) - took) < 0.05 * whole, (name, took, states)
+            assert abs(sum(states.values()) - took) < 0.05 * whole + 0.05e9, (name, took, states)
             waits = states.get("gil", 0)
             right = states.get(expected[name.removeprefix(f"{tag}_")], 0)
-            if name.endswith("_sleeps"):
+            if kind == "shared" or name.endswith("_sleeps"):
                 right += states.get("native", 0)  # it is awake, and waits for a CPU
             assert right + waits > 0.93 * sum(states.values()), (name, states)
             waited += waits
@@ -239,6 +239,7 @@ BY_ANOTHER = """
 kind, clock = sys.argv[1:]
 SOURCE = '''
 import time
+now = time.{now}
 def calls(rounds):
     for _ in range(rounds): leaf()
 def leaf(): pass
@@ -249,12 +250,12 @@ times = [0, 0, 0]
 def inner():
     began, end = time.perf_counter_ns(), time.monotonic() + 0.8
     while time.monotonic() < end:
-        begin = time.thread_time_ns()
+        begin = now()
         calls(150000)
-        middle = time.thread_time_ns()
+        middle = now()
         loops(150000)
         times[0] += middle - begin
-        times[1] += time.thread_time_ns() - middle
+        times[1] += now() - middle
     times[2] = time.perf_counter_ns() - began
 inner()
 open("times.json", "w").write(repr(times))
@@ -263,7 +264,7 @@ interpreter = create(kind)
 end = threading.Event()
 def runs():
     burn(0.1)
-    run(interpreter, SOURCE)
+    run(interpreter, SOURCE.format(now="thread_time_ns" if clock == "cpu" else "perf_counter_ns"))
     end.wait()
 def sleeps(): time.sleep(0.3)
 runner = threading.Thread(target=runs, name="runner")
@@ -273,9 +274,10 @@ sleeps()
 burn(0.3)
 while not pathlib.Path("times.json").exists(): time.sleep(0.05)
 time.sleep(0.2)
-profile = _core.snapshot()
 _core.stop()
 end.set()
+runner.join()
+interpreters.destroy(interpreter)
 print(json.dumps({"truth": json.loads(pathlib.Path("times.json").read_text()), "rows": rows()}))
 """
 
@@ -289,7 +291,9 @@ def test_an_interpreter_that_another_thread_made(run_python: RunPython, kind: st
     calls, loops, took = said["truth"]
     inside = {name: ns_in(said["rows"], "<thread runner (interpreter 1)", name) for name in ("calls", "loops", "inner")}
     assert inside["calls"], said["rows"]
-    assert abs(inside["calls"] / (inside["calls"] + inside["loops"]) - calls / (calls + loops)) < 0.08, (said["truth"], inside)
+    samples = sum(n for stacks in said["rows"].values() for stack, n, _ in stacks if "inner" in stack)
+    bound = 0.03 + 4 * (0.5 / samples) ** 0.5  # as above
+    assert abs(inside["calls"] / (inside["calls"] + inside["loops"]) - calls / (calls + loops)) < bound, (said["truth"], inside)
     if clock == "cpu":
         assert abs(inside["inner"] - calls - loops) < 0.05 * (calls + loops) + 0.02e9, (said["truth"], inside)
         assert ns_in(said["rows"], "<thread runner #", "run") < 0.05e9, said["rows"]
