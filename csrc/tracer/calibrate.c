@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "frame/frame.h"
 #include "tracer/looks.h"
 #include "tracer/recorder.h"
 
