@@ -90,16 +90,19 @@ static void tell_spared(const hp_gathered *gathered, hp_profile *profile) {
         warn(profile, "left to the sampler for what their calls cost: %s%s", list, more ? ", and others" : "");
 }
 
-/* In nanoseconds: whoever reads it compares it with the time of a call. */
+/* In nanoseconds: whoever reads it compares it with the time of a call. Not where so little was traced that it is no percent of it. */
 static void tell_spread(const hp_gathered *gathered, hp_profile *profile) {
     const hp_traced *traced = &gathered->traced;
     double low = traced->overhead_per_call_ticks * hp_ns_per_tick(&gathered->began, &gathered->ended);
-    if (traced->overhead_spread < HP_LOOKS_AGREE || traced->counts.calls == 0)
+    uint64_t recorded_ns = 0, error_ns = profile->meta.tracing_overhead_error_ns;
+    for (uint32_t i = 0; i < profile->thread_count; i++)
+        recorded_ns += profile->threads[i].exact_ns + profile->threads[i].overhead_ns;
+    if (traced->overhead_spread < HP_LOOKS_AGREE || traced->counts.calls == 0 || error_ns < recorded_ns / 100)
         return;
     warn(profile,
          "what tracing a call costs was measured several times, and came to %.0f ns and to %.0f: by the lower one it was taken out of the "
          "times of traced functions, by the higher one they would be up to %.3g ms shorter together",
-         low, low * (1 + traced->overhead_spread), (double)profile->meta.tracing_overhead_error_ns / 1e6);
+         low, low * (1 + traced->overhead_spread), (double)error_ns / 1e6);
 }
 
 static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
