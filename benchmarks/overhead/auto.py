@@ -94,13 +94,18 @@ def middle(runs: list[dict[str, Any]], pick: Callable[[dict[str, Any]], float]) 
     return statistics.median(pick(run) for run in runs)
 
 
+def thread_in(at: int) -> Callable[[dict[str, Any]], float]:
+    """The slowdown of the program's thread in one window."""
+    return lambda run: float(run["slower"][at][0])
+
+
 def row(name: str, runs: list[dict[str, Any]]) -> list[object]:
     everywhere = [slower[0] for run in runs for slower in run["slower"]]
     exact = middle(runs, lambda run: run["shares"]["exact"])
     counted = middle(runs, lambda run: run["shares"]["exact"] + run["shares"]["mixed"])
     return [
         name,
-        *(f"{middle(runs, lambda run, at=at: run['slower'][at][0]):+.2f}" for at in range(WINDOWS)),
+        *(f"{middle(runs, thread_in(at)):+.2f}" for at in range(WINDOWS)),
         f"{max(everywhere):+.2f}",
         f"{middle(runs, lambda run: max(run['of_core'])):+.2f}",
         f"{middle(runs, lambda run: run['slower'][-1][1]):+.2f}",
@@ -120,7 +125,7 @@ def total(runs: dict[str, list[dict[str, Any]]]) -> list[object]:
 
     return [
         "**median**",
-        *(f"{over(lambda run, at=at: run['slower'][at][0]):+.2f}" for at in range(WINDOWS)),
+        *(f"{over(thread_in(at)):+.2f}" for at in range(WINDOWS)),
         "",
         f"{over(lambda run: max(run['of_core'])):+.2f}",
         f"{over(lambda run: run['slower'][-1][1]):+.2f}",
