@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 def machine() -> str:
@@ -58,3 +59,10 @@ def alternate(rounds: int, runs: dict[str, Callable[[], float]]) -> dict[str, li
 def ratios(results: dict[str, list[float]], name: str, bare: str = "bare") -> list[float]:
     """name / bare of the same round."""
     return [value / base for value, base in zip(results[name], results[bare], strict=True)]
+
+
+def write_between(path: Path, begin: str, end: str, text: str) -> None:
+    """What stands between the two marks becomes the text; where they are not there yet, at the end."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2] if rest else "\n"
+    path.write_text(before.rstrip("\n") + f"\n\n{begin}\n\n{text}\n{end}" + after, encoding="utf-8")

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from typing import Any
 
-from measure import machine
+from measure import machine, write_between
 from sampler.peers.base import ROOT
 from workloads import NAMES
 
@@ -152,11 +152,7 @@ counts lines, so its calls are those of functions that it was told.
 def write_readme() -> None:
     stored = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("3.*.json")}
     newest = sorted(stored, key=lambda version: int(version.partition(".")[2]), reverse=True)
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2] if rest else "\n"
-    parts = "\n".join(tables(version, stored[version]) for version in newest)
-    README.write_text(before.rstrip("\n") + f"\n\n{BEGIN}\n\n{HEAD}{parts}\n{END}" + after)
+    write_between(README, BEGIN, END, HEAD + "\n".join(tables(version, stored[version]) for version in newest))
 
 
 def available(names: list[str], quick: bool) -> tuple[list[Tracer], dict[str, str]]:

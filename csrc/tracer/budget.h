@@ -28,9 +28,10 @@
 #define HP_BUDGET_ALL ((uint64_t)1 << 32)
 
 /* Costs in units. Measured (ns added to a call, quiet machine): gated 29, 33 and 34, traced 51, 50 and 49 on 3.12, 3.13 and 3.15: most of
- * both is the interpreter's way to the callbacks. What one costs whose caller was not on top of the shadow stack was not measured alone:
- * twice a traced one is a guess. So is what meeting a function and giving it events costs. */
-enum { HP_UNITS_GATED = 2, HP_UNITS_TRACED = 3, HP_UNITS_SLOW = 6, HP_UNITS_FOUND = 100 };
+ * both is the interpreter's way to the callbacks. A call whose caller was not on top of the shadow stack is a traced one and what finding
+ * the caller took, by the clock: that depends on the depth, and where the budget spares functions most calls may be such. What meeting a
+ * function and giving it events costs is a guess. */
+enum { HP_UNITS_GATED = 2, HP_UNITS_TRACED = 3, HP_UNITS_FOUND = 100 };
 
 struct hp_tracer;
 struct hp_recorder;
@@ -61,6 +62,8 @@ void hp_budget_extent_began(struct hp_tracer *tracer, struct hp_recorder *record
 /* Of all events of this tracer, with or without a budget; and the ns that one costs. */
 uint64_t hp_budget_units(const struct hp_tracer *tracer);
 double hp_budget_unit_ns(const struct hp_tracer *tracer);
+/* Of a call whose caller took so long to find. */
+uint64_t hp_budget_slow_units(const struct hp_tracer *tracer, uint64_t ticks);
 /* It is a further stretch of a call that had so many events before it was suspended. */
 void hp_budget_extent_goes_on(struct hp_tracer *tracer, struct hp_recorder *recorder, uint64_t had);
 /* Calibration is over: from now on what is spent counts. */

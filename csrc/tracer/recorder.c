@@ -248,11 +248,13 @@ void hp_record_start_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject
         hp_extent_begin(tracer, recorder, NULL, 0, state, (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CALL}, true);
         return;
     }
+    uint64_t begun = hp_ticks();
     bool beneath = reach_caller(tracer, recorder, frame, kind);
-    tracer->budget.units += HP_UNITS_SLOW;
+    uint64_t units = hp_budget_slow_units(tracer, hp_ticks() - begun);
+    tracer->budget.units += units;
     state = hp_tracer_state(tracer, code, frame); /* what was met on the way may have moved it */
     if (state != NULL)
-        state->units += HP_UNITS_SLOW;
+        state->units += units;
     if (!beneath && kind == HP_START_CALL && tracer->budget.share > 0) {
         hp_budget_look(tracer);
         state = hp_tracer_state(tracer, code, frame); /* and it may have lost its events */
