@@ -31,6 +31,8 @@ if importlib.util.find_spec("pyuwsgi") is None:  # to import it here would make 
 PATIENCE = 40.0  # seconds for what should take two
 
 APPLICATION = """
+import os, uwsgi
+uwsgi.atexit = lambda: open(f"end.{os.getpid()}", "w").close()
 import hybridprof.integrations.uwsgi
 import json, os, time, uwsgi, hybridprof
 from hybridprof import _core
@@ -142,6 +144,7 @@ def test_its_workers_are_profiled_followed_and_end_cleanly(tmp_path: Path, lazy:
         assert set(service.states()) == set(states)
     assert list((tmp_path / "state" / "crashes").glob("worker.*")) == []  # a clean end is no crash
     assert "Traceback" not in service.log.read_text()
+    assert {int(path.suffix[1:]) for path in tmp_path.glob("end.*")} >= set(states)  # the program's own hook
     functions = {row.name for path in service.files() for row in hybridprof.load(path).functions}
     assert functions & {"checkout", "state", "application"}
 
