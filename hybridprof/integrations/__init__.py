@@ -6,6 +6,7 @@
     flask, django, starlette   the route's template as the label (FastAPI is Starlette's)
     workers     what a worker process does when it begins and ends
     gunicorn    hooks for its configuration file
+    uwsgi       an import in the application's module
     celery      its worker processes, and a class of tasks that may be traced
     multiprocessing   workers that profile themselves from their first moment to their last
 

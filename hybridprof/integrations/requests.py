@@ -3,7 +3,10 @@
 
 A share of requests is picked by their trace id, so that every service that a request passes picks the same ones; the share is the
 configuration's `rollout.requests` where one is followed. All that a picked request runs stands beneath a node with its label: its method and
-route as the program wrote it (`GET /users/<id>`), never a path, a query or anything else that a user sent. Labels beyond a bound are `other`.
+route as the program wrote it (`GET /users/<id>`), never a path, a query or anything else that a user sent. The most frequent ones have labels, all beyond a bound are `other`.
+
+The first that come get a label. A later one takes the place of the rarest as soon as it has been met twice as often: so the frequent ones have theirs whatever came first, and each change doubles
+what the next one takes, which bounds the labels that a call graph ever holds.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if not hybridprof.DISABLED:  # else the core is not loaded, and no request is ev
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 OTHER = "other"
 LABELS = 100
+CANDIDATES = 1000  # of which it is counted how often they come
 LONGEST_LABEL = 120  # characters
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
@@ -54,6 +58,8 @@ class Requests:
     def __init__(self, share: float | None = None, labels: int = LABELS) -> None:
         self._most = labels
         self._known: dict[tuple[str, str], str] = {}
+        self._counts: dict[tuple[str, str], int] = {}  # how often they came
+        self._met: dict[tuple[str, str], int] = {}  # the same of those without a label
         self.seen = 0
         self.traced: dict[str, int] = {}  # requests by label
         self._share = 0.0
@@ -81,16 +87,34 @@ class Requests:
         name = self._known.get(key)
         if name is None:
             name = self._new_label(key)
+        if key in self._known:
+            self._counts[key] = self._counts.get(key, 0) + 1
         self.traced[name] = self.traced.get(name, 0) + 1
         return name
 
     def _new_label(self, key: tuple[str, str]) -> str:
-        if len(self._known) >= self._most:
+        if len(self._known) >= self._most and not self._makes_room(key):
             return OTHER
         text = " ".join(part for part in key if part)
         clean = "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_LABEL]
         self._known[key] = clean
         return clean
+
+    def _makes_room(self, key: tuple[str, str]) -> bool:
+        """Whether it is so frequent by now that the rarest label has gone for it. Threads may meet here: then a count is too low, or one label more goes."""
+        met = self._met[key] = self._met.get(key, 0) + 1
+        if len(self._met) > CANDIDATES:  # those that have come once go, the others lose half: what is frequent stays ahead
+            self._met = {each: count // 2 for each, count in list(self._met.items()) if count > 1}
+        if met & (met - 1):  # the rarest is looked for at each doubling
+            return False
+        rarest = min(list(self._known), key=lambda each: self._counts.get(each, 0))
+        if met <= 2 * self._counts.get(rarest, 0):
+            return False
+        for each in (self._known, self._counts):
+            each.pop(rarest, None)
+        self._met.pop(key, None)
+        self._counts[key] = met - 1  # and this one is about to be counted
+        return True
 
     def status(self) -> dict[str, Any]:
         """requests (seen), traced (by label)."""

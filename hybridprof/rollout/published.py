@@ -53,6 +53,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 class Published:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._place: tuple[str | None, int] | None = None
         self._path: Path | None = None
         self._said: object = None
         self._at = 0.0
@@ -60,11 +61,13 @@ class Published:
 
     def say(self, folder: str | None, gist: object, report: Callable[[], dict[str, Any]]) -> None:
         """gist: what a change of is worth a new file at once. Never raises."""
-        path = None if folder is None else Path(folder) / f"status.{os.getpid()}.json"
-        if path != self._path:
+        place = (folder, os.getpid())
+        if place != self._place:
             self.end()
-            self._path = path
-            _sweep(path)
+            self._place = place
+            self._path = None if folder is None else Path(folder) / f"status.{os.getpid()}.json"
+            _sweep(self._path)
+        path = self._path
         now = self._clock()
         if path is None or (gist == self._said and 0 <= now - self._at < EVERY):
             return
@@ -76,7 +79,7 @@ class Published:
             self.problem = f"{path}: cannot be written: {why(error)}"
 
     def end(self) -> None:
-        path, self._path, self._said = self._path, None, None
+        path, self._path, self._place, self._said = self._path, None, None, None
         try:
             if path is not None and path.name == f"status.{os.getpid()}.json":
                 path.unlink(missing_ok=True)
@@ -85,7 +88,7 @@ class Published:
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's."""
-        self._path = self._said = None
+        self._path = self._place = self._said = None
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:

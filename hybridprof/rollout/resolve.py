@@ -72,6 +72,24 @@ class InForce:
         return self.values[key].value if key in self.values else None
 
 
+class Resolver:
+    """Remembers what the last two different layers came to: mostly nothing has changed since the last look, and resolving is the larger part of what one costs. Overrides
+    say how long they last, so that with them the same layers come to something else each time."""
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[Layers, InForce], ...] = ()
+
+    def __call__(self, layers: Layers, now: float) -> InForce:
+        if layers.overrides:
+            return resolve(layers, now)
+        for known, found in self._known:
+            if known == layers:
+                return found
+        found = resolve(layers, now)
+        self._known = ((layers, found), *self._known[:1])
+        return found
+
+
 def resolve(layers: Layers, now: float) -> InForce:
     values: dict[str, Value] = {}
     asked = _stage(layers, now)

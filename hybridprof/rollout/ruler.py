@@ -30,7 +30,7 @@ from .ledger import Reading
 from .output import Output
 from .overrides import Overrides
 from .published import Published
-from .resolve import InForce, Layers, Override, resolve
+from .resolve import InForce, Layers, Override, Resolver
 from .session import NOTHING, Plan, Session, planned
 from .verdict import Followed
 from .watched import WatchedFile, presence
@@ -77,6 +77,7 @@ class Ruler:
         self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.look, period)
         self.output = Output(self.renew)
+        self._resolve = Resolver()
         self._latest = self.in_force()  # at the last look
 
     # --- what the program and operators say ------------------------------------------------------------------------------------------------
@@ -247,14 +248,14 @@ class Ruler:
     # --- what is in force --------------------------------------------------------------------------------------------------------------------
 
     def in_force(self) -> InForce:
-        return resolve(self._layers(), self._clock())
+        return self._resolve(self._layers(), self._clock())
 
     def supposing(self, overrides: Mapping[str, Override | None]) -> InForce:
         """What would be in force with these overrides, and without those that are None here."""
         layers = self._layers()
         changed = {**layers.overrides, **overrides}
         kept = {key: each for key, each in changed.items() if each is not None}
-        return resolve(replace(layers, overrides=kept), self._clock())
+        return self._resolve(replace(layers, overrides=kept), self._clock())
 
     def _layers(self) -> Layers:
         ceilings = dict(self._ceilings)
@@ -291,8 +292,10 @@ class Ruler:
             now = self.in_force() if self._reread() else self._latest
             stopped = _why_stopped(now["kill_file"])
             self._journal.keep_in(now["state_dir"])
-            self._verdict.look(now["state_dir"])
-            self._guarding.look()
+            if not stopped:  # a kill waits for no file that other processes hold
+                self._verdict.look(now["state_dir"])
+                self._guarding.look()
+                stopped = _why_stopped(now["kill_file"])  # it may have come while those were waited for
             with api._lock:
                 self._stopped = stopped
                 self._weigh()
@@ -323,7 +326,7 @@ class Ruler:
     def _weigh(self) -> None:
         """What profiling has cost since the last look, and what follows from that; with api's lock held."""
         layers = self._layers()
-        unrestricted = resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
+        unrestricted = self._resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
         wanted = planned(unrestricted)
         if wanted != self._wanted:
             self._wanted = wanted

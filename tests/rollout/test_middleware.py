@@ -13,7 +13,7 @@ from rollout.requesting import PARENT, TRACE, asgi_request, beneath, calls, help
 import hybridprof
 from hybridprof import _core
 from hybridprof.integrations.asgi import ASGIMiddleware
-from hybridprof.integrations.requests import Requests, trace_id
+from hybridprof.integrations.requests import CANDIDATES, Requests, trace_id
 from hybridprof.integrations.wsgi import WSGIMiddleware
 from hybridprof.rollout import buckets
 
@@ -246,3 +246,22 @@ assert 'hybridprof._core' not in sys.modules
 """,
         env={"HYBRIDPROF_DISABLE": "1"},
     )
+
+
+def test_the_most_frequent_labels_are_kept() -> None:
+    requests = Requests(1.0, labels=2)
+    assert [requests.label("GET", route) for route in ("/once", "/twice", "/twice")] == ["GET /once", "GET /twice", "GET /twice"]
+    names = [requests.label("GET", "/often") for _ in range(100)]
+    assert names[:3] == ["other"] * 3 and names[3:] == ["GET /often"] * 97  # twice as often as the rarest, at a power of two
+    assert requests.label("GET", "/once") == "other"
+    assert requests.label("GET", "/twice") == "GET /twice"
+
+
+def test_a_flood_of_routes_leaves_the_frequent_ones_and_a_bounded_number_of_labels() -> None:
+    requests = Requests(1.0, labels=4)
+    for number in range(20_000):
+        requests.label("GET", f"/{number // 4}")  # four times each, and never again
+        requests.label("GET", f"/hot/{number % 3}")
+    assert {f"GET /hot/{number}" for number in range(3)} <= set(requests._known.values())
+    assert len(requests._known) == 4 and len(requests._met) <= CANDIDATES + 1
+    assert len(requests.traced) <= 4 * 16 + 1

@@ -101,4 +101,4 @@ def test_the_plot_is_an_svg_with_every_phase() -> None:
     found["rows"][3]["p50_ms"] = None  # nothing is known: the line is broken
     root = ElementTree.fromstring(drawn(found["rows"], found["times"], "a < b"))
     assert {"a < b", *SHARES} <= {element.text for element in root.iter() if element.text}
-    assert len([element for element in root.iter() if element.tag.endswith("polyline")]) == 7
+    assert len([element for element in root.iter() if element.tag.endswith("polyline")]) == 6

@@ -152,6 +152,25 @@ def test_the_dead_are_swept_and_nobody_else(tmp_path: Path) -> None:
     sweep("/nowhere/at/all/%p.sock")
 
 
+def test_what_an_exec_left_is_swept_though_its_process_lives(tmp_path: Path) -> None:
+    old, young, listening = (tmp_path / f"{pid}.sock" for pid in (os.getpid(), os.getppid(), 1))
+    for path in (old, young):
+        left_behind(path)
+    place = open_place(str(listening))
+    for path in (old, listening):
+        os.utime(path, (1e9, 1e9))
+    sweep(str(tmp_path / "%p.sock"))
+    assert {path.name for path in tmp_path.iterdir()} == {each.name + end for each in (young, listening) for end in ("", ".token")}
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(listening))  # it was asked for nothing: this is its first
+        place.listener.setblocking(True)
+        place.listener.accept()[0].close()
+        place.listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            place.listener.accept()
+    place.remove()
+
+
 def test_a_place_is_known_by_more_than_its_name(tmp_path: Path) -> None:
     place = open_place(str(tmp_path / "x.sock"))
     assert not Place(place.path, place.token, place.listener, (0, 0)).is_there()

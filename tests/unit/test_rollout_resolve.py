@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hybridprof.rollout import buckets
 from hybridprof.rollout.config import Settings
 from hybridprof.rollout.overrides import Overrides
-from hybridprof.rollout.resolve import InForce, Layers, Override, resolve
+from hybridprof.rollout.resolve import InForce, Layers, Override, Resolver, resolve
 from hybridprof.rollout.stages import STAGES
 
 
@@ -146,3 +147,14 @@ def test_overrides_are_refused_with_a_sentence() -> None:
     assert overrides.listed() == [{"key": "sampler.rate", "value": 150.0, "by": "uid 1", "seconds_left": 60.0}]
     overrides.withdraw("sampler.rate")
     assert overrides.listed() == []
+
+
+def test_what_has_not_changed_is_not_resolved_again() -> None:
+    resolver = Resolver()
+    layers, other = Layers(file=from_file(stage="fleet")), Layers(file=from_file(stage="deep"))
+    first, second = resolver(layers, 0.0), resolver(other, 0.0)
+    assert resolver(replace(layers), 5.0) is first and resolver(other, 6.0) is second  # two are known: with the ladder and without
+    assert (first.stage, second.stage) == ("fleet", "deep")
+    assert resolver(replace(layers, stopped="killed"), 7.0).stage == "off"
+    ends = replace(layers, overrides={"sampler.rate": Override(50.0, 10.0)})
+    assert (resolver(ends, 9.0)["sampler.rate"], resolver(ends, 11.0)["sampler.rate"]) == (50.0, 100.0)

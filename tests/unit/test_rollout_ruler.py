@@ -345,3 +345,21 @@ def test_whether_a_kill_file_is_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert presence(str(tmp_path / "file/kill")) == ""
     assert "cannot be told: File name too long" in presence(str(tmp_path / ("x" * 300)))
+
+
+def test_a_kill_file_that_comes_while_others_hold_the_state_is_not_missed(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand.configured("stage = 'fleet'")
+    guarding = hand.ruler._guarding
+    waits: list[float] = []
+
+    def look() -> None:
+        waits.append(hand.now)
+        hand.kill.touch()  # as if the wait for the lock of state_dir had taken seconds
+
+    monkeypatch.setattr(guarding, "look", look)
+    assert not hand.look()["running"] and len(waits) == 1
+    hand.look()
+    assert len(waits) == 1  # what is killed waits for nobody
+    hand.kill.unlink()
+    monkeypatch.undo()
+    assert hand.look()["running"]

@@ -5,7 +5,8 @@ The folder belongs to root or to the process' user and nobody else may write it;
 (/tmp) is good enough. So between a look at a name and its use nobody else can put something in its place. The socket's mode is set before it
 has a name: at no moment may others connect, whatever the umask. The token is written first, so that who finds the socket finds the token.
 
-What a dead process left is replaced, and what dead processes of the same pattern left is swept: exec, os._exit and deadly signals remove nothing.
+What a dead process left is replaced, and what dead processes of the same pattern left is swept: exec, os._exit and deadly signals remove nothing. What an exec left goes when another
+process of the pattern sweeps, a minute later at the earliest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import re
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from ..trust import distrust_folder
 LONGEST_PATH = 107  # bytes of a Unix socket's name, as Linux has it
 BACKLOG = 16
 TOKEN_SUFFIX = ".token"
+LEFT_BY_EXEC = 60.0  # seconds: a name that is younger may be one that is being made
 SWEPT = 4096  # entries of a folder that one sweep looks at
 
 
@@ -80,12 +83,31 @@ def sweep(pattern: str) -> None:
     ours = re.compile(re.escape(name).replace("%p", r"([1-9][0-9]{0,9})") + f"(?:{re.escape(TOKEN_SUFFIX)})?")
     try:
         with _folder_lock(folder), os.scandir(folder) as entries:
+            heard = _listeners()
             for entry, _ in zip(entries, range(SWEPT), strict=False):
                 match = ours.fullmatch(entry.name)
-                if match is not None and not os.path.exists(f"/proc/{match[1]}"):
-                    _remove_dead(os.path.join(folder, name.replace("%p", match[1])))
+                path = "" if match is None else os.path.join(folder, name.replace("%p", match[1]))
+                if match is not None and (not os.path.exists(f"/proc/{match[1]}") or _is_left_by_exec(path, heard)):
+                    _remove_dead(path)
     except OSError:
         pass
+
+
+def _listeners() -> frozenset[str] | None:
+    """Names of the Unix sockets of this network namespace, as the kernel lists them: nobody is called for that. None where it does not say."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+            return frozenset(line.split(None, 7)[-1].rstrip("\n") for line in file)
+    except OSError:
+        return None
+
+
+def _is_left_by_exec(path: str, heard: frozenset[str] | None) -> bool:
+    """Its process lives, and is another program by now, in which nobody listens. Whoever listens in another namespace still answers when it is to be removed."""
+    with suppress(OSError):
+        status = os.lstat(path)
+        return heard is not None and _is_ours(status) and path not in heard and time.time() - status.st_mtime > LEFT_BY_EXEC
+    return False
 
 
 def _remove_dead(path: str) -> None:

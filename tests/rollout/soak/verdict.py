@@ -15,7 +15,7 @@ IN_FORCE_WITHIN = 5.0
 HEALTHY = 75.0  # seconds of the phase after a crash from which on the blame must have gone: 60, and the looks
 RECOVERED = 200.0  # seconds after the jump by which all steps must have been given back
 BARE = 1.03  # CPU of a request after a kill, of that in stage off: the two are minutes apart, on a machine that others use
-BEGINNING = 0.5  # of the sampler's budget, in ten seconds with a session's beginning in them: at the floor of a sleepy worker that is 5 ms of CPU time
+BEGINNING = 1.0  # of the sampler's budget, in ten seconds with a session's beginning in them: at the floor of a sleepy worker that is 10 ms of CPU time
 FLOOR = 0.001  # of a core, for each worker: what the sampler may always take
 
 
