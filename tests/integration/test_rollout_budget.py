@@ -213,4 +213,5 @@ def test_real_costs_of_a_real_session(hand: Hand, monkeypatch: pytest.MonkeyPatc
     status = hand.look()
     # At least: the core keeps its own budget meanwhile.
     assert status["costs"]["events"] >= 20 and status["costs"]["tracer_of_budget"] > 1
-    assert steps(status)[:1] == ["halve"] and max(armed().values()) < 1.0
+    # A single event at a closed gate is dear here, too, and then the costliest target goes instead.
+    assert steps(status)[:1] in (["halve"], ["drop"]) and sum(armed().values()) < 2.0
