@@ -15,6 +15,7 @@
 /* What times are rounded to. An interval of 10 ms at random needs some 9 bits then, and rounding never adds up: weights are differences of
  * rounded times. */
 enum { HP_MOMENT_NS = 50000 };
+#define HP_MOMENT_TIME_LIMIT (INT64_MAX / HP_MOMENT_NS) /* times in ns are numbers of 63 bits */
 
 typedef struct hp_moment {
     uint64_t time; /* since the session began, when the sample was taken: the end of what it stands for. In HP_MOMENT_NS */

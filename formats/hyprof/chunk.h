@@ -51,7 +51,7 @@ typedef enum hp_chunk_type {
     HP_CHUNK_ESTIMATE_VARIANCES = 19, /* since 1.1 */
     HP_CHUNK_COMMIT = 30,
     HP_CHUNK_END = 31,
-    HP_CHUNK_MOMENTS = 32, /* since 1.2 */
+    HP_CHUNK_MOMENTS = 32, /* a timeline; since 1.2 */
     /* 33 coverage windows: reserved */
 } hp_chunk_type;
 

@@ -25,9 +25,9 @@ void hp_moment_writer_end(hp_moment_writer *writer, bool even_empty) {
 hp_status hp_moment_read(hp_moment_place *place, const hp_rows *rows, uint32_t r, hp_moment *moment, hp_error *error) {
     const uint64_t *at = rows->values + r;
     uint64_t time = at[0], node = at[rows->rows], weight = at[2u * (size_t)rows->rows] + expected(place, time, r == 0);
-    if (node > UINT32_MAX || weight > UINT32_MAX)
-        return hp_fail(error, HP_BAD_FORMAT, 0, "a sample of the timeline is out of range: node %llu, weight %llu",
-                       (unsigned long long)node, (unsigned long long)weight);
+    if (node > UINT32_MAX || weight > UINT32_MAX || time > HP_MOMENT_TIME_LIMIT)
+        return hp_fail(error, HP_BAD_FORMAT, 0, "a sample of the timeline is out of range: time %llu, node %llu, weight %llu",
+                       (unsigned long long)time, (unsigned long long)node, (unsigned long long)weight);
     *moment = (hp_moment){time, (uint32_t)node, (uint32_t)weight};
     return HP_OK;
 }

@@ -68,7 +68,7 @@ static void test_round_trip(void **state) {
             : i % 7 == 0  ? 0
                           : sample_random(&random) % 5000);
     }
-    put(profile, UINT64_MAX / HP_MOMENT_NS, 1, 1);
+    put(profile, HP_MOMENT_TIME_LIMIT, 1, 1);
     profile->timeline.lost = 12;
     summarize(profile);
     hp_error error = {0};
@@ -166,6 +166,25 @@ static double bytes_a_sample(uint32_t threads, uint32_t seconds) {
     return each;
 }
 
+/* What no sampler writes is refused where it is read. */
+static void test_what_cannot_be(void **state) {
+    (void)state;
+    static const hp_moment wrong[] = {{5, 1, 1}, {HP_MOMENT_TIME_LIMIT + 1, 1, 1}};
+    static const char *const words[] = {"not in the order of time", "out of range"};
+    for (size_t i = 0; i < 2; i++) {
+        hp_profile *profile = sample_profile(&usual), *got = NULL;
+        hp_error error = {0};
+        put(profile, 6, 1, 1);
+        put(profile, wrong[i].time, wrong[i].node, wrong[i].weight);
+        assert_int_equal(hp_export(profile, path, &hp_format_hyprof, NULL), HP_OK);
+        assert_int_equal(hp_import(path, HP_IMPORT_ALL, &got, &error), HP_BAD_FORMAT);
+        assert_non_null(strstr(error.text, words[i]));
+        profile->timeline.moments[0].node = profile->tree.count;
+        assert_int_equal(hp_export(profile, path, &hp_format_hyprof, NULL), HP_BAD_VALUE);
+        hp_profile_free(profile);
+    }
+}
+
 static void test_three_bytes_a_sample(void **state) {
     (void)state;
     double eight = bytes_a_sample(8, 120), one = bytes_a_sample(1, 600);
@@ -178,6 +197,7 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_empty_and_none),
         cmocka_unit_test(test_a_stream_that_is_made_compact),
+        cmocka_unit_test(test_what_cannot_be),
         cmocka_unit_test(test_three_bytes_a_sample),
     };
     int descriptor = mkstemp(path);
