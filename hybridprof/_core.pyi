@@ -30,6 +30,8 @@ class Profile:
     def sources(self) -> list[dict[str, Any]]:
         """profile_id, python, implementation, platform, pid, argv, started, duration_ns, rate_hz, samples_kept, clock of each profile that was merged
         into this one, by id; of itself where none was."""
+    def timeline(self) -> tuple[int, int] | None:
+        """(samples, lost) of samples in the order of time, None where they were not asked for."""
     def left_out(self) -> int:
         """Files that merges could not read."""
     def select(self, states: Sequence[str], /) -> Profile:
@@ -88,11 +90,12 @@ def start(
     budget: float = 0.0,
     tasks: bool = False,
     event_limit: int = 0,
+    timeline: bool = False,
 ) -> bool:
     """Starts the session. False (and nothing changed) if one runs or the interpreter is ending. rate 0: no sampler, tracing only.
     budget: percent of one core that recording may take, 0: no limit; over it a smaller share of the targets' calls is traced.
     event_limit: events of one outermost call of a target, after which the rest of it is not recorded, 0: no limit.
-    tasks: stacks of asyncio tasks go on through the tasks that await them. Asks an asyncio that is imported how its tasks look.
+    timeline: samples are kept in the order of time too. tasks: stacks of asyncio tasks go on through the tasks that await them. Asks an asyncio that is imported how its tasks look.
     ValueError with a sentence for bad values. A tracer that cannot start is a warning in the profile, not an error."""
 
 def adjust(*, rate: float, budget: float) -> bool:

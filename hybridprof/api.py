@@ -79,6 +79,7 @@ class Profiler:
         budget: float = 0.0,
         tasks: bool = False,
         event_limit: int = 0,
+        timeline: bool = False,
     ) -> None:
         """rate: samples per second and thread (Hz), 0 for tracing only. clock: "wall" or "cpu" time. deep: patterns such as
         "package.module:Class.method", "module:*" or "*". deep_rate: the share of their calls to trace, 0 < deep_rate <= 1. hook: how calls are
@@ -87,7 +88,8 @@ class Profiler:
         smaller share of the targets' calls is traced. With "*" it needs Python 3.12 or later. "auto" in deep: everything, within a budget of 2 percent
         where none is given; what is called too often for that is left to the sampler, and looked at again later. tasks: stacks of asyncio tasks go
         on through the tasks that await them, each beneath a node with its name. event_limit: how many events (a call has two: its start and its
-        end) one outermost call of a target may have; the rest of that call is left to the sampler (0: no limit).
+        end) one outermost call of a target may have; the rest of that call is left to the sampler (0: no limit). timeline: samples are also kept in
+        the order of time: what is written while the program runs has all of them, a snapshot the newest million.
 
         Raises TypeError or ValueError, one sentence, before anything is started.
         """
@@ -101,6 +103,7 @@ class Profiler:
             "budget": options.checked_budget(budget),
             "tasks": bool(tasks),
             "event_limit": options.checked_natural("event_limit", event_limit),
+            "timeline": bool(timeline),
         }
         if not isinstance(deep, str) and not hasattr(deep, "__iter__"):
             raise TypeError(f"deep is a list of patterns such as 'package.module:Class.method', not {type(deep).__name__} {deep!r}")
@@ -268,6 +271,7 @@ def start(
     budget: float = 0.0,
     tasks: bool = False,
     event_limit: int = 0,
+    timeline: bool = False,
 ) -> Profiler:
     """Starts profiling this process and returns its Profiler; if one runs, that one, unchanged. The options are those of Profiler."""
     wanted = Profiler(
@@ -282,6 +286,7 @@ def start(
         budget=budget,
         tasks=tasks,
         event_limit=event_limit,
+        timeline=timeline,
     )
     with _lock:
         if ruling.ruler() is not None:

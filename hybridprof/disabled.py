@@ -48,6 +48,9 @@ class EmptyProfile:
 
     functions = edges = nodes = threads = lines = sources = _nothing
 
+    def timeline(self) -> None:
+        return None
+
     def left_out(self) -> int:
         return 0
 

@@ -49,6 +49,7 @@ class CoreProfile(Protocol):
     def threads(self) -> list[dict[str, Any]]: ...
     def lines(self) -> list[tuple[int, int, int, int, str]]: ...
     def sources(self) -> list[dict[str, Any]]: ...
+    def timeline(self) -> tuple[int, int] | None: ...
     def left_out(self) -> int: ...
     def select(self, states: Sequence[str], /) -> CoreProfile: ...
     def write(self, path: str, format: str | None = None) -> None: ...
@@ -152,6 +153,14 @@ class Source:
     clock: str
 
 
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """samples: that are in the order of time. lost: that were taken and are not among them."""
+
+    samples: int
+    lost: int
+
+
 class Profile:
     """A finished profile; see `snapshot`, `Profiler.profile` and `load`. Any thread may use it."""
 
@@ -252,6 +261,12 @@ class Profile:
     def sources(self) -> list[Source]:
         """What was merged into this profile, by id; the profile itself where nothing was."""
         return [Source(**each) for each in self._core.sources()]
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """How many samples it holds in the order of time; None where they were not asked for (`timeline=True`, `--timeline`). speedscope and gecko files show them."""
+        found = self._core.timeline()
+        return None if found is None else Timeline(*found)
 
     @property
     def left_out(self) -> int:

@@ -64,7 +64,7 @@ static int open_temporary(const char *target, char **name) {
             errno = ENOMEM;
             return -1;
         }
-        int descriptor = open(candidate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int descriptor = open(candidate, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (descriptor >= 0) {
             *name = candidate;
             return descriptor;

@@ -53,9 +53,10 @@ void hp_sweep_leftovers(const char *path) {
     time_t now = time(NULL);
     if (directory == NULL)
         return;
+    int descriptor = dirfd(directory);
     const struct dirent *entry = readdir(directory);
-    for (int i = 0; entry != NULL && i < ENTRY_LIMIT; i++, entry = readdir(directory))
+    for (int i = 0; entry != NULL && descriptor >= 0 && i < ENTRY_LIMIT; i++, entry = readdir(directory))
         if (is_temporary(entry->d_name))
-            remove_if_left(dirfd(directory), entry->d_name, now);
+            remove_if_left(descriptor, entry->d_name, now);
     closedir(directory);
 }

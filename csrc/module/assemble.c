@@ -46,6 +46,11 @@ static void drop_own_time(hp_gathered *gathered) {
         if (!is_own_root(gathered, &sampled->tree.nodes[sampled->lines[i].node]))
             sampled->lines[kept++] = sampled->lines[i];
     sampled->line_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < sampled->timeline.count; i++)
+        if (!is_own_root(gathered, &sampled->tree.nodes[sampled->timeline.moments[i].node]))
+            sampled->timeline.moments[kept++] = sampled->timeline.moments[i];
+    sampled->timeline.count = kept;
 }
 
 /* The tracer's calibration runs throw-away code, which the sampler may meet. */
@@ -253,6 +258,13 @@ static hp_status add_trees(assembly *a, double ns_per_tick) {
     return status;
 }
 
+static void take_timeline(assembly *a) {
+    hp_timeline *line = &a->gathered->sampled.timeline;
+    hp_timeline_map(line, a->node_map);
+    a->profile->timeline = *line;
+    *line = (hp_timeline){0};
+}
+
 static int compare_estimates(const void *left, const void *right) {
     const hp_estimate *a = left, *b = right;
     if (a->thread != b->thread)
@@ -401,6 +413,8 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
         status = hp_assemble_lines(gathered, a.map, a.node_map, a.division.places, a.division.place_count, a.profile);
     if (status == HP_OK)
         status = add_estimates(&a);
+    if (status == HP_OK)
+        take_timeline(&a);
     if (status == HP_OK)
         status = sum_threads(a.profile);
     if (status == HP_OK) {

@@ -55,17 +55,17 @@ bool hp_monitoring_is_there(void) {
 }
 
 static bool read_options(hp_session_options *options, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", "budget", "tasks", "event_limit", NULL};
+    static char *names[] = {"rate", "clock", "method", "hook", "c_calls", "seed", "budget", "tasks", "event_limit", "timeline", NULL};
     static const char *const clocks[] = {"wall", "cpu", NULL};
     static const char *const methods[] = {"auto", "same-cpu", "signal", "remote", NULL};
     static const char *const hooks[] = {"auto", "monitoring", "setprofile", NULL};
     static const char *const old_hooks[] = {"auto", "setprofile", NULL};
     double rate = 100, budget = 0;
     const char *clock = "wall", *method = "auto", *hook = "auto";
-    int c_calls = 0, tasks = 0;
+    int c_calls = 0, tasks = 0, timeline = 0;
     PyObject *seed_argument = NULL, *limit_argument = NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspOdpO:start", names, &rate, &clock, &method, &hook, &c_calls,
-                                     &seed_argument, &budget, &tasks, &limit_argument))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$dssspOdpOp:start", names, &rate, &clock, &method, &hook, &c_calls,
+                                     &seed_argument, &budget, &tasks, &limit_argument, &timeline))
         return false;
     int clock_index, method_index;
     uint64_t seed, event_limit;
@@ -73,8 +73,12 @@ static bool read_options(hp_session_options *options, PyObject *arguments, PyObj
         (method_index = choose("method", method, methods)) < 0 || choose("hook", hook, hp_monitoring_is_there() ? hooks : old_hooks) < 0 ||
         !check_natural("seed", seed_argument, &seed) || !check_natural("event_limit", limit_argument, &event_limit))
         return false;
-    options->sampler = (hp_sampler_options){
-        .rate_hz = rate, .clock = (hp_clock_kind)clock_index, .method = (hp_sampler_method)method_index, .seed = seed, .tasks = tasks != 0};
+    options->sampler = (hp_sampler_options){.rate_hz = rate,
+                                            .clock = (hp_clock_kind)clock_index,
+                                            .method = (hp_sampler_method)method_index,
+                                            .seed = seed,
+                                            .timeline = timeline != 0,
+                                            .tasks = tasks != 0};
     options->tracer = (hp_tracer_options){.hook = (hp_hook_kind)choose("hook", hook, hooks),
                                           .c_calls = c_calls != 0,
                                           .seed = seed,
@@ -160,7 +164,7 @@ static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
     if (!session)
         return NULL;
     hp_gathered gathered;
-    hp_status status = hp_gather(state, session, &gathered);
+    hp_status status = hp_gather(state, session, 0, &gathered);
     if (status != HP_OK)
         return hp_raise_status(state, status);
     hp_profile *profile = NULL;
@@ -238,7 +242,7 @@ static PyObject *distort_calibration(PyObject *Py_UNUSED(module), PyObject *argu
 PyMethodDef hp_session_methods[] = {
     {"start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
      "start($module, /, *, rate=100.0, clock='wall', method='auto', hook='auto', c_calls=False, seed=0, budget=0.0, "
-     "tasks=False, event_limit=0)\n--\n\nStarts the "
+     "tasks=False, event_limit=0, timeline=False)\n--\n\nStarts the "
      "session. False "
      "(and "
      "nothing changed) if one runs. rate in Hz; 0: no sampler, tracing only."},

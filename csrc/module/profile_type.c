@@ -224,6 +224,13 @@ static PyObject *profile_left_out(PyObject *self, PyObject *Py_UNUSED(none)) {
     return PyLong_FromUnsignedLongLong(((hp_profile_object *)self)->profile->left_out);
 }
 
+static PyObject *profile_timeline(PyObject *self, PyObject *Py_UNUSED(none)) {
+    const hp_timeline *line = &((hp_profile_object *)self)->profile->timeline;
+    if (!line->kept)
+        Py_RETURN_NONE;
+    return Py_BuildValue("(IK)", (unsigned)line->count, (unsigned long long)line->lost);
+}
+
 static PyMethodDef profile_methods[] = {
     {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
      "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
@@ -240,6 +247,8 @@ static PyMethodDef profile_methods[] = {
     {"sources", profile_sources, METH_NOARGS,
      "sources($self, /)\n--\n\nA dict for each profile that was merged into this one; itself where none was."},
     {"left_out", profile_left_out, METH_NOARGS, "left_out($self, /)\n--\n\nFiles that merges could not read."},
+    {"timeline", profile_timeline, METH_NOARGS,
+     "timeline($self, /)\n--\n\n(samples, lost) of the samples in the order of time; None where they were not asked for."},
     {"select", profile_select, METH_O,
      "select($self, states, /)\n--\n\nThe samples in these states (a sequence of names), as a Profile. ValueError for an unknown name."},
     {"write", (PyCFunction)(void (*)(void))profile_write, METH_VARARGS | METH_KEYWORDS,

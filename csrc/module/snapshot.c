@@ -67,9 +67,9 @@ static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
     return HP_OK;
 }
 
-static hp_status gather_trees(hp_session *session, hp_gathered *gathered) {
+static hp_status gather_trees(hp_session *session, uint64_t first_moment, hp_gathered *gathered) {
     if (session->sampler) {
-        hp_status status = hp_sampler_collect(session->sampler, &gathered->sampled);
+        hp_status status = hp_sampler_collect(session->sampler, first_moment, &gathered->sampled);
         if (status != HP_OK)
             return status;
         gathered->has_sampled = true;
@@ -172,7 +172,7 @@ static hp_status gather_surroundings(hp_gathered *gathered) {
     return gathered->python && gathered->program && gathered->platform ? HP_OK : HP_NO_MEMORY;
 }
 
-static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
+static hp_status gather(hp_module_state *state, hp_session *session, uint64_t first_moment, hp_gathered *gathered) {
     gathered->code = state->code;
     gathered->began = session->began;
     gathered->started_wall_ns = session->started_wall_ns;
@@ -181,7 +181,7 @@ static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered
     gathered->hook = session->hook;
     gathered->tasks_impossible = session->options.sampler.tasks && hp_tasks_state_now() == HP_TASKS_IMPOSSIBLE;
     memcpy(gathered->id, session->id, sizeof gathered->id);
-    hp_status status = gather_trees(session, gathered);
+    hp_status status = gather_trees(session, first_moment, gathered);
     gathered->ended = session->running ? hp_timebase_now() : session->ended;
     if (status == HP_OK)
         status = gather_warnings(session, gathered);
@@ -197,10 +197,10 @@ static hp_status gather(hp_module_state *state, hp_session *session, hp_gathered
     return status == HP_OK ? gather_surroundings(gathered) : status;
 }
 
-hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered) {
+hp_status hp_gather(hp_module_state *state, hp_session *session, uint64_t first_moment, hp_gathered *gathered) {
     *gathered = (hp_gathered){0};
     int collecting = PyGC_Disable(); /* or naming could run finalizers, and those anything */
-    hp_status status = gather(state, session, gathered);
+    hp_status status = gather(state, session, first_moment, gathered);
     if (collecting)
         PyGC_Enable();
     if (status != HP_OK)

@@ -6,8 +6,8 @@
 #include "module/assemble.h"
 #include "module/session.h"
 
-/* [GIL] Copies all that the session has gathered so far. HP_OK, or a status and nothing to free; leaves no exception behind. Runs no
- * Python code and keeps the GIL. */
-hp_status hp_gather(hp_module_state *state, hp_session *session, hp_gathered *gathered);
+/* [GIL] Copies all that the session has gathered so far; of a timeline see hp_sampler_collect. HP_OK, or a status and nothing to free;
+ * leaves no exception behind. Runs no Python code and keeps the GIL. */
+hp_status hp_gather(hp_module_state *state, hp_session *session, uint64_t first_moment, hp_gathered *gathered);
 
 #endif

@@ -73,7 +73,7 @@ static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *
     hp_sampled copy;
     if (!session->sampler)
         return HP_OK;
-    hp_status status = hp_sampler_collect(session->sampler, &copy);
+    hp_status status = hp_sampler_collect(session->sampler, HP_NO_MOMENTS, &copy);
     if (status != HP_OK)
         return status;
     *counts = copy.counts;

@@ -26,8 +26,9 @@ struct hp_stream {
     uint64_t compact_above; /* see formats/hyprof/hyprof.h */
     hp_hyprof_stream *file; /* owner: the thread, or whoever joined it */
     pthread_t thread;
-    bool thread_runs; /* guarded by: GIL */
-    hp_error refused; /* guarded by: GIL. Why there is no thread; the end of the session is written all the same */
+    bool thread_runs;                   /* guarded by: GIL */
+    uint64_t next_moment, moments_lost; /* of a timeline: what the file does not have yet, and never will. Owner: as `file` */
+    hp_error refused;                   /* guarded by: GIL. Why there is no thread; the end of the session is written all the same */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* Guarded by: mutex */
@@ -50,6 +51,16 @@ static hp_status open_file(hp_stream *stream, hp_error *error) {
     return status;
 }
 
+static hp_status append_profile(hp_stream *stream, hp_profile *profile, hp_error *error) {
+    profile->timeline.lost += stream->moments_lost;
+    hp_status status = hp_hyprof_append(stream->file, profile, error);
+    if (status == HP_OK) {
+        stream->next_moment = profile->timeline.next;
+        stream->moments_lost = profile->timeline.lost;
+    }
+    return status;
+}
+
 /* No GIL. A failed stream stays failed: what was appended before is in the file. */
 static void append(hp_stream *stream, hp_gathered *gathered) {
     hp_error error = {0};
@@ -60,7 +71,7 @@ static void append(hp_stream *stream, hp_gathered *gathered) {
     if (status == HP_OK && !stream->file)
         status = open_file(stream, &error);
     if (status == HP_OK)
-        status = hp_hyprof_append(stream->file, profile, &error);
+        status = append_profile(stream, profile, &error);
     if (status != HP_OK)
         note_error(stream, &error);
     hp_profile_free(profile);
@@ -69,9 +80,9 @@ static void append(hp_stream *stream, hp_gathered *gathered) {
 }
 
 /* [GIL] NULL when memory is short: then this time nothing is appended. */
-static hp_gathered *gather_now(hp_module_state *state, hp_session *session) {
+static hp_gathered *gather_now(const hp_stream *stream, hp_session *session) {
     hp_gathered *gathered = malloc(sizeof *gathered);
-    if (gathered && hp_gather(state, session, gathered) != HP_OK) {
+    if (gathered && hp_gather(stream->state, session, stream->next_moment, gathered) != HP_OK) {
         free(gathered);
         gathered = NULL;
     }
@@ -151,7 +162,7 @@ static hp_gathered *gather_with_gil(hp_stream *stream, PyThreadState *thread) {
         hp_session_look(state, false);
     if (state->stream == stream && state->transition_owner == 0 && state->session && state->session->running) {
         pass_notice(stream, state->session);
-        gathered = gather_now(state, state->session);
+        gathered = gather_now(stream, state->session);
     }
     PyEval_SaveThread();
     pthread_mutex_unlock(&turn);
@@ -286,7 +297,7 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     if (stream->refused.status != HP_OK)
         hp_session_warn(session, stream->refused.text);
     pass_notice(stream, session);
-    hp_gathered *last = gather_now(state, session);
+    hp_gathered *last = gather_now(stream, session);
     hp_error error = {0};
     Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
     Py_END_ALLOW_THREADS if (error.status != HP_OK) hp_session_warn(session, error.text);

@@ -118,6 +118,7 @@ static hp_status unchain(unchaining *u) {
             return HP_NO_MEMORY;
     for (uint32_t i = 0; i < sampled->line_count; i++)
         sampled->lines[i].node = u->moved[sampled->lines[i].node];
+    hp_timeline_map(&sampled->timeline, u->moved);
     for (uint32_t i = 0; i < sampled->thread_count; i++)
         if (sampled->threads[i].root != HP_NO_NODE)
             sampled->threads[i].root = u->moved[sampled->threads[i].root];

@@ -266,7 +266,7 @@ static hp_window *window_of(hp_session *session) {
 /* NULL when memory is short: then the next window has this one's too. */
 static hp_gathered *cut_window(hp_module_state *state, hp_session *session) {
     hp_gathered *gathered = malloc(sizeof *gathered);
-    if (!gathered || !window_of(session) || hp_gather(state, session, gathered) != HP_OK) {
+    if (!gathered || !window_of(session) || hp_gather(state, session, HP_NO_MOMENTS, gathered) != HP_OK) {
         free(gathered);
         return NULL;
     }

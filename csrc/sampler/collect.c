@@ -13,6 +13,7 @@ void hp_sampled_fini(hp_sampled *sampled) {
     free(sampled->task_slots);
     free(sampled->beneath);
     free(sampled->beneath_lines);
+    hp_timeline_fini(&sampled->timeline);
     *sampled = (hp_sampled){0};
 }
 
@@ -83,7 +84,7 @@ static void fill_counts(const hp_sampler *s, hp_sampled *out) {
     out->method_reason = s->options.method == HP_METHOD_SIGNAL ? s->stop_reason : s->follow.reason;
 }
 
-hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out) {
+hp_status hp_sampler_collect(hp_sampler *sampler, uint64_t first_moment, hp_sampled *out) {
     *out = (hp_sampled){0};
     pthread_mutex_lock(&sampler->mutex);
     for (uint32_t i = 0; i < sampler->watched_count; i++)
@@ -99,6 +100,8 @@ hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out) {
         status = copy_task_slots(sampler, out);
     if (status == HP_OK && !hp_beneath_copy(&sampler->beneath, out))
         status = HP_NO_MEMORY;
+    if (status == HP_OK && sampler->moments != NULL && first_moment != HP_NO_MOMENTS)
+        status = hp_moments_copy(sampler->moments, first_moment, &out->timeline);
     fill_counts(sampler, out);
     pthread_mutex_unlock(&sampler->mutex);
     if (status != HP_OK)
@@ -115,10 +118,12 @@ hp_sampler_costs hp_sampler_costs_now(hp_sampler *sampler) {
     hp_sampler *s = sampler;
     pthread_mutex_lock(&s->mutex);
     hp_sampler_costs costs = {.cpu_ns = cpu_so_far(s)};
-    costs.bytes = table_bytes(s->tree.capacity, sizeof *s->tree.nodes, s->tree.index, s->tree.index_mask) +
-                  table_bytes(s->lines.capacity, sizeof *s->lines.entries, s->lines.index, s->lines.mask) +
-                  table_bytes(s->tally_capacity, sizeof *s->tallies, s->tally_index, s->tally_mask) +
-                  (uint64_t)s->tally_of_node_capacity * sizeof *s->tally_of_node + (uint64_t)s->watched_count * sizeof **s->watched;
+    costs.bytes =
+        table_bytes(s->tree.capacity, sizeof *s->tree.nodes, s->tree.index, s->tree.index_mask) +
+        table_bytes(s->lines.capacity, sizeof *s->lines.entries, s->lines.index, s->lines.mask) +
+        table_bytes(s->tally_capacity, sizeof *s->tallies, s->tally_index, s->tally_mask) +
+        (uint64_t)s->tally_of_node_capacity * sizeof *s->tally_of_node + (uint64_t)s->watched_count * sizeof **s->watched +
+        (s->moments == NULL ? 0 : (s->moments->count < HP_MOMENTS_HELD ? s->moments->count : HP_MOMENTS_HELD) * sizeof(hp_moment));
     pthread_mutex_unlock(&s->mutex);
     return costs;
 }

@@ -15,6 +15,7 @@
 #include "sampler/follow.h"
 #include "sampler/intervals.h"
 #include "sampler/lines.h"
+#include "sampler/moments.h"
 #include "sampler/sampler.h"
 #include "sampler/stop.h"
 
@@ -166,6 +167,7 @@ struct hp_sampler {
 
     hp_stack scratch[2];
     hp_sampler_tasks *tasks; /* NULL: not asked for */
+    hp_moments *moments;     /* NULL: not asked for */
     uintptr_t *addresses;    /* as many as scratch's capacity */
     uint32_t *slots;
     uint32_t path_capacity;

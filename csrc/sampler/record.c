@@ -239,4 +239,6 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *
     watched->totals.cubes += (double)weight * (double)weight * (double)weight;
     if (watched->progress == HP_READ_PART)
         watched->totals.unresolved_ns += weight;
+    if (sampler->moments != NULL)
+        hp_moments_add(sampler->moments, now, watched->leaf, weight);
 }

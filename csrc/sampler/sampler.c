@@ -228,6 +228,10 @@ static void data_fini(hp_sampler *s) {
 
 static hp_status data_init(hp_sampler *s) {
     s->begin = hp_timebase_now();
+    if (s->moments != NULL) {
+        s->moments->begin_ns = (uint64_t)s->begin.ns;
+        s->moments->count = 0;
+    }
     return hp_tree_init(&s->tree, s->options.node_limit == 0 ? NODE_LIMIT : s->options.node_limit, 0);
 }
 
@@ -271,7 +275,8 @@ hp_status hp_sampler_new(hp_sampler **out, const hp_sampler_options *options, hp
     if (status != HP_OK)
         goto done;
     s = calloc(1, sizeof *s);
-    if (s == NULL || !reserve_first(s) || (options->tasks && !tasks_new(s))) {
+    if (s == NULL || !reserve_first(s) || (options->tasks && !tasks_new(s)) ||
+        (options->timeline && (s->moments = calloc(1, sizeof *s->moments)) == NULL)) {
         status = hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for a sampler");
         goto done;
     }
@@ -313,6 +318,7 @@ void hp_sampler_free(hp_sampler *sampler) {
     free(sampler->present);
     free(sampler->next_alike);
     free(sampler->tasks);
+    free(sampler->moments);
     pthread_mutex_destroy(&sampler->mutex);
     free(sampler);
 }

@@ -31,6 +31,7 @@ typedef struct hp_sampler_options {
     hp_sampler_method method;
     uint64_t seed;       /* of the intervals; 0: from the system */
     uint32_t node_limit; /* 0: the default, 1,000,000 */
+    bool timeline;       /* samples are kept in the order of time too */
     bool tasks;          /* stacks of asyncio tasks go on through the tasks that await them: frame/tasks.h */
 } hp_sampler_options;
 
@@ -92,6 +93,7 @@ typedef struct hp_sampled {
     const char *method_reason; /* static text: why not the preferred one, or "" */
     uint32_t *task_slots; /* slots that are names of tasks: what lies between the outermost and the innermost of them on a path awaits */
     uint32_t task_slot_count;
+    hp_timeline timeline; /* by nodes of `tree` */
 } hp_sampled;
 void hp_sampled_fini(hp_sampled *sampled);
 
@@ -110,8 +112,10 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error);
 /* [GIL] Ends the thread and joins it: a tick is finished first, a sleep is cut short. What was gathered stays. Not running: HP_OK. */
 hp_status hp_sampler_stop(hp_sampler *sampler);
 bool hp_sampler_running(const hp_sampler *sampler);
-/* [GIL] Copies what was gathered, between two ticks. Sampling goes on. */
-hp_status hp_sampler_collect(hp_sampler *sampler, hp_sampled *out);
+/* [GIL] Copies what was gathered, between two ticks. Sampling goes on. Of a timeline what comes from sample `first_moment` on;
+ * HP_NO_MOMENTS: nothing of it. */
+#define HP_NO_MOMENTS UINT64_MAX
+hp_status hp_sampler_collect(hp_sampler *sampler, uint64_t first_moment, hp_sampled *out);
 /* [GIL] What it has cost so far: no copy is made, so that it may be asked often. */
 typedef struct hp_sampler_costs {
     uint64_t cpu_ns; /* of its threads */

@@ -248,6 +248,9 @@ static hp_status add_warning(hp_merge *merge, const char *sentence) {
     return HP_OK;
 }
 
+/* Moments of different processes have no order that means anything where their threads are folded. */
+static const char no_timeline[] = "samples in the order of time were left out: a merged profile has no timeline";
+
 static hp_status add_sources(hp_merge *merge, const hp_profile *profile) {
     uint32_t count;
     const hp_meta *sources = hp_profile_sources(profile, &count);
@@ -259,6 +262,8 @@ static hp_status add_sources(hp_merge *merge, const hp_profile *profile) {
     }
     merge->sum->meta.clock = profile->meta.clock;
     merge->sum->left_out += profile->left_out;
+    if (profile->timeline.kept && add_warning(merge, no_timeline) != HP_OK)
+        return HP_NO_MEMORY;
     for (uint32_t i = 0; i < profile->meta.warning_count; i++)
         if (add_warning(merge, profile->meta.warnings[i]) != HP_OK)
             return HP_NO_MEMORY;

@@ -90,6 +90,7 @@ void hp_profile_free(hp_profile *profile) {
     free(profile->edges);
     free(profile->meta.warnings);
     free(profile->sources);
+    hp_timeline_fini(&profile->timeline);
     hp_strings_free(profile->strings);
     index_free(profile->index_);
     free(profile);

@@ -13,6 +13,7 @@
 #include "tree/call_tree.h"
 #include "tree/causes.h"
 #include "tree/states.h"
+#include "tree/timeline.h"
 
 typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
 
@@ -136,6 +137,7 @@ typedef struct hp_profile {
     uint32_t row_count;
     hp_edge *edges; /* sorted by (caller, callee) */
     uint32_t edge_count;
+    hp_timeline timeline;             /* samples in the order of time, if they were asked for */
     struct hp_strings *strings;       /* interned, NUL-terminated; owned */
     struct hp_function_index *index_; /* private to profile.c */
 } hp_profile;

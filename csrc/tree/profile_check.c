@@ -153,6 +153,17 @@ static hp_status check_sources(const hp_profile *p, hp_error *error) {
     return HP_OK;
 }
 
+static hp_status check_timeline(const hp_profile *p, hp_error *error) {
+    const hp_moment *moments = p->timeline.moments;
+    for (uint32_t i = 0; i < p->timeline.count; i++) {
+        if (moments[i].node == 0 || moments[i].node >= p->tree.count)
+            return broken(error, "a sample of the timeline has no such node", i);
+        if (i > 0 && moments[i].time < moments[i - 1].time)
+            return broken(error, "the timeline is not in the order of time", i);
+    }
+    return HP_OK;
+}
+
 hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error) {
     static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_threads, check_lines, check_estimates, check_sources};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
@@ -164,8 +175,8 @@ hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error) {
 }
 
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error) {
-    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_functions, check_tree, check_threads, check_lines,
-                                                                          check_estimates, check_rows, check_edges,   check_sources};
+    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {
+        check_functions, check_tree, check_threads, check_lines, check_estimates, check_rows, check_edges, check_sources, check_timeline};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         hp_status status = checks[i](profile, error);
         if (status != HP_OK)

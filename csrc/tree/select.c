@@ -41,6 +41,8 @@ static hp_status copy_meta(selection *s) {
     change_id(&s->to->meta, s->states);
     for (uint32_t i = 0; i < from->warning_count && status == HP_OK; i++)
         status = hp_profile_add_warning(s->to, warnings[i]);
+    if (s->from->timeline.kept && status == HP_OK)
+        status = hp_profile_add_warning(s->to, "samples in the order of time were left out: a selection by state has no timeline");
     return status;
 }
 

@@ -64,15 +64,26 @@ static void put_extra(hp_gecko_writer *w) {
 
 enum { TRACKS = 50 }; /* more in view at first would be no view */
 
+/* The main thread; where there is a timeline it is the one to look at. */
+static uint32_t first_shown(const hp_gecko_writer *w) {
+    uint32_t main = hp_gecko_main_thread(w), first = HP_GECKO_NONE;
+    for (uint32_t i = 0; i < w->tables.thread_count; i++) {
+        const hp_gecko_thread *thread = &w->tables.threads[i];
+        first = thread->in_time && (first == HP_GECKO_NONE || thread->root == w->tables.threads[main].root) ? i : first;
+    }
+    return first == HP_GECKO_NONE ? main : first;
+}
+
 /* The reader would choose by activity, which it knows nothing of here: the first threads with time are to be seen, and the main one. */
 static void put_threads_shown(hp_gecko_writer *w) {
-    uint32_t main = hp_gecko_main_thread(w), tracks = 0;
+    uint32_t main = first_shown(w), tracks = 0;
     if (w->tables.thread_count == 0)
         return;
+    bool in_time = w->tables.threads[main].in_time;
     hp_json_key(&w->json, "initialVisibleThreads");
     hp_json_open(&w->json, '[');
     for (uint32_t i = 0; i < w->tables.thread_count; i++) {
-        bool seen = w->tables.threads[i].sum_ns != 0 && tracks++ < TRACKS;
+        bool seen = w->tables.threads[i].sum_ns != 0 && w->tables.threads[i].in_time == in_time && tracks++ < TRACKS;
         if (seen || i == main)
             hp_json_u64(&w->json, i);
     }
@@ -88,11 +99,12 @@ static uint64_t interval_ns(double rate_hz) {
     return rate_hz >= 1e-6 && rate_hz <= 1e9 ? (uint64_t)(1e9 / rate_hz) : 1000000;
 }
 
-/* Samples lie one after the other, so the time range is the longest thread's sum. The reader takes an end of 0 for none. */
+/* Samples lie one after the other, so the time range is the longest thread's sum, or where its last moment is. The reader takes an end of 0
+ * for none. */
 static uint64_t range_ns(const hp_gecko_writer *w) {
     uint64_t longest = 1000000;
     for (uint32_t i = 0; i < w->tables.thread_count; i++)
-        longest = w->tables.threads[i].sum_ns > longest ? w->tables.threads[i].sum_ns : longest;
+        longest = w->tables.threads[i].end_ns > longest ? w->tables.threads[i].end_ns : longest;
     return longest;
 }
 

@@ -53,7 +53,7 @@ static void builder_fini(builder *b) {
     hp_pairs_fini(&b->threads);
 }
 
-static uint32_t frame_of(hp_gecko_tables *t, uint32_t function, uint32_t line, uint32_t category) {
+uint32_t hp_gecko_frame_of(hp_gecko_tables *t, uint32_t function, uint32_t line, uint32_t category) {
     uint32_t frame = hp_pairs_put(&t->frame_index, function, line << 4 | category, t->frame_count);
     if (frame != t->frame_count)
         return frame; /* known, or memory is short */
@@ -65,7 +65,7 @@ static uint32_t frame_of(hp_gecko_tables *t, uint32_t function, uint32_t line, u
     return frame;
 }
 
-static uint32_t add_stack(hp_gecko_tables *t, uint32_t frame, uint32_t prefix) {
+uint32_t hp_gecko_add_stack(hp_gecko_tables *t, uint32_t frame, uint32_t prefix) {
     if (frame == HP_GECKO_NONE)
         return HP_GECKO_NONE;
     hp_gecko_stack *stacks = hp_array_grow(t->stacks, &t->stack_capacity, t->stack_count + 1, sizeof *stacks);
@@ -81,22 +81,38 @@ static uint32_t prefix_of(const builder *b, uint32_t at) {
     return parent == 0 ? HP_GECKO_NONE : b->inner[parent];
 }
 
+bool hp_gecko_add_sample(hp_gecko_tables *t, const hp_gecko_sample *sample) {
+    hp_gecko_sample *samples = hp_array_grow(t->samples, &t->sample_capacity, t->sample_count + 1, sizeof *samples);
+    hp_gecko_thread *thread = &t->threads[t->thread_count - 1];
+    if (samples == NULL)
+        return false;
+    t->samples = samples;
+    t->samples[t->sample_count++] = *sample;
+    thread->sum_ns += sample->ns;
+    thread->end_ns = thread->in_time ? sample->begin_ns + sample->ns : thread->sum_ns;
+    thread[1].first_sample = t->sample_count;
+    return true;
+}
+
+hp_gecko_thread *hp_gecko_add_thread(hp_gecko_tables *t, uint32_t root, uint32_t thread) {
+    hp_gecko_thread *threads = hp_array_grow(t->threads, &t->thread_capacity, t->thread_count + 2, sizeof *threads);
+    if (threads == NULL)
+        return NULL;
+    t->threads = threads;
+    threads[t->thread_count] = (hp_gecko_thread){.root = root, .thread = thread, .first_sample = t->sample_count};
+    threads[t->thread_count + 1].first_sample = t->sample_count;
+    return &threads[t->thread_count++];
+}
+
 /* Time of a node at a line, if any. It stands where the node's callees do if that is the same frame. */
 static bool add_sample(builder *b, uint32_t at, uint32_t line, uint32_t category, uint64_t ns) {
     hp_gecko_tables *t = b->tables;
     if (ns == 0)
         return true;
-    uint32_t frame = frame_of(t, b->profile->tree.nodes[at].function, line, category), stack = b->inner[at];
+    uint32_t frame = hp_gecko_frame_of(t, b->profile->tree.nodes[at].function, line, category), stack = b->inner[at];
     if (stack == HP_GECKO_NONE || t->stacks[stack].frame != frame)
-        stack = add_stack(t, frame, prefix_of(b, at));
-    hp_gecko_sample *samples = hp_array_grow(t->samples, &t->sample_capacity, t->sample_count + 1, sizeof *samples);
-    if (samples != NULL)
-        t->samples = samples;
-    if (stack == HP_GECKO_NONE || samples == NULL)
-        return false;
-    t->samples[t->sample_count++] = (hp_gecko_sample){stack, ns};
-    t->threads[t->thread_count - 1].sum_ns += ns;
-    return true;
+        stack = hp_gecko_add_stack(t, frame, prefix_of(b, at));
+    return stack != HP_GECKO_NONE && hp_gecko_add_sample(t, &(hp_gecko_sample){.stack = stack, .ns = ns});
 }
 
 /* The lines never hold more than the node has, whatever a damaged profile claims; what no line is known of goes last. */
@@ -133,7 +149,7 @@ static bool add_node(builder *b, uint32_t at) {
     const hp_node *node = &b->profile->tree.nodes[at];
     b->inner[at] = HP_GECKO_NONE;
     if (node->first_child != HP_NO_NODE) {
-        b->inner[at] = add_stack(b->tables, frame_of(b->tables, node->function, 0, category_of(b, at)), prefix_of(b, at));
+        b->inner[at] = hp_gecko_add_stack(b->tables, hp_gecko_frame_of(b->tables, node->function, 0, category_of(b, at)), prefix_of(b, at));
         if (b->inner[at] == HP_GECKO_NONE)
             return false;
     }
@@ -141,17 +157,12 @@ static bool add_node(builder *b, uint32_t at) {
 }
 
 static bool add_thread(builder *b, uint32_t root) {
-    hp_gecko_tables *t = b->tables;
-    hp_gecko_thread *threads = hp_array_grow(t->threads, &t->thread_capacity, t->thread_count + 2, sizeof *threads);
-    if (threads == NULL)
+    if (hp_gecko_add_thread(b->tables, root, hp_pairs_get(&b->threads, root, 0)) == NULL)
         return false;
-    t->threads = threads;
-    t->threads[t->thread_count++] = (hp_gecko_thread){root, hp_pairs_get(&b->threads, root, 0), t->sample_count, 0};
     for (uint32_t at = root; at != HP_NO_NODE; at = hp_tree_next(&b->profile->tree, root, at)) {
         if (!add_node(b, at))
             return false;
     }
-    t->threads[t->thread_count].first_sample = t->sample_count;
     return true;
 }
 
@@ -162,6 +173,8 @@ hp_status hp_gecko_tables_init(hp_gecko_tables *tables, const hp_profile *profil
         if (profile->tree.nodes[i].parent == 0 && !add_thread(&b, i))
             status = HP_NO_MEMORY;
     }
+    if (status == HP_OK && profile->timeline.count > 0)
+        status = hp_gecko_add_timeline(tables, profile, b.inner);
     builder_fini(&b);
     return status;
 }

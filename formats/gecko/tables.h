@@ -27,8 +27,9 @@ typedef struct hp_gecko_stack {
 } hp_gecko_stack;
 
 typedef struct hp_gecko_sample {
-    uint32_t stack;
+    uint32_t stack; /* HP_GECKO_NONE: nothing is known of this time */
     uint64_t ns;
+    uint64_t begin_ns; /* of a timeline */
 } hp_gecko_sample;
 
 typedef struct hp_gecko_thread {
@@ -36,6 +37,8 @@ typedef struct hp_gecko_thread {
     uint32_t thread;       /* of the profile, or HP_GECKO_NONE */
     uint32_t first_sample; /* up to the next thread's */
     uint64_t sum_ns;
+    uint64_t end_ns; /* where its samples end on the axis */
+    bool in_time;    /* they lie where they were taken */
 } hp_gecko_thread;
 
 typedef struct hp_gecko_tables {
@@ -47,6 +50,14 @@ typedef struct hp_gecko_tables {
     uint32_t frame_capacity, stack_capacity, sample_capacity, thread_capacity;
     hp_pairs frame_index; /* (function, line and category) -> frame */
 } hp_gecko_tables;
+
+/* Parts of the making: the first frame or stack that is equal, or a new one; HP_GECKO_NONE where memory is short. */
+uint32_t hp_gecko_frame_of(hp_gecko_tables *tables, uint32_t function, uint32_t line, uint32_t category);
+uint32_t hp_gecko_add_stack(hp_gecko_tables *tables, uint32_t frame, uint32_t prefix);
+bool hp_gecko_add_sample(hp_gecko_tables *tables, const hp_gecko_sample *sample);
+hp_gecko_thread *hp_gecko_add_thread(hp_gecko_tables *tables, uint32_t root, uint32_t thread);
+/* A thread more for each that has samples in the order of time. `inner`: by node, the stack that its callees stand on; changed. */
+hp_status hp_gecko_add_timeline(hp_gecko_tables *tables, const hp_profile *profile, uint32_t *inner);
 
 /* Zeroed tables are empty ones; free them whatever the outcome. */
 hp_status hp_gecko_tables_init(hp_gecko_tables *tables, const hp_profile *profile);

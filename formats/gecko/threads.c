@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread is its name and its samples. They lie one after the other: their order is the tree's, not that of time. */
+/* A thread is its name and its samples. They lie one after the other: their order is the tree's, not that of time, but where there is a
+ * timeline. */
 #include "formats/gecko/writer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 static void put_sample_stack(hp_gecko_writer *w, uint32_t i) {
-    hp_json_u64(&w->json, w->tables.samples[w->thread->first_sample + i].stack);
+    uint32_t stack = w->tables.samples[w->thread->first_sample + i].stack;
+    if (stack == HP_GECKO_NONE)
+        hp_json_raw(&w->json, "null", 4);
+    else
+        hp_json_u64(&w->json, stack);
 }
 
 static void put_sample_weight(hp_gecko_writer *w, uint32_t i) {
@@ -14,7 +19,7 @@ static void put_sample_weight(hp_gecko_writer *w, uint32_t i) {
 }
 
 static void put_sample_time(hp_gecko_writer *w, uint32_t i) {
-    hp_json_ms(&w->json, w->elapsed);
+    hp_json_ms(&w->json, w->thread->in_time ? w->tables.samples[w->thread->first_sample + i].begin_ns : w->elapsed);
     w->elapsed += w->tables.samples[w->thread->first_sample + i].ns;
 }
 
@@ -39,8 +44,17 @@ static const hp_profile_thread *known_thread(const hp_gecko_writer *w, const hp_
 
 static void put_thread_name(hp_gecko_writer *w) {
     const hp_profile_thread *known = known_thread(w, w->thread);
-    hp_gecko_text(w, "name", known != NULL ? known->name : w->labels[w->profile->tree.nodes[w->thread->root].function]);
-    hp_gecko_number(w, "tid", known != NULL && known->native_id != 0 ? known->native_id : w->thread->root);
+    const char *name = known != NULL ? known->name : w->labels[w->profile->tree.nodes[w->thread->root].function];
+    hp_json_key(&w->json, "name");
+    hp_json_joined(&w->json, name, w->thread->in_time ? ", in the order of time" : "");
+    uint64_t id = known != NULL && known->native_id != 0 ? known->native_id : w->thread->root;
+    if (w->thread->in_time) { /* as Firefox writes the second thread of an id */
+        char text[32];
+        snprintf(text, sizeof text, "%" PRIu64 ".1", id);
+        hp_gecko_text(w, "tid", text);
+    } else {
+        hp_gecko_number(w, "tid", id);
+    }
 }
 
 static void put_thread(hp_gecko_writer *w, bool is_main) {
@@ -60,12 +74,12 @@ static void put_thread(hp_gecko_writer *w, bool is_main) {
 }
 
 uint32_t hp_gecko_main_thread(const hp_gecko_writer *w) {
-    for (uint32_t i = 0; i < w->tables.thread_count; i++) {
+    uint32_t found = 0;
+    for (uint32_t i = w->tables.thread_count; i-- > 0;) {
         const hp_profile_thread *known = known_thread(w, &w->tables.threads[i]);
-        if (known != NULL && known->native_id == w->profile->meta.pid)
-            return i;
+        found = known != NULL && known->native_id == w->profile->meta.pid && !w->tables.threads[i].in_time ? i : found;
     }
-    return 0;
+    return found;
 }
 
 void hp_gecko_put_threads(hp_gecko_writer *w) {

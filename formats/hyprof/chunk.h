@@ -19,7 +19,7 @@ enum {
     HP_FILE_HEADER_SIZE = 16,
     HP_CHUNK_HEADER_SIZE = 20,
     HP_HYPROF_MAJOR = 1, /* raised when an older reader would read wrong numbers: it refuses */
-    HP_HYPROF_MINOR = 1, /* raised when something was added that an older reader may pass over */
+    HP_HYPROF_MINOR = 2, /* raised when something was added that an older reader may pass over */
     /* What a reader must be ready to inflate, and the most that one payload byte may stand for: the writer stores a chunk as it is rather
      * than pass the ratio. With rows_limit and the rule of one payload byte for each row, memory is a small multiple of the file's size
      * whatever the file says. */
@@ -51,7 +51,8 @@ typedef enum hp_chunk_type {
     HP_CHUNK_ESTIMATE_VARIANCES = 19, /* since 1.1 */
     HP_CHUNK_COMMIT = 30,
     HP_CHUNK_END = 31,
-    /* 32 timeline samples, 33 coverage windows: reserved */
+    HP_CHUNK_MOMENTS = 32, /* a timeline; since 1.2 */
+    /* 33 coverage windows: reserved */
 } hp_chunk_type;
 
 enum {

@@ -233,6 +233,8 @@ static hp_status read_table(hp_decoder *decoder, uint16_t type, hp_error *error)
         return hp_decode_estimate_variances(decoder, error);
     case HP_CHUNK_THREADS:
         return hp_decode_threads(decoder, error);
+    case HP_CHUNK_MOMENTS:
+        return hp_decode_moments(decoder, error);
     case HP_CHUNK_ROWS:
         return hp_decode_rows(decoder, error);
     default:

@@ -2,6 +2,7 @@
 #include "formats/hyprof/decode_counts.h"
 
 #include "base/array.h"
+#include "formats/hyprof/moments.h"
 
 hp_status hp_decode_sampled(hp_decoder *decoder, hp_error *error) {
     hp_tree *tree = &decoder->record.profile->tree;
@@ -204,6 +205,27 @@ hp_status hp_decode_edges(hp_decoder *decoder, hp_error *error) {
                                                 hp_decode_column(decoder, r, 6),
                                                 hp_decode_column(decoder, r, 7),
                                                 hp_decode_column(decoder, r, 8)};
+    }
+    return status;
+}
+
+/* Who merges has no use for it but that there is one. */
+hp_status hp_decode_moments(hp_decoder *decoder, hp_error *error) {
+    hp_timeline *line = &decoder->record.profile->timeline;
+    hp_moment_place place;
+    hp_moment moment;
+    hp_status status = HP_OK;
+    line->kept = true;
+    if (decoder->parts_only)
+        return HP_OK;
+    if (hp_timeline_reserve(line, decoder->rows.rows) != HP_OK)
+        return hp_decode_no_memory(error);
+    for (uint32_t r = 0; r < decoder->rows.rows && status == HP_OK; r++) {
+        status = hp_moment_read(&place, &decoder->rows, r, &moment, error);
+        if (status == HP_OK && (moment.node == 0 || moment.node >= decoder->record.profile->tree.count))
+            return hp_decode_refuse(error, "the node of a sample", moment.node, "nodes known:", decoder->record.profile->tree.count);
+        if (status == HP_OK)
+            hp_timeline_append(line, moment);
     }
     return status;
 }

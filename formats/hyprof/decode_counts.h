@@ -25,5 +25,6 @@ hp_status hp_decode_estimate_variances(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_threads(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_rows(hp_decoder *decoder, hp_error *error);
 hp_status hp_decode_edges(hp_decoder *decoder, hp_error *error);
+hp_status hp_decode_moments(hp_decoder *decoder, hp_error *error);
 
 #endif

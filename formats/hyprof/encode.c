@@ -5,6 +5,7 @@
 #include <msgpack.h>
 
 #include "formats/hyprof/facts.h"
+#include "formats/hyprof/moments.h"
 #include "formats/hyprof/table.h"
 
 /* Strings of one chunk together, unless a single one is longer: far below the limit on raw bytes, and enough to deflate well. */
@@ -260,7 +261,23 @@ static void write_edges(const hp_encoder *encoder, hp_group *group) {
     hp_table_end(&table, encoder->edge_count == 0 && encoder->record.edge_count > 0);
 }
 
+static void write_moments(const hp_encoder *encoder, hp_group *group) {
+    const hp_timeline *line = &encoder->taken->timeline;
+    hp_moment_writer writer;
+    if (encoder->moments_elsewhere)
+        return;
+    hp_moment_writer_begin(&writer, group);
+    for (uint32_t i = 0; i < line->count; i++)
+        hp_moment_writer_put(&writer, &line->moments[i], encoder->node_map[line->moments[i].node]);
+    hp_moment_writer_end(&writer, line->kept && !encoder->has_timeline && line->count == 0);
+}
+
 void hp_encoder_write(const hp_encoder *encoder, hp_group *group) {
+    hp_encoder_write_open(encoder, group);
+    hp_group_commit(group);
+}
+
+void hp_encoder_write_open(const hp_encoder *encoder, hp_group *group) {
     hp_facts_write(group, encoder->record.profile, encoder->taken);
     write_warnings(encoder, group);
     write_sources(encoder, group);
@@ -275,5 +292,5 @@ void hp_encoder_write(const hp_encoder *encoder, hp_group *group) {
     write_threads(encoder, group);
     write_rows(encoder, group);
     write_edges(encoder, group);
-    hp_group_commit(group);
+    write_moments(encoder, group);
 }

@@ -43,6 +43,8 @@ typedef struct hp_encoder {
     uint32_t row_count, row_capacity;
     hp_edge *edges;
     uint32_t edge_count, edge_capacity;
+    bool moments_elsewhere;            /* the timeline is in the file already, or brought there by another way */
+    bool has_timeline;                 /* the file says that there is one */
     uint32_t *function_map, *node_map; /* from the profile's ids to the file's */
     uint32_t function_map_capacity, node_map_capacity;
 } hp_encoder;
@@ -54,6 +56,10 @@ void hp_encoder_fini(hp_encoder *encoder);
 hp_status hp_encoder_take(hp_encoder *encoder, const hp_profile *profile, hp_error *error);
 /* Appends one committed group to `group`; whether that worked is the group's to say. */
 void hp_encoder_write(const hp_encoder *encoder, hp_group *group);
+/* All but the commit, for who has more to put into the group. */
+void hp_encoder_write_open(const hp_encoder *encoder, hp_group *group);
+/* An empty encoder gives nodes and functions the ids that `from` gave them: what refers to them can be taken over as it is. */
+hp_status hp_encoder_number_as(hp_encoder *encoder, const hp_encoder *from);
 /* The group is in the file. Cannot fail: whatever it needs was reserved when the profile was taken, and of facts and warnings, which are
  * written whole, an old memory is harmless. */
 void hp_encoder_written(hp_encoder *encoder);

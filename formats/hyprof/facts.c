@@ -55,6 +55,7 @@ static const fact counter_facts[] = {
     FACT("tracing_truncated", FACT_U64, meta.tracing_truncated),
     FACT("tree_overflowed", FACT_U64, tree.overflowed),
     FACT("left_out", FACT_U64, left_out),
+    FACT("timeline_lost", FACT_U64, timeline.lost),
 };
 
 enum { META_COUNT = sizeof meta_facts / sizeof meta_facts[0], COUNTER_COUNT = sizeof counter_facts / sizeof counter_facts[0] };

@@ -76,6 +76,9 @@ static hp_status finish_without_absent(hp_record *record, finish_maps *maps, hp_
             return no_memory(error);
         }
     }
+    profile->timeline = record->profile->timeline;
+    record->profile->timeline = (hp_timeline){0};
+    hp_timeline_map(&profile->timeline, maps->nodes);
     /* Names and warnings live in the old profile's strings. */
     for (uint32_t i = 0; i < record->thread_count; i++)
         record->threads[i].name = hp_profile_string(profile, record->threads[i].name);

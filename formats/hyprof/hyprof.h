@@ -18,6 +18,7 @@ typedef struct hp_hyprof_stream hp_hyprof_stream;
 /* Nothing is created or overwritten until the first append has been written to a temporary file, which is then renamed to `path`. `path` is
  * copied. */
 hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *error);
+/* A profile's timeline, if it has one, is what came since the last append that worked; all else is whole. */
 hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, hp_error *error);
 /* Where what was appended is more than `bytes`, and more than the profile takes that is written once, the file is made compact: another one
  * that holds the profile once takes its place. UINT64_MAX: never. A megabyte unless said. */

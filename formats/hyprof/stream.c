@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "formats/hyprof/compact.h"
 #include "formats/hyprof/encode.h"
 #include "formats/hyprof/hyprof.h"
 
@@ -91,7 +92,7 @@ static hp_status stream_create(hp_hyprof_stream *stream, hp_error *error) {
     hp_status status = hp_write_atomically(stream->path, write_group, &stream->group, error);
     if (status != HP_OK)
         return status;
-    stream->descriptor = open(stream->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    stream->descriptor = open(stream->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (stream->descriptor < 0)
         return stream_error(stream, error);
     stream->synced_ns = hp_now_ns();
@@ -160,18 +161,28 @@ static void plan_compaction(hp_hyprof_stream *stream, uint64_t base) {
     stream->compact_at = (uint64_t)stream->length > UINT64_MAX - more ? UINT64_MAX : (uint64_t)stream->length + more;
 }
 
-/* By an encoder that knows nothing yet; the old one goes on if this comes to nothing. What is absent is left behind with it. */
-static hp_status write_compact(hp_hyprof_stream *stream, hp_encoder *encoder, hp_group *group, const hp_profile *profile, hp_error *error) {
+/* Where there is a timeline its chunks are taken over as they are, so what they refer to keeps its ids. */
+static hp_status begin_compact(const hp_hyprof_stream *stream, hp_encoder *encoder) {
     hp_status status = hp_encoder_init(encoder);
+    encoder->has_timeline = encoder->moments_elsewhere = stream->encoder.has_timeline;
+    if (status == HP_OK && encoder->has_timeline)
+        status = hp_encoder_number_as(encoder, &stream->encoder);
+    return status;
+}
+
+/* By an encoder that knows nothing yet; the old one goes on if this comes to nothing. What is absent is left behind with it. */
+static hp_status write_compact(hp_hyprof_stream *stream, hp_encoder *encoder, hp_compact *compact, const hp_profile *profile,
+                               hp_error *error) {
+    hp_status status = begin_compact(stream, encoder);
     if (status != HP_OK)
         return hp_fail(error, status, 0, "not enough memory");
     status = hp_encoder_take(encoder, profile, error);
     if (status != HP_OK)
         return status;
-    hp_group_file_header(group);
-    hp_encoder_write(encoder, group);
-    status = hp_group_status(group, error);
-    return status == HP_OK ? hp_rewrite_file(stream->path, &stream->descriptor, write_group, group, error) : status;
+    hp_group_file_header(&compact->group);
+    hp_encoder_write_open(encoder, &compact->group);
+    status = hp_group_status(&compact->group, error);
+    return status == HP_OK ? hp_rewrite_file(stream->path, &stream->descriptor, hp_compact_write, compact, error) : status;
 }
 
 static void note_compaction_failure(hp_hyprof_stream *stream, const hp_error *error) {
@@ -183,21 +194,22 @@ static void note_compaction_failure(hp_hyprof_stream *stream, const hp_error *er
 
 static void stream_compact(hp_hyprof_stream *stream, const hp_profile *profile) {
     hp_encoder encoder = {0};
-    hp_group group = {0};
+    hp_compact compact = {.old = stream->descriptor, .old_size = stream->length, .has_timeline = stream->encoder.has_timeline};
     hp_error error = {0};
-    if (write_compact(stream, &encoder, &group, profile, &error) == HP_OK) {
+    if (write_compact(stream, &encoder, &compact, profile, &error) == HP_OK) {
         hp_encoder before = stream->encoder;
         hp_encoder_written(&encoder);
         stream->encoder = encoder;
         encoder = before;
-        stream->length = (off_t)group.out.size;
+        encoder.moments_elsewhere = stream->encoder.moments_elsewhere = false;
+        stream->length = compact.size;
         stream->groups = 1;
         stream->synced_ns = hp_now_ns();
         plan_compaction(stream, (uint64_t)stream->length);
     } else {
         note_compaction_failure(stream, &error);
     }
-    hp_group_free(&group);
+    hp_group_free(&compact.group);
     hp_encoder_fini(&encoder);
 }
 

@@ -6,21 +6,22 @@
 #include "formats/hyprof/cursor.h"
 
 static const hp_layout layouts[] = {
-    [HP_CHUNK_FUNCTIONS] = {6, 0x1f, true},        /* kind, module, qualname, name, file | first_line */
-    [HP_CHUNK_FUNCTIONS_ABSENT] = {1, 0x1, false}, /* function */
-    [HP_CHUNK_NODES] = {2, 0x3, true},             /* parent, function */
-    [HP_CHUNK_NODES_ABSENT] = {1, 0x1, false},     /* node */
-    [HP_CHUNK_SAMPLED] = {3, 0x1, false},          /* node | samples, sampled */
-    [HP_CHUNK_EXACT] = {5, 0x1, false},            /* node | calls, exact, overhead, flags */
-    [HP_CHUNK_LINES] = {3, 0x3, true},             /* node, line | state */
-    [HP_CHUNK_LINE_COUNTS] = {3, 0x1, false},      /* line row | samples, sampled */
-    [HP_CHUNK_ESTIMATES] = {2, 0x3, true},         /* thread, function */
-    [HP_CHUNK_ESTIMATE_COUNTS] = {5, 0x1, false},  /* estimate row | self samples, self runs, total samples, total runs */
-    [HP_CHUNK_THREADS] = {11, 0x7,
+    [HP_CHUNK_FUNCTIONS] = {6, 0x1f, true, false},        /* kind, module, qualname, name, file | first_line */
+    [HP_CHUNK_FUNCTIONS_ABSENT] = {1, 0x1, false, false}, /* function */
+    [HP_CHUNK_NODES] = {2, 0x3, true, false},             /* parent, function */
+    [HP_CHUNK_NODES_ABSENT] = {1, 0x1, false, false},     /* node */
+    [HP_CHUNK_SAMPLED] = {3, 0x1, false, false},          /* node | samples, sampled */
+    [HP_CHUNK_EXACT] = {5, 0x1, false, false},            /* node | calls, exact, overhead, flags */
+    [HP_CHUNK_LINES] = {3, 0x3, true, false},             /* node, line | state */
+    [HP_CHUNK_LINE_COUNTS] = {3, 0x1, false, false},      /* line row | samples, sampled */
+    [HP_CHUNK_ESTIMATES] = {2, 0x3, true, false},         /* thread, function */
+    [HP_CHUNK_ESTIMATE_COUNTS] = {5, 0x1, false, false},  /* estimate row | self samples, self runs, total samples, total runs */
+    [HP_CHUNK_THREADS] = {11, 0x7, false,
                           false}, /* thread, name, root + 1 | native id, samples, traced, measured, sampled, exact, overhead, unresolved */
-    [HP_CHUNK_ROWS] = {11, 0x1, true},               /* function | measured, samples, calls, primitive, self s/e, total s/e, errors */
-    [HP_CHUNK_ESTIMATE_VARIANCES] = {3, 0x1, false}, /* estimate row | self, total */
-    [HP_CHUNK_EDGES] = {9, 0x3, true},               /* caller + 1, callee | measured, calls, primitive, self s/e, total s/e */
+    [HP_CHUNK_ROWS] = {11, 0x1, true, false}, /* function | measured, samples, calls, primitive, self s/e, total s/e, errors */
+    [HP_CHUNK_ESTIMATE_VARIANCES] = {3, 0x1, false, false}, /* estimate row | self, total */
+    [HP_CHUNK_MOMENTS] = {3, 0x1, false, true},             /* time | node, weight less what is expected */
+    [HP_CHUNK_EDGES] = {9, 0x3, true, false},               /* caller + 1, callee | measured, calls, primitive, self s/e, total s/e */
 };
 
 const hp_layout *hp_layout_of(uint32_t type) {
@@ -49,7 +50,7 @@ static void table_flush(hp_table *table) {
     if (raw.failed)
         table->group->failed = true;
     else
-        hp_group_chunk(table->group, table->type, raw.data, raw.size, table->rows);
+        hp_group_chunk(table->group, table->type, raw.data, raw.size, table->layout.dense ? (table->rows + 3) / 4 : table->rows);
     hp_bytes_free(&raw);
     table->first += table->layout.numbered ? table->rows : 0;
     table->rows = 0;
@@ -115,7 +116,8 @@ hp_status hp_rows_read(hp_rows *rows, const hp_layout *layout, const hp_chunk *c
     uint32_t items = hp_cursor_array(&cursor);
     rows->first = hp_cursor_u64(&cursor);
     uint64_t count = hp_cursor_u64(&cursor);
-    if (cursor.bad || items < layout->width + 2u || count > HP_CHUNK_ROWS_LIMIT || count > chunk->size || rows->first > UINT32_MAX)
+    if (cursor.bad || items < layout->width + 2u || count > HP_CHUNK_ROWS_LIMIT ||
+        count > (uint64_t)chunk->size * (layout->dense ? 4 : 1) || rows->first > UINT32_MAX)
         return hp_fail(error, HP_BAD_FORMAT, 0,
                        "a chunk of type %u is not a table of %u columns and at most %d rows, one byte each or more", chunk->type,
                        layout->width, HP_CHUNK_ROWS_LIMIT);

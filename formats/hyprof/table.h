@@ -17,6 +17,7 @@ typedef struct hp_layout {
     uint8_t width;
     uint16_t relative; /* bit c: column c holds the difference to the row above */
     bool numbered;     /* the chunk makes ids, or items of a list: `first` is that of its first row */
+    bool dense;        /* four rows may take one byte */
 } hp_layout;
 
 /* NULL for types that are no tables. */

@@ -205,6 +205,13 @@ static hp_status take_flat(hp_encoder *encoder, const hp_profile *profile) {
     return HP_OK;
 }
 
+static hp_status check_moments(const hp_profile *profile) {
+    for (uint32_t i = 0; i < profile->timeline.count; i++)
+        if (profile->timeline.moments[i].node == 0 || profile->timeline.moments[i].node >= profile->tree.count)
+            return HP_BAD_VALUE;
+    return HP_OK;
+}
+
 hp_status hp_encoder_take(hp_encoder *encoder, const hp_profile *profile, hp_error *error) {
     hp_status status = take_functions(encoder, profile);
     if (status == HP_OK)
@@ -217,6 +224,8 @@ hp_status hp_encoder_take(hp_encoder *encoder, const hp_profile *profile, hp_err
         status = take_estimates(encoder, profile);
     if (status == HP_OK)
         status = take_flat(encoder, profile);
+    if (status == HP_OK)
+        status = check_moments(profile);
     encoder->taken = status == HP_OK ? profile : NULL;
     if (status == HP_NO_MEMORY)
         return hp_fail(error, status, 0, "not enough memory to write a profile of %u nodes", profile->tree.count);
@@ -297,8 +306,21 @@ void hp_encoder_written(hp_encoder *encoder) {
         memcpy(record->threads, encoder->threads, record->thread_count * sizeof *record->threads);
     record->row_count = encoder->row_count;
     record->edge_count = encoder->edge_count;
+    encoder->has_timeline |= encoder->taken->timeline.kept || encoder->taken->timeline.count > 0;
     encoder->written_strings = hp_strings_count(encoder->strings);
     encoder->written_lines = record->line_count;
     encoder->written_estimates = record->estimate_count;
     encoder->taken = NULL;
+}
+
+/* A timeline refers to nodes, and nodes to functions; all else may have other ids. */
+hp_status hp_encoder_number_as(hp_encoder *encoder, const hp_encoder *from) {
+    const hp_profile *known = from->record.profile;
+    for (uint32_t id = 0; id < known->function_count; id++)
+        if (hp_profile_function(encoder->record.profile, &known->functions[id]) != id)
+            return HP_NO_MEMORY;
+    for (uint32_t id = 1; id < known->tree.count; id++)
+        if (hp_tree_child(&encoder->record.profile->tree, known->tree.nodes[id].parent, known->tree.nodes[id].function) != id)
+            return HP_NO_MEMORY;
+    return HP_OK;
 }

@@ -10,32 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/json.h"
+#include "formats/speedscope/writer.h"
 
 /* A browser's strings end at half a gigabyte; a disk should not fill because a recursion was deep. */
 #define SIZE_LIMIT ((uint64_t)4 << 30)
 #define SCHEMA "https://www.speedscope.app/file-format-schema.json"
-
-typedef enum kind { BOTH, SAMPLED, EXACT } kind;
-
-/* A thread, or whatever else stands at the root. */
-typedef struct part {
-    uint32_t root;
-    uint64_t sampled, exact;
-} part;
-
-typedef struct writer {
-    hp_json json;
-    const hp_profile *profile;
-    const char **labels;
-    uint32_t *frames; /* by function: its place among the frames, HP_NO_FUNCTION where no stack has it */
-    uint32_t frame_count;
-    uint64_t *paths; /* by node: bytes of its stack as text, a comma at its end */
-    uint64_t longest;
-    char *stack; /* the text of the stack in hand */
-    part *parts;
-    uint32_t part_count;
-} writer;
 
 static uint64_t weight_of(const hp_node *node, kind which) {
     return (which != EXACT ? node->sampled : 0) + (which != SAMPLED ? node->exact : 0);
@@ -60,7 +39,7 @@ static uint32_t digits_of(uint32_t value) {
 }
 
 /* Parents come before children, so one pass knows all paths. */
-static void number_frames(writer *w) {
+static void number_frames(hp_speedscope *w) {
     const hp_tree *tree = &w->profile->tree;
     memset(w->frames, 0xff, w->profile->function_count * sizeof *w->frames);
     w->paths[0] = 0;
@@ -75,7 +54,7 @@ static void number_frames(writer *w) {
 }
 
 /* What the stacks and weights of a thread take, about. Stops where it is enough to be refused. */
-static uint64_t measure(writer *w, part *thread) {
+static uint64_t measure(hp_speedscope *w, part *thread) {
     const hp_tree *tree = &w->profile->tree;
     uint64_t size[2] = {0};
     for (uint32_t at = thread->root; at != HP_NO_NODE; at = hp_tree_next(tree, thread->root, at)) {
@@ -88,7 +67,7 @@ static uint64_t measure(writer *w, part *thread) {
     return (size[0] + size[1]) * (1 + is_written(thread, BOTH));
 }
 
-static bool list_parts(writer *w) {
+static bool list_parts(hp_speedscope *w) {
     const hp_tree *tree = &w->profile->tree;
     uint64_t size = 0;
     uint32_t count = 0;
@@ -98,10 +77,12 @@ static bool list_parts(writer *w) {
         w->parts[count] = (part){.root = i};
         size += measure(w, &w->parts[count++]);
     }
+    for (uint32_t i = 0; i < w->profile->timeline.count && size <= SIZE_LIMIT; i++)
+        size += 2 * (w->paths[w->profile->timeline.moments[i].node] + 16);
     return size <= SIZE_LIMIT;
 }
 
-static hp_status prepare(writer *w, hp_error *error) {
+static hp_status prepare(hp_speedscope *w, hp_error *error) {
     size_t nodes = w->profile->tree.count, functions = w->profile->function_count;
     hp_status status = hp_labels_new(w->profile, &w->labels);
     if (status != HP_OK)
@@ -112,7 +93,7 @@ static hp_status prepare(writer *w, hp_error *error) {
         return HP_NO_MEMORY;
     number_frames(w);
     w->parts = malloc(((size_t)w->part_count + 1) * sizeof *w->parts);
-    if (w->parts == NULL)
+    if (w->parts == NULL || hp_timeline_split(&w->profile->timeline, &w->profile->tree, &w->timeline) != HP_OK)
         return HP_NO_MEMORY;
     if (list_parts(w)) {
         w->stack = malloc(w->longest + 1);
@@ -124,7 +105,7 @@ static hp_status prepare(writer *w, hp_error *error) {
                    SIZE_LIMIT >> 30);
 }
 
-static void put_frame(writer *w, uint32_t function) {
+static void put_frame(hp_speedscope *w, uint32_t function) {
     const hp_function *f = &w->profile->functions[function];
     hp_json_break(&w->json);
     hp_json_open(&w->json, '{');
@@ -142,7 +123,7 @@ static void put_frame(writer *w, uint32_t function) {
 }
 
 /* Frames are numbered in order of first appearance in the tree, so the tree is gone through once more. */
-static void put_frames(writer *w) {
+static void put_frames(hp_speedscope *w) {
     const hp_tree *tree = &w->profile->tree;
     uint32_t next = 0;
     hp_json_key(&w->json, "shared");
@@ -160,7 +141,7 @@ static void put_frames(writer *w) {
 }
 
 /* Adds the node's number to its caller's stack, which is in the buffer: the walk comes from there. */
-static void extend_stack(writer *w, uint32_t at) {
+void hp_speedscope_extend_stack(hp_speedscope *w, uint32_t at) {
     uint32_t frame = w->frames[w->profile->tree.nodes[at].function];
     uint64_t place = w->paths[at] - 1;
     w->stack[place] = ',';
@@ -170,12 +151,12 @@ static void extend_stack(writer *w, uint32_t at) {
     } while (frame != 0);
 }
 
-static void put_stacks(writer *w, uint32_t root, kind which) {
+static void put_stacks(hp_speedscope *w, uint32_t root, kind which) {
     const hp_tree *tree = &w->profile->tree;
     hp_json_key(&w->json, "samples");
     hp_json_open(&w->json, '[');
     for (uint32_t at = root; at != HP_NO_NODE; at = hp_tree_next(tree, root, at)) {
-        extend_stack(w, at);
+        hp_speedscope_extend_stack(w, at);
         if (weight_of(&tree->nodes[at], which) == 0)
             continue;
         hp_json_break(&w->json);
@@ -186,7 +167,7 @@ static void put_stacks(writer *w, uint32_t root, kind which) {
     hp_json_close(&w->json, ']');
 }
 
-static void put_weights(writer *w, uint32_t root, kind which) {
+static void put_weights(hp_speedscope *w, uint32_t root, kind which) {
     const hp_tree *tree = &w->profile->tree;
     hp_json_break(&w->json);
     hp_json_key(&w->json, "weights");
@@ -199,7 +180,7 @@ static void put_weights(writer *w, uint32_t root, kind which) {
     hp_json_close(&w->json, ']');
 }
 
-static void begin_profile(writer *w, const char *name, const char *what, uint64_t sum) {
+void hp_speedscope_begin(hp_speedscope *w, const char *name, const char *what, uint64_t sum) {
     hp_json_break(&w->json);
     hp_json_open(&w->json, '{');
     hp_json_key(&w->json, "type");
@@ -214,12 +195,12 @@ static void begin_profile(writer *w, const char *name, const char *what, uint64_
     hp_json_u64(&w->json, sum);
 }
 
-static void put_part(writer *w, const part *thread) {
+static void put_part(hp_speedscope *w, const part *thread) {
     static const char *const names[] = {[BOTH] = ", sampled and exact", [SAMPLED] = ", sampled", [EXACT] = ", exact"};
     for (kind which = BOTH; which <= EXACT; which++) {
         if (!is_written(thread, which))
             continue;
-        begin_profile(w, w->labels[w->profile->tree.nodes[thread->root].function], names[which], sum_of(thread, which));
+        hp_speedscope_begin(w, w->labels[w->profile->tree.nodes[thread->root].function], names[which], sum_of(thread, which));
         put_stacks(w, thread->root, which);
         put_weights(w, thread->root, which);
         hp_json_close(&w->json, '}');
@@ -227,8 +208,8 @@ static void put_part(writer *w, const part *thread) {
 }
 
 /* The app refuses a file without profiles: where nothing was measured an empty one says so. */
-static void put_nothing(writer *w) {
-    begin_profile(w, "nothing was measured", "", 0);
+static void put_nothing(hp_speedscope *w) {
+    hp_speedscope_begin(w, "nothing was measured", "", 0);
     hp_json_key(&w->json, "samples");
     hp_json_raw(&w->json, "[]", 2);
     hp_json_key(&w->json, "weights");
@@ -236,8 +217,16 @@ static void put_nothing(writer *w) {
     hp_json_close(&w->json, '}');
 }
 
-/* Shown first: the first profile of the thread with the most time. */
-static void put_profiles(writer *w) {
+static uint32_t longest_part(const hp_speedscope *w) {
+    uint32_t longest = 0;
+    for (uint32_t i = 1; i < w->timeline.count; i++)
+        if (w->timeline.starts[i + 1] - w->timeline.starts[i] > w->timeline.starts[longest + 1] - w->timeline.starts[longest])
+            longest = i;
+    return longest;
+}
+
+/* Shown first: the first profile of the thread with the most time; where there is a timeline, of the thread with the most samples in it. */
+static void put_profiles(hp_speedscope *w) {
     uint64_t most = 0;
     uint32_t written = 0, shown = 0;
     hp_json_break(&w->json);
@@ -252,14 +241,17 @@ static void put_profiles(writer *w) {
         put_part(w, thread);
         written += (uint32_t)is_written(thread, BOTH) + is_written(thread, SAMPLED) + is_written(thread, EXACT);
     }
-    if (written == 0)
+    for (uint32_t i = 0; i < w->timeline.count; i++)
+        hp_speedscope_put_timeline(w, i);
+    shown = w->timeline.count > 0 ? written + longest_part(w) : shown;
+    if (written + w->timeline.count == 0)
         put_nothing(w);
     hp_json_close(&w->json, ']');
     hp_json_key(&w->json, "activeProfileIndex");
     hp_json_u64(&w->json, shown);
 }
 
-static void put_all(writer *w) {
+static void put_all(hp_speedscope *w) {
     const hp_meta *meta = &w->profile->meta;
     hp_json_open(&w->json, '{');
     hp_json_key(&w->json, "$schema");
@@ -277,7 +269,7 @@ static void put_all(writer *w) {
 }
 
 static hp_status write_speedscope(hp_sink *sink, const hp_profile *profile, hp_error *error) {
-    writer w = {.json = {.sink = sink}, .profile = profile};
+    hp_speedscope w = {.json = {.sink = sink}, .profile = profile};
     if (profile->tree.count <= 1 && profile->row_count != 0)
         return hp_fail(error, HP_UNSUPPORTED, 0,
                        "a speedscope file needs whole stacks, and this profile has only functions and their callers (it was read from a "
@@ -290,6 +282,7 @@ static hp_status write_speedscope(hp_sink *sink, const hp_profile *profile, hp_e
         hp_fail(error, status, 0, "not enough memory to write a speedscope file");
     }
     free(w.parts);
+    hp_timeline_parts_fini(&w.timeline);
     free(w.stack);
     free(w.paths);
     free(w.frames);

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from hybridprof.profile import Profile, State, load
+from hybridprof.profile import Profile, State, Timeline, load
 
 from . import table
 from .main import Parser
@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
     facts = {key: profile.meta[key] for key in KEYS}
     facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, "unresolved_by")}
     facts["states"] = profile.states
+    if profile.timeline is not None:
+        facts["timeline"] = {"samples": profile.timeline.samples, "lost": profile.timeline.lost}
     facts["tracing"] = {key: facts["tracing"][key] for key in TRACING}
     if options.json:
         json.dump(facts, sys.stdout, default=str)
@@ -50,6 +52,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
         ("samples", ", ".join(f"{samples[key]:,} {key}" for key in SAMPLES) + _causes(samples["unresolved_by"])),
         ("states", _shares(profile.states) or "none"),
+        *((("timeline", _timeline(profile.timeline)),) if profile.timeline is not None else ()),
         ("sampler", f"{table.duration(facts['sampler_cpu_ns'])} of CPU"),
         (
             "tracing",
@@ -70,6 +73,10 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         table.say("")
         for line in table.columns([["thread", "measured", "sampled", "exact", "overhead"], *rows], left={0}):
             table.say(line)
+
+
+def _timeline(timeline: Timeline) -> str:
+    return f"{timeline.samples:,} samples in the order of time" + (f", {timeline.lost:,} lost" if timeline.lost else "")
 
 
 def _merged(profile: Profile) -> str:

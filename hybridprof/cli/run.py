@@ -80,6 +80,9 @@ def parser() -> Parser:
     )
     add("--c-calls", action="store_true", help="trace calls of C functions too")
     add("--tasks", action="store_true", help="asyncio: stacks go on through the tasks that await the running one")
+    add(
+        "--timeline", action="store_true", help="keep samples in the order of time too, which speedscope and the Firefox Profiler then show"
+    )
     add("--hook", choices=("auto", "monitoring", "setprofile"), default="auto", help="how calls are traced (default auto)")
     add("--method", choices=METHODS, default="auto", help="how the stack of a running thread is read (default auto)")
     add("-s", "--sort", metavar="KEY", help="print a table at exit, sorted by self, total, calls, name, file, ...")
@@ -115,6 +118,7 @@ def main(argv: list[str]) -> int:
             budget=options.budget,
             tasks=options.tasks,
             event_limit=options.event_limit,
+            timeline=options.timeline,
         )
     except (TypeError, ValueError) as error:
         raise BadInput(str(error)) from None

@@ -16,6 +16,7 @@ typedef struct hp_sample_shape {
     uint32_t functions; /* to choose from */
     uint32_t threads;
     uint32_t depth;        /* at most */
+    uint32_t moments;      /* of a timeline */
     bool backwards;        /* the same stacks, met in the opposite order: other node ids */
     const char *main_name; /* of the first thread */
 } hp_sample_shape;
@@ -115,6 +116,16 @@ static inline void sample_meta(hp_profile *profile, const hp_sample_shape *shape
     hp_profile_add_warning(profile, "the machine was busy: 12 % of the samples came late");
 }
 
+static inline void sample_timeline(hp_profile *profile, const hp_sample_shape *shape) {
+    uint64_t random = shape->seed;
+    profile->timeline.kept = true;
+    if (profile->tree.count < 2 || hp_timeline_reserve(&profile->timeline, shape->moments) != HP_OK)
+        return;
+    for (uint32_t i = 0; i < shape->moments; i++)
+        hp_timeline_append(&profile->timeline, (hp_moment){200 * (i / shape->threads),
+                                                           1 + (uint32_t)(sample_random(&random) % (profile->tree.count - 1)), 200});
+}
+
 /* Complete and summarized; NULL when memory is short. */
 static inline hp_profile *sample_profile(const hp_sample_shape *shape) {
     hp_profile *profile = NULL;
@@ -128,6 +139,8 @@ static inline hp_profile *sample_profile(const hp_sample_shape *shape) {
     for (uint32_t i = 0; i < shape->stacks; i++)
         sample_stack(profile, shape, shape->backwards ? shape->stacks - 1 - i : i);
     sample_meta(profile, shape);
+    if (shape->moments > 0)
+        sample_timeline(profile, shape);
     if (hp_profile_summarize(profile) == HP_OK)
         return profile;
     hp_profile_free(profile);

@@ -146,7 +146,7 @@ static void test_other_files(void **state) {
     bytes[8] = HP_HYPROF_MAJOR + 1;
     expect_refused(bytes, size, HP_BAD_FORMAT, "checksum");
     seal_header(bytes);
-    expect_refused(bytes, size, HP_UNSUPPORTED, "version 2.1");
+    expect_refused(bytes, size, HP_UNSUPPORTED, "version 2.2");
     bytes[8] = HP_HYPROF_MAJOR;
     bytes[10] = 200;
     seal_header(bytes);

@@ -33,6 +33,7 @@ static int make_live(void **state) {
     for (int i = 0; i < GROUPS; i++) {
         shape.stacks = 12 + 9 * (uint32_t)i;
         shape.main_name = i == 2 ? "MainThread" : "Thread-1";
+        shape.moments = i == 1 ? 40 : 0; /* a timeline goes on where it ended */
         hp_profile *profile = sample_profile(&shape);
         if (hp_encoder_take(&encoder, profile, NULL) != HP_OK)
             return -1;

@@ -41,8 +41,13 @@ int main(int count, char **arguments) {
     for (uint32_t i = 0; i < 6 && !failed; i++) {
         char name[32];
         size_t size = 0;
-        hp_sample_shape shape = {
-            .seed = i, .stacks = 3 + i * i * 4, .functions = 4 + i * 3, .threads = 1 + i % 3, .depth = 3 + i, .main_name = "MainThread"};
+        hp_sample_shape shape = {.seed = i,
+                                 .stacks = 3 + i * i * 4,
+                                 .functions = 4 + i * 3,
+                                 .threads = 1 + i % 3,
+                                 .depth = 3 + i,
+                                 .main_name = "MainThread",
+                                 .moments = i * i * 5};
         hp_profile *profile = sample_profile(&shape);
         uint8_t *bytes = sample_encode(profile, &size);
         snprintf(name, sizeof name, "file-%u", i);
