@@ -74,13 +74,16 @@ def run(seconds):
         turn += 1
         if turn % 50 == 0:
             descend(600)
+    # Dropped while this frame is taken away they would run beneath the caller.
+    generator_a.close()
+    generator_b.close()
 
 
 CALLERS = {
     **{f"{chain}{depth}": {f"{chain}{depth - 1}"} for chain in "abcd" for depth in range(1, 6)},
     **{f"{chain}0": {f"drive_{chain}"} for chain in "abcd"},
     **{f"drive_{chain}": {"run"} for chain in "abcd"},
-    # Who makes a generator meets its first instruction, and who drops it its last.
+    # Who makes a generator meets its first instruction, and who closes it its last.
     "endless_a": {"drive_a", "run"},
     "endless_b": {"drive_b", "run"},
     "Compares.__lt__": {"drive_c"},
@@ -97,6 +100,6 @@ MUST_BE_MET = {"a5", "b5", "c5", "d5", "descend"}
 
 def legal(stack):
     """Whether the program can have had it: qualified names from `run` on, the innermost last; `<unresolved>` may stand at the end."""
-    if stack[0] != "run" or (len(stack) > 2 and stack[1].startswith("endless")):  # made and dropped by run, driven by others
+    if stack[0] != "run" or (len(stack) > 2 and stack[1].startswith("endless")):  # made and closed by run, driven by others
         return False
     return all(callee == "<unresolved>" or caller in CALLERS.get(callee, ()) for caller, callee in pairwise(stack))
