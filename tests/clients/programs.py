@@ -195,6 +195,7 @@ def even():
 
 
 threads = [threading.Thread(target=task, args=(number,), name=f"worker {number}") for number in range(50)]
+burn(0.1)  # a thread without a sample would not be there in formats that hold samples alone
 for thread in threads:
     thread.start()
 for thread in threads:
