@@ -140,6 +140,32 @@ static void test_a_stream_that_is_made_compact(void **state) {
     hp_profile_free(got);
 }
 
+/* What was asked for and has nothing yet (only targets ran) is still there in the file that takes the other's place. */
+static void test_an_empty_one_stays(void **state) {
+    (void)state;
+    hp_profile *profile = sample_profile(&usual);
+    hp_hyprof_stream *stream = NULL;
+    struct stat before, after;
+    profile->timeline.kept = true;
+    assert_int_equal(hp_hyprof_open(&stream, path, NULL), HP_OK);
+    hp_hyprof_compact_above(stream, 0);
+    assert_int_equal(hp_hyprof_append(stream, profile, NULL), HP_OK);
+    assert_int_equal(stat(path, &before), 0);
+    after = before;
+    for (uint32_t step = 0; step < 100 && after.st_ino == before.st_ino; step++) {
+        for (uint32_t i = 0; i < profile->tree.count; i++)
+            profile->tree.nodes[i].calls += i;
+        assert_int_equal(hp_hyprof_append(stream, profile, NULL), HP_OK);
+        assert_int_equal(stat(path, &after), 0);
+    }
+    assert_int_not_equal(after.st_ino, before.st_ino);
+    assert_int_equal(hp_hyprof_close(stream, true, NULL), HP_OK);
+    hp_profile *got = read_file(path);
+    expect_moments(profile, got);
+    hp_profile_free(profile);
+    hp_profile_free(got);
+}
+
 /* Its chunks, their headers too. */
 static double bytes_of_moments(const uint8_t *bytes, size_t size) {
     double sum = 0;
@@ -197,6 +223,7 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_empty_and_none),
         cmocka_unit_test(test_a_stream_that_is_made_compact),
+        cmocka_unit_test(test_an_empty_one_stays),
         cmocka_unit_test(test_what_cannot_be),
         cmocka_unit_test(test_three_bytes_a_sample),
     };
