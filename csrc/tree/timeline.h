@@ -51,13 +51,14 @@ typedef struct hp_timeline_parts {
 hp_status hp_timeline_split(const hp_timeline *timeline, const hp_tree *tree, hp_timeline_parts *parts);
 void hp_timeline_parts_fini(hp_timeline_parts *parts);
 
-/* What a moment stands for, ns: from when, and not from before what the moment ahead of it in its thread stands for. */
+/* What a moment stands for, ns: from when, and not from before what the moment ahead of it in its thread stands for, to when. Files may
+ * claim any weight: what would lie beyond the moment's own time is cut off, so that no sum of lengths passes the last time. */
 static inline uint64_t hp_moment_begin_ns(const hp_moment *moment, uint64_t not_before) {
     uint64_t begin = moment->time > moment->weight ? (moment->time - moment->weight) * HP_MOMENT_NS : 0;
     return begin > not_before ? begin : not_before;
 }
-static inline uint64_t hp_moment_weight_ns(const hp_moment *moment) {
-    return (uint64_t)moment->weight * HP_MOMENT_NS;
+static inline uint64_t hp_moment_end_ns(const hp_moment *moment) {
+    return moment->time * HP_MOMENT_NS;
 }
 
 #endif

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/gecko/gecko.h"
+#include "formats/speedscope/speedscope.h"
 #include "hyprof_samples.h"
 
 static char path[] = "/tmp/hyprof-timeline-XXXXXX";
@@ -211,6 +213,36 @@ static void test_what_cannot_be(void **state) {
     }
 }
 
+static uint64_t number_behind(const char *key) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(hp_read_file(path, 1 << 20, &bytes, &size, NULL), HP_OK);
+    bytes = realloc(bytes, size + 1);
+    assert_non_null(bytes);
+    bytes[size] = '\0';
+    const char *last = NULL, *at = (const char *)bytes;
+    while ((at = strstr(at, key)) != NULL)
+        last = at += strlen(key);
+    assert_non_null(last);
+    uint64_t number = strtoull(last, NULL, 10);
+    free(bytes);
+    return number;
+}
+
+/* A file may claim weights that overlap: viewers get a thread that ends when its last sample was taken. */
+static void test_weights_that_overlap(void **state) {
+    (void)state;
+    hp_profile *profile = sample_profile(&usual);
+    for (uint64_t i = 0; i < 4; i++)
+        put(profile, HP_MOMENT_TIME_LIMIT, 1, i % 2 == 0 ? UINT32_MAX : 5);
+    hp_error error = {0};
+    assert_int_equal(hp_export(profile, path, &hp_format_speedscope, &error), HP_OK);
+    assert_int_equal(number_behind("\"endValue\":"), HP_MOMENT_TIME_LIMIT * HP_MOMENT_NS);
+    assert_int_equal(hp_export(profile, path, &hp_format_gecko, &error), HP_OK);
+    assert_int_equal(number_behind("\"profilingEndTime\":"), HP_MOMENT_TIME_LIMIT * HP_MOMENT_NS / 1000000);
+    hp_profile_free(profile);
+}
+
 static void test_three_bytes_a_sample(void **state) {
     (void)state;
     double eight = bytes_a_sample(8, 120), one = bytes_a_sample(1, 600);
@@ -225,6 +257,7 @@ int main(void) {
         cmocka_unit_test(test_a_stream_that_is_made_compact),
         cmocka_unit_test(test_an_empty_one_stays),
         cmocka_unit_test(test_what_cannot_be),
+        cmocka_unit_test(test_weights_that_overlap),
         cmocka_unit_test(test_three_bytes_a_sample),
     };
     int descriptor = mkstemp(path);
