@@ -27,7 +27,7 @@ typedef struct hp_moment {
 typedef struct hp_timeline {
     hp_moment *moments;
     uint32_t count, capacity;
-    uint64_t lost; /* samples that were taken and are not in it: the bound on memory was reached, or their thread was named anew */
+    uint64_t lost; /* samples that were taken and are not in it: the bound on memory was reached, or their stack has another name now */
     uint64_t next; /* while it is measured: the number of the first sample that it does not have */
     bool kept;     /* it was asked for */
 } hp_timeline;
