@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import _core
 from .profile import Profile, _text_path
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 MOST_WORKERS = 8  # files are read side by side and added one after another, which is a tenth of it or so: more readers would only wait, and each holds a file
 SUFFIX = ".hyprof"
@@ -185,17 +188,32 @@ def _side_by_side(work: Callable[[Item], Result], items: list[Item]) -> Iterator
             return None, error
 
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    if len(items) < 4 or workers == 1:
+    started = None if len(items) < 4 or workers == 1 else _started(tried, items, workers)
+    if started is None:
         yield from ((each, tried(each)) for each in items)
         return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(workers) as pool:
+    pool, results = started
+    with pool:
         try:
-            yield from zip(items, pool.map(tried, items), strict=True)
+            yield from zip(items, results, strict=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _started(work: Callable[[Item], Result], items: list[Item], workers: int) -> tuple[ThreadPoolExecutor, Iterator[Result]] | None:
+    """None where no thread may be started: the interpreter is ending (an exit handler merges), or the system has no more. What had begun has ended then and
+    is done again, which adds nothing twice."""
+    try:
+        from concurrent.futures import ThreadPoolExecutor
+    except RuntimeError:
+        return None
+    pool = ThreadPoolExecutor(workers)
+    try:
+        return pool, pool.map(work, items)
+    except RuntimeError:
+        pool.shutdown(cancel_futures=True)
+        return None
 
 
 def _known(each: Input, added: dict[str, str]) -> str:

@@ -17,6 +17,7 @@
 #include "frame/current.h"
 #include "frame/frame.h"
 #include "module/snapshot.h"
+#include "module/stream_names.h"
 
 /* Owner: the module's state. `mutex` is held for an exchange of pointers only, never while the GIL may be released. */
 struct hp_stream {
@@ -28,6 +29,7 @@ struct hp_stream {
     pthread_t thread;
     bool thread_runs;                   /* guarded by: GIL */
     uint64_t next_moment, moments_lost; /* of a timeline: what the file does not have yet, and never will. Owner: as `file` */
+    hp_stream_names names;              /* owner: as `file` */
     hp_error refused;                   /* guarded by: GIL. Why there is no thread; the end of the session is written all the same */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -65,6 +67,7 @@ static hp_status append_profile(hp_stream *stream, hp_profile *profile, hp_error
 static void append(hp_stream *stream, hp_gathered *gathered) {
     hp_error error = {0};
     hp_profile *profile = NULL;
+    hp_stream_names_keep(&stream->names, gathered);
     hp_status status = hp_assemble(gathered, &profile);
     if (status != HP_OK)
         hp_fail(&error, status, 0, "a snapshot for '%s' failed: memory was short", stream->path);
@@ -273,6 +276,7 @@ static void stream_free(hp_stream *stream) {
     if (!stream->thread_runs) {
         pthread_mutex_destroy(&stream->mutex);
         pthread_cond_destroy(&stream->wake);
+        hp_stream_names_fini(&stream->names);
     }
     free(stream->path);
     free(stream);

@@ -27,7 +27,7 @@ typedef struct hp_moment {
 typedef struct hp_timeline {
     hp_moment *moments;
     uint32_t count, capacity;
-    uint64_t lost; /* samples that were taken and are not in it: the bound on memory was reached, or their thread was named anew */
+    uint64_t lost; /* samples that were taken and are not in it: the bound on memory was reached, or their stack has another name now */
     uint64_t next; /* while it is measured: the number of the first sample that it does not have */
     bool kept;     /* it was asked for */
 } hp_timeline;
@@ -51,13 +51,14 @@ typedef struct hp_timeline_parts {
 hp_status hp_timeline_split(const hp_timeline *timeline, const hp_tree *tree, hp_timeline_parts *parts);
 void hp_timeline_parts_fini(hp_timeline_parts *parts);
 
-/* What a moment stands for, ns: from when, and not from before what the moment ahead of it in its thread stands for. */
+/* What a moment stands for, ns: from when, and not from before what the moment ahead of it in its thread stands for, to when. Files may
+ * claim any weight: what would lie beyond the moment's own time is cut off, so that no sum of lengths passes the last time. */
 static inline uint64_t hp_moment_begin_ns(const hp_moment *moment, uint64_t not_before) {
     uint64_t begin = moment->time > moment->weight ? (moment->time - moment->weight) * HP_MOMENT_NS : 0;
     return begin > not_before ? begin : not_before;
 }
-static inline uint64_t hp_moment_weight_ns(const hp_moment *moment) {
-    return (uint64_t)moment->weight * HP_MOMENT_NS;
+static inline uint64_t hp_moment_end_ns(const hp_moment *moment) {
+    return moment->time * HP_MOMENT_NS;
 }
 
 #endif

@@ -22,10 +22,11 @@ static bool add_moments(hp_gecko_tables *t, const hp_profile *profile, uint32_t 
     for (uint32_t i = parts->starts[part]; i < parts->starts[part + 1]; i++) {
         const hp_moment *moment = &profile->timeline.moments[parts->order[i]];
         uint32_t stack = stack_of(t, profile, inner, moment->node);
-        hp_gecko_sample sample = {stack, hp_moment_weight_ns(moment), hp_moment_begin_ns(moment, end)};
-        if (stack == HP_GECKO_NONE || !add_gap(t, end, sample.begin_ns) || !hp_gecko_add_sample(t, &sample))
+        uint64_t begin = hp_moment_begin_ns(moment, end);
+        hp_gecko_sample sample = {stack, hp_moment_end_ns(moment) - begin, begin};
+        if (stack == HP_GECKO_NONE || !add_gap(t, end, begin) || !hp_gecko_add_sample(t, &sample))
             return false;
-        end = sample.begin_ns + sample.ns;
+        end = hp_moment_end_ns(moment);
     }
     return true;
 }

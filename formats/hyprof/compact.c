@@ -108,9 +108,10 @@ static hp_status copy_chunks(timeline_copy *copy, hp_error *error) {
 
 static hp_status copy_timeline(hp_compact *compact, hp_sink *sink, hp_error *error) {
     timeline_copy copy = {.compact = compact, .sink = sink};
+    uint32_t before = compact->group.chunks;
     hp_moment_writer_begin(&copy.writer, &compact->group);
     hp_status status = copy_chunks(&copy, error);
-    hp_moment_writer_end(&copy.writer, false);
+    hp_moment_writer_end(&copy.writer, compact->group.chunks == before); /* an empty one tells that it was asked for */
     pass_on(&copy);
     hp_bytes_free(&copy.bytes);
     hp_inflater_fini(&copy.inflater);

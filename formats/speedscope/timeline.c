@@ -17,28 +17,31 @@ static void put_stack_of(hp_speedscope *w, uint32_t node) {
 }
 
 /* Both lists have an item for each moment, and one before it where nothing was sampled for a while. Returns where the last one ends. */
-static uint64_t put_list(hp_speedscope *w, uint32_t index, void (*put)(hp_speedscope *w, const hp_moment *moment, uint64_t gap)) {
+static uint64_t put_list(hp_speedscope *w, uint32_t index,
+                         void (*put)(hp_speedscope *w, const hp_moment *moment, uint64_t gap, uint64_t ns)) {
     uint64_t end = 0;
     for (uint32_t i = w->timeline.starts[index]; i < w->timeline.starts[index + 1]; i++) {
         const hp_moment *moment = moment_at(w, i);
         uint64_t begin = hp_moment_begin_ns(moment, end);
         if (put != NULL)
-            put(w, moment, begin - end);
-        end = begin + hp_moment_weight_ns(moment);
+            put(w, moment, begin - end, hp_moment_end_ns(moment) - begin);
+        end = hp_moment_end_ns(moment);
     }
     return end;
 }
 
-static void put_stack(hp_speedscope *w, const hp_moment *moment, uint64_t gap) {
+static void put_stack(hp_speedscope *w, const hp_moment *moment, uint64_t gap, uint64_t ns) {
+    (void)ns;
     if (gap > 0)
         hp_json_raw(&w->json, "[]", 2);
     put_stack_of(w, moment->node);
 }
 
-static void put_weight(hp_speedscope *w, const hp_moment *moment, uint64_t gap) {
+static void put_weight(hp_speedscope *w, const hp_moment *moment, uint64_t gap, uint64_t ns) {
+    (void)moment;
     if (gap > 0)
         hp_json_u64(&w->json, gap);
-    hp_json_u64(&w->json, hp_moment_weight_ns(moment));
+    hp_json_u64(&w->json, ns);
 }
 
 void hp_speedscope_put_timeline(hp_speedscope *w, uint32_t i) {

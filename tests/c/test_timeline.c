@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/gecko/gecko.h"
+#include "formats/speedscope/speedscope.h"
 #include "hyprof_samples.h"
 
 static char path[] = "/tmp/hyprof-timeline-XXXXXX";
@@ -140,6 +142,32 @@ static void test_a_stream_that_is_made_compact(void **state) {
     hp_profile_free(got);
 }
 
+/* What was asked for and has nothing yet (only targets ran) is still there in the file that takes the other's place. */
+static void test_an_empty_one_stays(void **state) {
+    (void)state;
+    hp_profile *profile = sample_profile(&usual);
+    hp_hyprof_stream *stream = NULL;
+    struct stat before, after;
+    profile->timeline.kept = true;
+    assert_int_equal(hp_hyprof_open(&stream, path, NULL), HP_OK);
+    hp_hyprof_compact_above(stream, 0);
+    assert_int_equal(hp_hyprof_append(stream, profile, NULL), HP_OK);
+    assert_int_equal(stat(path, &before), 0);
+    after = before;
+    for (uint32_t step = 0; step < 100 && after.st_ino == before.st_ino; step++) {
+        for (uint32_t i = 0; i < profile->tree.count; i++)
+            profile->tree.nodes[i].calls += i;
+        assert_int_equal(hp_hyprof_append(stream, profile, NULL), HP_OK);
+        assert_int_equal(stat(path, &after), 0);
+    }
+    assert_int_not_equal(after.st_ino, before.st_ino);
+    assert_int_equal(hp_hyprof_close(stream, true, NULL), HP_OK);
+    hp_profile *got = read_file(path);
+    expect_moments(profile, got);
+    hp_profile_free(profile);
+    hp_profile_free(got);
+}
+
 /* Its chunks, their headers too. */
 static double bytes_of_moments(const uint8_t *bytes, size_t size) {
     double sum = 0;
@@ -185,6 +213,36 @@ static void test_what_cannot_be(void **state) {
     }
 }
 
+static uint64_t number_behind(const char *key) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(hp_read_file(path, 1 << 20, &bytes, &size, NULL), HP_OK);
+    bytes = realloc(bytes, size + 1);
+    assert_non_null(bytes);
+    bytes[size] = '\0';
+    const char *last = NULL, *at = (const char *)bytes;
+    while ((at = strstr(at, key)) != NULL)
+        last = at += strlen(key);
+    assert_non_null(last);
+    uint64_t number = strtoull(last, NULL, 10);
+    free(bytes);
+    return number;
+}
+
+/* A file may claim weights that overlap: viewers get a thread that ends when its last sample was taken. */
+static void test_weights_that_overlap(void **state) {
+    (void)state;
+    hp_profile *profile = sample_profile(&usual);
+    for (uint64_t i = 0; i < 4; i++)
+        put(profile, HP_MOMENT_TIME_LIMIT, 1, i % 2 == 0 ? UINT32_MAX : 5);
+    hp_error error = {0};
+    assert_int_equal(hp_export(profile, path, &hp_format_speedscope, &error), HP_OK);
+    assert_int_equal(number_behind("\"endValue\":"), HP_MOMENT_TIME_LIMIT * HP_MOMENT_NS);
+    assert_int_equal(hp_export(profile, path, &hp_format_gecko, &error), HP_OK);
+    assert_int_equal(number_behind("\"profilingEndTime\":"), HP_MOMENT_TIME_LIMIT * HP_MOMENT_NS / 1000000);
+    hp_profile_free(profile);
+}
+
 static void test_three_bytes_a_sample(void **state) {
     (void)state;
     double eight = bytes_a_sample(8, 120), one = bytes_a_sample(1, 600);
@@ -197,7 +255,9 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_empty_and_none),
         cmocka_unit_test(test_a_stream_that_is_made_compact),
+        cmocka_unit_test(test_an_empty_one_stays),
         cmocka_unit_test(test_what_cannot_be),
+        cmocka_unit_test(test_weights_that_overlap),
         cmocka_unit_test(test_three_bytes_a_sample),
     };
     int descriptor = mkstemp(path);

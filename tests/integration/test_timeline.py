@@ -132,3 +132,26 @@ profile = profiler.profile
 print(profile.timeline.lost, profile.timeline.samples == sum(thread.samples for thread in profile.threads))
 """)
     assert done.stdout == "0 True\n"
+
+
+def test_a_thread_that_is_renamed_loses_nothing_that_is_in_the_file(run_python: Run, tmp_path: Path) -> None:
+    """A server's threads are named after their requests, and a file that is written meanwhile has what they did under the names before."""
+    done = run_python("""
+import hybridprof, threading, time
+from hybridprof import _core
+def work(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end: pass
+with hybridprof.Profiler(rate=1000, timeline=True) as profiler:
+    _core.stream("x.hyprof", 0.02)
+    for i in range(4):
+        work(0.1)
+        threading.current_thread().name = f"request {i}"
+assert [thread.name for thread in profiler.profile.threads] == ["request 3"]
+""")
+    assert done.stdout == "" and done.stderr == ""
+    profile = hybridprof.load(tmp_path / "x.hyprof")
+    assert profile.timeline is not None and profile.timeline.lost == 0
+    assert profile.timeline.samples == profile.meta["samples"]["kept"]
+    assert [thread.name for thread in profile.threads] == ["MainThread"]
+    assert sum("names that they had first" in warning for warning in profile.meta["warnings"]) == 1

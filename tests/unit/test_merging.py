@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -222,3 +226,33 @@ def test_many_at_a_time(tmp_path: Path) -> None:
     whole = hybridprof.merge([tmp_path])
     assert (whole.meta["samples"]["kept"], len(whole.sources)) == (820, 40)
     assert hybridprof.merge(sorted(tmp_path.iterdir(), reverse=True)).encode("hyprof") == whole.encode("hyprof")
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_files_are_merged_where_no_more_threads_can_be_started(folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    made = [Made(900 + i, (Stack(0, (i % 3,), samples=1 + i),)) for i in range(6)]
+    paths = [written(folder, each) for each in made]
+    expected = sums(hybridprof.merge(paths))
+    left = [threads]
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if left[0] == 0:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert sums(hybridprof.merge(paths)) == expected
+
+
+def test_an_exit_handler_merges(folder: Path, run_python: Callable[..., CompletedProcess[str]]) -> None:
+    paths = [written(folder, Made(910 + i, (Stack(0, (1,), samples=1),))) for i in range(4)]
+    done = run_python(f"""
+import atexit, os, threading
+import hybridprof
+os.sched_getaffinity = lambda pid: {{0, 1}}
+atexit.register(lambda: print(len(hybridprof.merge({paths!r}).sources)))
+""")
+    assert done.stdout == "4\n" and done.stderr == ""
