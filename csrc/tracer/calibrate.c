@@ -406,7 +406,9 @@ void hp_tracer_look(hp_tracer *tracer, bool last) {
     bool collecting = PyGC_Disable();
     int64_t began = hp_thread_cpu_ns();
     begin_look(c, tracer);
-    look_again(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
+    tracer->hook->refresh(tracer); /* what ended unseen, in a thread without our hook: once a look has set the hook there nobody could tell */
+    if (tracer_goes_on(c))
+        look_again(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
     int64_t taken = hp_thread_cpu_ns() - began;
     c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * HP_SPACING;
     (void)end_look(c);

@@ -184,6 +184,22 @@ def test_a_profile_function_that_is_set_within_a_target(hook: str) -> None:
 
 
 @HOOKS
+def test_the_last_look_at_what_tracing_costs_ends_what_nobody_saw_end(hook: str) -> None:
+    def outer() -> None:
+        sys.setprofile(watch_nothing)
+
+    _core.start(rate=0, hook=hook)
+    target = target_of(outer)
+    try:
+        target()
+        time.sleep(0.3)  # nobody's
+    finally:
+        sys.setprofile(None)
+    _core.stop()
+    assert sum(thread["exact_ns"] for thread in _core.snapshot().threads()) < 0.2e9
+
+
+@HOOKS
 def test_a_profile_function_that_comes_and_goes_within_a_target(hook: str) -> None:
     def outer() -> None:
         leaf()
