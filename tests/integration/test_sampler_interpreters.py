@@ -336,7 +336,7 @@ print(json.dumps({"files": files, "rows": rows()}))
 """
 
 
-@pytest.mark.flaky(reruns=2)  # a busy machine may leave it too few samples
+@pytest.mark.crowded
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("snapshots", ["", "snapshots"])
 def test_code_that_dies_in_an_interpreter_keeps_its_names(run_python: RunPython, kind: str, snapshots: str) -> None:
