@@ -19,7 +19,10 @@
  *
  * It runs bytecode, so a signal handler of the program may run in it, and raise (Ctrl-C). That exception is the program's: calibration
  * ends there, without a result, and the exception is raised again in the program as soon as that goes on. It may also stop the session, or
- * fork: then the tracer is gone when the call returns, and `tracer` says so. The garbage collector waits until the look is over. */
+ * fork: then the tracer is gone when the call returns, and `tracer` says so.
+ *
+ * The garbage collector is left as it is, though it may come in the midst and spoil a round: whether it is on is the whole program's, and
+ * other threads may run here too. One that forks would have a child that never collects; one that turns it off would find it on. */
 #include "tracer/calibrate.h"
 
 #include <stdlib.h>
@@ -403,13 +406,10 @@ void hp_tracer_look(hp_tracer *tracer, bool last) {
     if (!is_wanted(tracer, last) || !is_allowed(tracer, thread))
         return;
     hp_calibration *c = tracer->calibration;
-    bool collecting = PyGC_Disable();
     int64_t began = hp_thread_cpu_ns();
     begin_look(c, tracer);
     look_again(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
     int64_t taken = hp_thread_cpu_ns() - began;
     c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * HP_SPACING;
     (void)end_look(c);
-    if (collecting)
-        PyGC_Enable();
 }
