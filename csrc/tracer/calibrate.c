@@ -401,6 +401,24 @@ static void look_again(hp_calibration *c, bool with_bare) {
     use(c);
 }
 
+/* What a look takes is recording too: with a small budget it is a tenth of that. */
+static int64_t spacing(const hp_tracer *tracer) {
+    static const double part = 0.1, most = 1e9;
+    double share = tracer->budget.share * part, times = share > 0 ? 1 / share : 0;
+    return times > most ? (int64_t)most : times > HP_SPACING ? (int64_t)times : HP_SPACING;
+}
+
+/* It comes once, and at the end nothing else does: no function and no call of the program's is left out for it. */
+static void look_uncharged(hp_calibration *c, bool with_bare) {
+    uint64_t before = c->tracer->budget.units;
+    c->tracer->budget.held = true;
+    look_again(c, with_bare);
+    if (!tracer_goes_on(c))
+        return;
+    c->tracer->budget.held = false;
+    c->tracer->budget.once += c->tracer->budget.units - before;
+}
+
 void hp_tracer_look(hp_tracer *tracer, bool last) {
     const PyThreadState *thread = PyThreadState_Get();
     if (!is_wanted(tracer, last) || !is_allowed(tracer, thread))
@@ -408,8 +426,9 @@ void hp_tracer_look(hp_tracer *tracer, bool last) {
     hp_calibration *c = tracer->calibration;
     int64_t began = hp_thread_cpu_ns();
     begin_look(c, tracer);
-    look_again(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
+    int64_t times = spacing(tracer);
+    look_uncharged(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
     int64_t taken = hp_thread_cpu_ns() - began;
-    c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * HP_SPACING;
+    c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * times;
     (void)end_look(c);
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle.targets import HOOKS, calls, no_session_left, target_of
+from oracle.targets import HOOKS, calls, measured, no_session_left, target_of
 
 from hybridprof import _core
 from hybridprof.cli.main import main
@@ -178,6 +178,20 @@ def test_the_garbage_collector_stays_as_it_is() -> None:
         other.join()
         sys.setswitchinterval(interval)
     assert found == {True}
+
+
+@HOOKS
+def test_what_a_look_takes_leaves_out_nothing_of_the_programs(hook: str) -> None:
+    """Of a budget that is far more than the program needs, and less than a look."""
+    _core.start(rate=0, hook=hook, budget=0.02)  # type: ignore[arg-type]
+    target = target_of(caller)
+    for _ in range(5):
+        time.sleep(0.05)
+        target(1)
+    _core.stop()
+    assert calls()["caller"] == calls()["slow_leaf"] == 5
+    assert measured()["caller"] == measured()["slow_leaf"] == "exact"
+    assert not [sentence for sentence in _core.snapshot().meta()["warnings"] if "budget" in sentence]
 
 
 def test_no_look_under_a_trace_function() -> None:
