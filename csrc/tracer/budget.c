@@ -345,7 +345,7 @@ void hp_budget_look(hp_tracer *tracer) {
     hp_budget *budget = &tracer->budget;
     if (!tracer->calibrating && budget->units >= budget->limit_look_at)
         hold_to_limit(tracer);
-    if (tracer->calibrating || budget->share <= 0)
+    if (tracer->calibrating || budget->held || budget->share <= 0)
         return;
     if (budget->units < budget->spent_at && hp_ticks() < budget->window_ends_ticks)
         return;

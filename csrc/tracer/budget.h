@@ -41,6 +41,7 @@ typedef struct hp_budget {
     uint32_t gated_units; /* HP_UNITS_GATED where the hook can spare functions; where it cannot, tracing less would save none of them */
     uint64_t chosen;      /* of 2^32: the share of outermost calls to trace, times their own rate */
     bool was_cut;         /* `chosen` was below all of them at some time, or an extent was ended */
+    bool held;            /* what is spent now is not the program's: nobody looks at it */
     bool paused;          /* everything is traced, but not now: what is left costs too much */
     uint32_t dropped;     /* functions without their events now */
     uint32_t clean_windows;

@@ -19,7 +19,10 @@
  *
  * It runs bytecode, so a signal handler of the program may run in it, and raise (Ctrl-C). That exception is the program's: calibration
  * ends there, without a result, and the exception is raised again in the program as soon as that goes on. It may also stop the session, or
- * fork: then the tracer is gone when the call returns, and `tracer` says so. The garbage collector waits until the look is over. */
+ * fork: then the tracer is gone when the call returns, and `tracer` says so.
+ *
+ * The garbage collector is left as it is, though it may come in the midst and spoil a round: whether it is on is the whole program's, and
+ * other threads may run here too. One that forks would have a child that never collects; one that turns it off would find it on. */
 #include "tracer/calibrate.h"
 
 #include <stdlib.h>
@@ -398,20 +401,36 @@ static void look_again(hp_calibration *c, bool with_bare) {
     use(c);
 }
 
+/* What a look takes is recording too: with a small budget it is a tenth of that. */
+static int64_t spacing(const hp_tracer *tracer) {
+    static const double part = 0.1, most = 1e9;
+    double share = tracer->budget.share * part, times = share > 0 ? 1 / share : 0;
+    return times > most ? (int64_t)most : times > HP_SPACING ? (int64_t)times : HP_SPACING;
+}
+
+/* It comes once, and at the end nothing else does: no function and no call of the program's is left out for it. */
+static void look_uncharged(hp_calibration *c, bool with_bare) {
+    uint64_t before = c->tracer->budget.units;
+    c->tracer->budget.held = true;
+    look_again(c, with_bare);
+    if (!tracer_goes_on(c))
+        return;
+    c->tracer->budget.held = false;
+    c->tracer->budget.once += c->tracer->budget.units - before;
+}
+
 void hp_tracer_look(hp_tracer *tracer, bool last) {
     const PyThreadState *thread = PyThreadState_Get();
     if (!is_wanted(tracer, last) || !is_allowed(tracer, thread))
         return;
     hp_calibration *c = tracer->calibration;
-    bool collecting = PyGC_Disable();
     int64_t began = hp_thread_cpu_ns();
     begin_look(c, tracer);
+    int64_t times = spacing(tracer);
     tracer->hook->refresh(tracer); /* what ended unseen, in a thread without our hook: once a look has set the hook there nobody could tell */
     if (tracer_goes_on(c))
-        look_again(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
+        look_uncharged(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
     int64_t taken = hp_thread_cpu_ns() - began;
-    c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * HP_SPACING;
+    c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * times;
     (void)end_look(c);
-    if (collecting)
-        PyGC_Enable();
 }

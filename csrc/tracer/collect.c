@@ -46,7 +46,8 @@ static void mark_partial(const hp_tracer *tracer, hp_tree *tree) {
         return;
     for (uint32_t i = 0; i <= tracer->states.mask; i++) {
         const hp_code_state *state = &tracer->states.states[i];
-        if (state->address != 0 && (state->flags & HP_CODE_LATE) && state->slot < slots)
+        bool missed = (state->flags & HP_CODE_LET_GO) && hp_discovery_missed(&tracer->discovery, state->let_go_at);
+        if (state->address != 0 && ((state->flags & HP_CODE_LATE) || missed) && state->slot < slots)
             late[state->slot] = true;
     }
     for (uint32_t i = 0; i < tracer->states.late_count; i++)

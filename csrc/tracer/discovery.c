@@ -41,10 +41,11 @@ bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns, bool idle) {
     return discovery->open;
 }
 
-uint64_t hp_discovery_let_go(const hp_discovery *discovery, bool in_extent) {
-    return discovery->extents - (in_extent && discovery->extents > 0 ? 1 : 0);
+uint64_t hp_discovery_let_go(const hp_discovery *discovery) {
+    return discovery->extents;
 }
 
+/* Unless the very next call was watched. It may be that none has been since. */
 bool hp_discovery_missed(const hp_discovery *discovery, uint64_t let_go_at) {
-    return discovery->watched_since > let_go_at + 1;
+    return discovery->extents > let_go_at && discovery->watched_since != let_go_at + 1;
 }

@@ -27,8 +27,8 @@ bool hp_discovery_begin(hp_discovery *discovery, int64_t now_ns, uint64_t functi
 /* Whether what is met outside of targets should stay in sight. Closes a window that has lasted long enough, or that is for nobody: `idle`
  * says that no call of a target runs or is suspended. */
 bool hp_discovery_keeps(hp_discovery *discovery, int64_t now_ns, bool idle);
-/* Number for "let go now": calls with a higher number may have missed the function, until the next window. */
-uint64_t hp_discovery_let_go(const hp_discovery *discovery, bool in_extent);
+/* Number for "let go now", while no call runs: calls with a higher number may have missed the function, until the next window. */
+uint64_t hp_discovery_let_go(const hp_discovery *discovery);
 /* True when calls may have been missed of a function that was let go at that number. */
 bool hp_discovery_missed(const hp_discovery *discovery, uint64_t let_go_at);
 

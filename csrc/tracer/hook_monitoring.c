@@ -38,13 +38,6 @@ HP_CALLBACK(on_yield, 1, hp_record_end(tracer, code, true))
 HP_CALLBACK(on_call, 3, ((void)code, hp_record_c_call(tracer, PyThreadState_Get(), arguments[2])))
 HP_CALLBACK(on_c_return, 3, ((void)code, hp_record_c_return(tracer, PyThreadState_Get(), arguments[2])))
 
-static bool any_extent(const hp_tracer *tracer) {
-    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
-        if (recorder->gate == HP_GATE_OPEN)
-            return true;
-    return false;
-}
-
 /* Where everything is traced by function, all that is met is armed, wherever it runs. */
 static bool wants_extent(hp_tracer *tracer, PyThreadState *thread) {
     return hp_gate_open(tracer, thread) || (tracer->everything && tracer->by_function);
@@ -66,12 +59,11 @@ static bool take_up(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *code
 
 static bool stays_in_sight(hp_tracer *tracer, PyCodeObject *code) {
     /* A coroutine's call may be suspended and go on later: then only time closes the window. */
-    bool idle = !tracer->has_generator_targets && tracer->suspended_count == 0 && !any_extent(tracer);
-    if (hp_discovery_keeps(&tracer->discovery, hp_now_ns(), idle))
+    if (hp_discovery_keeps(&tracer->discovery, hp_now_ns(), hp_tracer_is_idle(tracer)))
         return true;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL)
-        hp_tracer_let_go(tracer, state, any_extent(tracer));
+        hp_tracer_let_go(tracer, state);
     return false;
 }
 
@@ -194,9 +186,11 @@ static int disarm(hp_tracer *tracer, PyCodeObject *code) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
-    /* Beneath other targets it is unknown again: the next call looks for it, and its counts are lower bounds. */
+    /* Beneath other targets it is unknown again: the next call looks for it. Calls that are under way would miss it; for those whoever
+     * disarms has it met again at once. */
     state->flags &= ~(uint32_t)HP_CODE_ARMED;
-    hp_tracer_let_go(tracer, state, any_extent(tracer));
+    if (hp_tracer_is_idle(tracer))
+        hp_tracer_let_go(tracer, state);
     tracer->discovery.found++;
     (void)drop(tracer, code);
     return 0;

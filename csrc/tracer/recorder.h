@@ -307,8 +307,11 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
 /* Gives a function events of its own. Where another tool took the hook from us since the last look, it is looked after first. -1 with an
  * exception. */
 int hp_tracer_arm(hp_tracer *tracer, PyCodeObject *code);
-/* A function is no longer reported to discovery: from now on, until a window has it reported anew, targets may call it unseen. */
-void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent);
+/* A function is no longer reported to discovery: from now on, until a window has it reported anew, targets may call it unseen.
+ * One of them may be running, or suspended: then its counts are lower bounds from here on. */
+void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state);
+/* Whether no thread is in a call of a target or in a block, and none can be suspended. */
+bool hp_tracer_is_idle(const hp_tracer *tracer);
 void hp_tracer_warn(hp_tracer *tracer, const char *sentence);
 /* replaced.c */
 /* Whether this code object, which nobody armed, has become a target in the place of another that it was made from. Asked once. Moves

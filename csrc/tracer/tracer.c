@@ -63,10 +63,22 @@ static void note_missed(const hp_tracer *tracer, hp_code_state *state) {
         state->flags |= HP_CODE_LATE;
 }
 
-void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state, bool in_extent) {
+static bool any_extent(const hp_tracer *tracer) {
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
+        if (recorder->gate == HP_GATE_OPEN)
+            return true;
+    return false;
+}
+
+bool hp_tracer_is_idle(const hp_tracer *tracer) {
+    return !tracer->has_generator_targets && tracer->suspended_count == 0 && !any_extent(tracer);
+}
+
+/* A call that runs already, or is suspended, may be what misses it. */
+void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state) {
     note_missed(tracer, state);
-    state->flags |= HP_CODE_LET_GO;
-    state->let_go_at = hp_discovery_let_go(&tracer->discovery, in_extent);
+    state->flags |= HP_CODE_LET_GO | (tracer->discovery.extents > 0 && !hp_tracer_is_idle(tracer) ? HP_CODE_LATE : 0u);
+    state->let_go_at = hp_discovery_let_go(&tracer->discovery);
 }
 
 void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *frame) {
@@ -148,7 +160,7 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     return 0;
 }
 
-void hp_tracer_forget_beneath(hp_tracer *tracer) {
+static void disarm_beneath(hp_tracer *tracer) {
     const hp_code_states *states = &tracer->states;
     bool spares = tracer->hook->drop != NULL && !tracer->everything && !tracer->budget.paused;
     PyCodeObject **found = spares ? calloc(states->used + 1u, sizeof *found) : NULL;
@@ -168,6 +180,17 @@ void hp_tracer_forget_beneath(hp_tracer *tracer) {
     free(found);
 }
 
+/* Calls of others that run, or are suspended, call on what has just lost its events: all of it is met again at once. */
+static void meet_beneath_others(hp_tracer *tracer) {
+    if (tracer->hook->meet_again != NULL && !tracer->everything && !hp_tracer_is_idle(tracer))
+        tracer->hook->meet_again(tracer);
+}
+
+void hp_tracer_forget_beneath(hp_tracer *tracer) {
+    disarm_beneath(tracer);
+    meet_beneath_others(tracer);
+}
+
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
@@ -183,8 +206,10 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     /* Where everything is traced by function these are its events for that too, and nobody would meet it again. */
     if (tracer->by_function && (tracer->everything || tracer->budget.paused))
         return 0;
-    hp_tracer_forget_beneath(tracer);
-    return tracer->hook->disarm(tracer, code);
+    disarm_beneath(tracer);
+    int status = tracer->hook->disarm(tracer, code);
+    meet_beneath_others(tracer);
+    return status;
 }
 
 static const char no_budget_for_everything[] =

@@ -84,8 +84,9 @@ void hp_tracer_free(hp_tracer *tracer);
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate);
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code);
 /* What was met beneath a target or a block has events wherever it is called, and each costs two thirds of a traced one: they go with a
- * target, and here where blocks alone are no longer wanted. Beneath others it is met again, and its counts are lower bounds. Where memory
- * is short it keeps its events, which is dear and no more. */
+ * target, and here where blocks alone are no longer wanted. Beneath others it is met again: at once by calls that are under way, else by
+ * the next one, and where that one comes too soon to be watched its counts are lower bounds. Where memory is short it keeps its events,
+ * which is dear and no more. */
 void hp_tracer_forget_beneath(hp_tracer *tracer);
 /* Every call in every thread, from now on, frames that are active now excepted. */
 int hp_tracer_trace_everything(hp_tracer *tracer, bool on);

@@ -107,8 +107,8 @@ class Requests:
             self._met = {each: count // 2 for each, count in list(self._met.items()) if count > 1}
         if met & (met - 1):  # the rarest is looked for at each doubling
             return False
-        rarest = min(list(self._known), key=lambda each: self._counts.get(each, 0))
-        if met <= 2 * self._counts.get(rarest, 0):
+        rarest = min(list(self._known), key=lambda each: self._counts.get(each, 0), default=None)
+        if rarest is None or met <= 2 * self._counts.get(rarest, 0):
             return False
         for each in (self._known, self._counts):
             each.pop(rarest, None)

@@ -20,6 +20,7 @@ import hybridprof
 from . import workers
 
 _installed = False
+_TAKEN = ("post_fork_hook", "spooler", "mule_msg_hook")  # by uwsgidecorators
 
 
 def install(uwsgi: Any) -> None:
@@ -43,13 +44,27 @@ def _has_threads(uwsgi: Any) -> bool:
 
 
 def _after_fork(uwsgi: Any, begin: Callable[[], None]) -> None:
-    """uwsgidecorators takes the hook for itself when it is imported, so that it comes first; it needs uWSGI's main process, and is not everywhere."""
-    try:
-        from uwsgidecorators import postfork
-    except Exception:
+    """uwsgidecorators takes hooks for itself when it is imported, so that comes first; it needs uWSGI's main process, and is not everywhere."""
+    decorators = _decorators(uwsgi)
+    if decorators is None:
         uwsgi.post_fork_hook = _before(begin, getattr(uwsgi, "post_fork_hook", None))
     else:
-        postfork(begin)
+        decorators.postfork(begin)
+
+
+def _decorators(uwsgi: Any) -> Any:
+    """The module, or None. It takes whatever hook the program has set without asking: the one after a fork goes into its chain, the others are given back."""
+    theirs = {} if "uwsgidecorators" in sys.modules else {name: hook for name in _TAKEN if (hook := getattr(uwsgi, name, None)) is not None}
+    try:
+        import uwsgidecorators
+    except Exception:
+        uwsgidecorators = None
+    for name, hook in theirs.items():
+        if uwsgidecorators is not None and name == "post_fork_hook":
+            uwsgidecorators.postfork(hook)
+        else:
+            setattr(uwsgi, name, hook)
+    return uwsgidecorators
 
 
 def _before(ours: Callable[[], None], theirs: Callable[[], Any] | None) -> Callable[[], None]:

@@ -6,6 +6,7 @@ who may make one of two calibrations three times too dear."""
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle.targets import HOOKS, calls, no_session_left, target_of
+from oracle.targets import HOOKS, calls, measured, no_session_left, target_of
 
 from hybridprof import _core
 from hybridprof.cli.main import main
@@ -152,6 +153,45 @@ def test_the_stack_of_who_asks_leaves_no_trace() -> None:
     names = {row[0].rpartition(".")[2]: row for row in _core.snapshot().functions()}
     assert "asks" not in names and not [row for row in names.values() if str(row[2]).startswith("<hybridprof")]
     assert sum(row[5] or 0 for row in names.values()) == 11
+
+
+def test_the_garbage_collector_stays_as_it_is() -> None:
+    """Other threads run within looks: what they turn off stays off, and what they fork collects."""
+    found: set[bool] = set()
+    done, interval = threading.Event(), sys.getswitchinterval()
+
+    def looks_on() -> None:
+        while not done.is_set():
+            found.add(gc.isenabled())
+
+    other = threading.Thread(target=looks_on)
+    sys.setswitchinterval(1e-6)
+    other.start()
+    try:
+        for _ in range(40):
+            _core.start(rate=0)
+            target_of(caller)(1)
+            _core.stop()
+            _core.remove_target(caller.__code__)
+    finally:
+        done.set()
+        other.join()
+        sys.setswitchinterval(interval)
+    assert found == {True}
+
+
+@HOOKS
+def test_what_a_look_takes_leaves_out_nothing_of_the_programs(hook: str) -> None:
+    """Of a budget that is far more than the program needs, and less than a look."""
+    _core.start(rate=0, hook=hook, budget=0.02)  # type: ignore[arg-type]
+    target = target_of(caller)
+    for _ in range(5):
+        time.sleep(0.05)
+        target(1)
+    _core.stop()
+    assert calls()["caller"] == calls()["slow_leaf"] == 5
+    assert measured()["caller"] == measured()["slow_leaf"] == "exact"
+    assert not [sentence for sentence in _core.snapshot().meta()["warnings"] if "budget" in sentence]
 
 
 def test_no_look_under_a_trace_function() -> None:

@@ -265,3 +265,16 @@ def test_a_flood_of_routes_leaves_the_frequent_ones_and_a_bounded_number_of_labe
     assert {f"GET /hot/{number}" for number in range(3)} <= set(requests._known.values())
     assert len(requests._known) == 4 and len(requests._met) <= CANDIDATES + 1
     assert len(requests.traced) <= 4 * 16 + 1
+
+
+def test_a_request_meets_no_error_while_another_thread_gives_the_only_label_away() -> None:
+    requests = Requests(1.0, labels=1)
+    requests.label("GET", "/first")
+
+    class Met(dict[tuple[str, str], int]):
+        def get(self, *arguments: Any) -> Any:
+            requests._known.clear()  # as the other thread does just then
+            return super().get(*arguments)
+
+    requests._met = Met()
+    assert requests.label("GET", "/second") == "other"

@@ -33,7 +33,10 @@ PATIENCE = 40.0  # seconds for what should take two
 APPLICATION = """
 import os, uwsgi
 uwsgi.atexit = lambda: open(f"end.{os.getpid()}", "w").close()
+uwsgi.post_fork_hook = lambda: open(f"begun.{os.getpid()}", "w").close()
+uwsgi.spooler = spooler = lambda message: uwsgi.SPOOL_OK
 import hybridprof.integrations.uwsgi
+kept = uwsgi.spooler is spooler
 import json, os, time, uwsgi, hybridprof
 from hybridprof import _core
 
@@ -50,7 +53,7 @@ def checkout(n):
 
 def state():
     time.sleep(0.1)  # so that requests at once meet different workers
-    return {"pid": os.getpid(), "slot": uwsgi.worker_id() - 1, "running": _core.running(), "status": hybridprof.status(), "forked": forked}
+    return {"pid": os.getpid(), "slot": uwsgi.worker_id() - 1, "running": _core.running(), "status": hybridprof.status(), "forked": forked, "kept": kept}
 
 def application(environ, start_response):
     answer = state() if environ["PATH_INFO"] == "/state" else checkout(20)
@@ -135,7 +138,9 @@ def test_its_workers_are_profiled_followed_and_end_cleanly(tmp_path: Path, lazy:
         states = service.states()
         assert {int(state["status"]["slot"]) for state in states.values()} == {0, 1}
         assert all(int(state["status"]["slot"]) == state["slot"] for state in states.values())
-        assert lazy or all(pid in state["forked"] for pid, state in states.items())  # another's hook is called too
+        assert lazy or all(pid in state["forked"] for pid, state in states.items())  # others' hooks are called too
+        assert lazy or all((tmp_path / f"begun.{pid}").exists() for pid in states)
+        assert all(state["kept"] for state in states.values())
         service.until(lambda: {hybridprof.load(path).meta["pid"] for path in service.files()} >= set(states), "each has written")
         (tmp_path / "kill").touch()
         service.until(lambda: service.everywhere(lambda state: not state["running"]), "the kill file ends it")
