@@ -427,7 +427,8 @@ void hp_tracer_look(hp_tracer *tracer, bool last) {
     int64_t began = hp_thread_cpu_ns();
     begin_look(c, tracer);
     int64_t times = spacing(tracer);
-    tracer->hook->refresh(tracer); /* what ended unseen, in a thread without our hook: once a look has set the hook there nobody could tell */
+    /* What ended unseen, in a thread without our hook: once a look has set the hook there nobody could tell. */
+    tracer->hook->refresh(tracer);
     if (tracer_goes_on(c))
         look_uncharged(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
     int64_t taken = hp_thread_cpu_ns() - began;
