@@ -217,15 +217,15 @@ static uint64_t number_behind(const char *key) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     assert_int_equal(hp_read_file(path, 1 << 20, &bytes, &size, NULL), HP_OK);
-    bytes = realloc(bytes, size + 1);
-    assert_non_null(bytes);
-    bytes[size] = '\0';
-    const char *last = NULL, *at = (const char *)bytes;
+    char *text = strndup((const char *)bytes, size);
+    assert_non_null(text);
+    free(bytes);
+    const char *last = NULL, *at = text;
     while ((at = strstr(at, key)) != NULL)
         last = at += strlen(key);
     assert_non_null(last);
     uint64_t number = strtoull(last, NULL, 10);
-    free(bytes);
+    free(text);
     return number;
 }
 
