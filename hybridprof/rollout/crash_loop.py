@@ -32,7 +32,7 @@ from typing import Any
 
 from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
 from .locks import locked, opened, why
-from .trust import distrust_folder
+from .trust import distrust_folder, make_folder
 
 _LARGEST = 64 << 10  # bytes of a file that can be ours
 END_PATIENCE = 2.0  # seconds that the end of a life waits for another thread of its process
@@ -290,8 +290,7 @@ os.register_at_fork(after_in_child=_in_child)
 
 
 def _make(folder: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
+    make_folder(folder)
     for each in (folder, folder.parent):
         if complaint := distrust_folder(os.stat(each), os.geteuid(), sticky=each is not folder):
             raise PermissionError(errno.EPERM, f"{each} {complaint}")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .trust import distrust_folder
+from .trust import distrust_folder, make_folder
 
 SUFFIX = ".hyprof"
 _WORD = re.compile(r"[^A-Za-z0-9_-]")
@@ -68,12 +68,8 @@ def free_path(folder: str, name: str) -> str:
 
 def refusal(folder: str) -> str:
     """Why nothing is written into this folder, "" if it may be. Makes one that is missing, for this user alone; its parent must be there. Raises OSError."""
-    try:
-        status = os.stat(folder)
-    except FileNotFoundError:
-        os.mkdir(folder, 0o700)
-        return ""
-    return distrust_folder(status, os.geteuid())  # whoever can put a link there decides where we write
+    make_folder(folder)
+    return distrust_folder(os.stat(folder), os.geteuid())  # whoever can put a link there decides where we write
 
 
 class Spool:

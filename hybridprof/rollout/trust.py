@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Whose files and folders are believed: those that nobody but root and the process' own user can change. Each answer is the end of a sentence, "" where nothing speaks against it."""
+"""Whose files and folders are believed, and how one is made: those that nobody but root and the process' own user can change. Each answer is the end of a sentence, "" where nothing speaks against it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """For this user alone, where it is missing. Workers that begin or end together may make it together. Raises OSError; its parent must be there."""
+    if not os.path.exists(folder):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
 
 
 def distrust_file(status: os.stat_result, user: int) -> str:

@@ -117,6 +117,17 @@ def test_a_missing_folder_is_made_for_us_alone(tmp_path: Path) -> None:
         refusal(str(tmp_path / "no" / "parent"))
 
 
+def test_workers_that_end_together_make_it_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = os.mkdir
+
+    def second(path: str, mode: int) -> None:
+        make(path, mode)
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", second)
+    assert refusal(str(tmp_path / "new")) == ""
+
+
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     assert "is writable by everybody (mode 1777)" in refusal(str(tmp_path))

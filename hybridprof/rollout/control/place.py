@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from ..trust import distrust_folder
+from ..trust import distrust_folder, make_folder
 
 LONGEST_PATH = 107  # bytes of a Unix socket's name, as Linux has it
 BACKLOG = 16
@@ -121,8 +121,7 @@ def _remove_dead(path: str) -> None:
 
 
 def _check_folder(folder: str) -> None:
-    if not os.path.isdir(folder):
-        os.mkdir(folder, 0o700)  # the last one alone: /run/hybridprof is gone after each boot
+    make_folder(folder)  # the last one alone: /run/hybridprof is gone after each boot
     user = os.geteuid()
     here, above = folder, False
     while True:
