@@ -39,7 +39,7 @@ hp_look_cost hp_looks_cost(const hp_looks *looks);
 double hp_looks_spread(const hp_looks *looks);
 /* Whether this one lies so far above the lowest that it should be taken again: whatever disturbed it may be over. */
 bool hp_looks_is_high(const hp_looks *looks, hp_look look);
-/* From this spread on the reader of a profile is told. Measured on a quiet machine, looks of one session lie within some percent. */
+/* From this spread on the reader of a profile is told. */
 #define HP_LOOKS_AGREE 0.25
 
 #endif

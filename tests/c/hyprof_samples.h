@@ -21,6 +21,16 @@ typedef struct hp_sample_shape {
     const char *main_name; /* of the first thread */
 } hp_sample_shape;
 
+/* Rows and edges anew, after nodes were changed by hand. */
+static inline hp_status sample_summarize(hp_profile *profile) {
+    free(profile->rows);
+    free(profile->edges);
+    profile->rows = NULL;
+    profile->edges = NULL;
+    profile->row_count = profile->edge_count = 0;
+    return hp_profile_summarize(profile);
+}
+
 static inline uint64_t sample_random(uint64_t *state) {
     *state += UINT64_C(0x9e3779b97f4a7c15);
     uint64_t x = *state;
