@@ -26,7 +26,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Neighbours of the machine only disturb, and a number that is wrong is so in each of three runs. Counts and stacks have one.
 
     By hand, because pytest-rerunfailures brings a thread into the process, and our tests look at all threads."""
-    if not (item.get_closest_marker("timing") or item.get_closest_marker("crowded")):
+    if not item.get_closest_marker("timing"):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports: list[pytest.TestReport] = []

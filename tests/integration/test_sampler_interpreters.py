@@ -336,12 +336,8 @@ print(json.dumps({"files": files, "rows": rows()}))
 """
 
 
-@pytest.mark.crowded
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("snapshots", ["", "snapshots"])
-def test_code_that_dies_in_an_interpreter_keeps_its_names(run_python: RunPython, kind: str, snapshots: str) -> None:
-    """Its addresses are used again at once, by the same interpreter and by those made after it."""
-    said = found(run_python, DIES, kind, snapshots)
+def names_met(said: dict[str, Any]) -> int:
+    """Samples whose names were judged, and are right."""
     met = 0
     for name, file in said["files"]:
         if name == "<module>":
@@ -356,7 +352,16 @@ def test_code_that_dies_in_an_interpreter_keeps_its_names(run_python: RunPython,
             met += samples if ours else 0
         turns = {name.split("_")[1] for stack, _, _ in stacks for name in stack if name.startswith(("even_", "odd_"))}
         assert len(turns) <= 1, (thread, turns)  # each interpreter ran one
-    assert met > (5 if snapshots else 100)  # who takes snapshots all the time leaves the interpreters little of one GIL
+    return met
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("snapshots", ["", "snapshots"])
+def test_code_that_dies_in_an_interpreter_keeps_its_names(run_python: RunPython, kind: str, snapshots: str) -> None:
+    """Its addresses are used again at once, by the same interpreter and by those made after it."""
+    enough = 5 if snapshots else 100  # who takes snapshots all the time leaves the interpreters little of one GIL
+    # A busy machine may leave a run too few samples; a wrong name fails in whichever run it is.
+    assert any(names_met(found(run_python, DIES, kind, snapshots)) > enough for _ in range(3))
 
 
 COMES_AND_GOES = """
