@@ -68,12 +68,14 @@ def _decorators(uwsgi: Any) -> Any:
 
 
 def _before(ours: Callable[[], None], theirs: Callable[[], Any] | None) -> Callable[[], None]:
-    """uWSGI has one of each hook."""
+    """uWSGI has one of each hook. The program's is called whatever becomes of ours."""
 
     def both() -> None:
-        ours()
-        if theirs is not None:
-            theirs()
+        try:
+            ours()
+        finally:
+            if theirs is not None:
+                theirs()
 
     return both
 
