@@ -180,6 +180,21 @@ def sample_profile(sample_program: Path) -> Path:
     return out
 
 
+@pytest.fixture(autouse=True)
+def _marks_end_with_their_test() -> Iterator[None]:
+    """What a function is marked as is remembered for the life of the process, by the core and by hybridprof.marking; and with 3.11 one marked generator
+    keeps the profile function on everywhere, in each later session."""
+    from hybridprof import _core, marking
+
+    marked, targets = dict(marking._marked), dict(_core.targets())
+    yield
+    for key in set(marking._marked) - set(marked):
+        del marking._marked[key]
+    for code, _ in _core.targets():
+        if code not in targets:
+            _core.remove_target(code)
+
+
 @pytest.fixture
 def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A ruled.Hand: a ruler of this process, whose time and costs the test makes up. Nothing of it is left afterwards."""

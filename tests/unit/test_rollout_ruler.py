@@ -11,7 +11,7 @@ import pytest
 from ruled import Hand
 
 import hybridprof
-from hybridprof import _core, api, marking, options, ruling
+from hybridprof import _core, api, options, ruling
 from hybridprof.rollout import ConfigError, current, environment
 from hybridprof.rollout.process import retire
 from hybridprof.rollout.watched import WatchedFile, presence
@@ -209,20 +209,14 @@ def test_marks_wait_for_their_stage(hand: Hand) -> None:
             first()
         return calls_of("ruled") is not None
 
-    try:
-        hand.configured("stage = 'fleet'")
-        assert (rates(), blocks()) == ([], False)
-        hand.says("stage = 'deep'")
-        assert sorted(rates()) == [0.001, 0.01]
-        hand.says("stage = 'deep'\n[deep]\nrate = 1.0\n[caps]\ndeep_rate = 1.0")
-        assert (sorted(rates()), blocks()) == ([0.001, 0.5], True)
-        hand.says("stage = 'off'")
-        assert rates() == []
-    finally:
-        marks = [each for each in marking._marked.values() if each[0].co_name in ("marked", "seldom")]
-        for code, _ in marks:
-            del marking._marked[id(code)]
-            _core.remove_target(code)
+    hand.configured("stage = 'fleet'")
+    assert (rates(), blocks()) == ([], False)
+    hand.says("stage = 'deep'")
+    assert sorted(rates()) == [0.001, 0.01]
+    hand.says("stage = 'deep'\n[deep]\nrate = 1.0\n[caps]\ndeep_rate = 1.0")
+    assert (sorted(rates()), blocks()) == ([0.001, 0.5], True)
+    hand.says("stage = 'off'")
+    assert rates() == []
 
 
 def test_what_is_stopped_stays_so_until_it_is_started(hand: Hand) -> None:
