@@ -275,6 +275,18 @@ static inline void dump_threads(FILE *to, const hp_profile *profile) {
     }
 }
 
+/* Their number says the order, in whatever order the lines are. */
+static inline void dump_timeline(FILE *to, const hp_profile *profile) {
+    const hp_timeline *timeline = &profile->timeline;
+    if (timeline->kept)
+        fprintf(to, "timeline lost %llu%c", U(timeline->lost), 0);
+    for (uint32_t i = 0; i < timeline->count; i++) {
+        fprintf(to, "moment %u %llu %u ", i, U(timeline->moments[i].time), timeline->moments[i].weight);
+        dump_path(to, profile, timeline->moments[i].node);
+        fputc(0, to);
+    }
+}
+
 static inline void dump_summary(FILE *to, const hp_profile *profile) {
     for (uint32_t i = 0; i < profile->row_count; i++) {
         const hp_row *r = &profile->rows[i];
@@ -328,6 +340,7 @@ static inline char *sample_dump(const hp_profile *profile, bool sorted) {
     dump_sources(to, profile);
     dump_tree(to, profile);
     dump_threads(to, profile);
+    dump_timeline(to, profile);
     dump_summary(to, profile);
     fclose(to);
     char *text = dump_lines(records, size, sorted);
@@ -344,6 +357,7 @@ static inline char *sample_dump_data(const hp_profile *profile) {
     dump_sources(to, profile);
     dump_tree(to, profile);
     dump_threads(to, profile);
+    dump_timeline(to, profile);
     if (profile->tree.count == 1) /* then rows and edges are data */
         dump_summary(to, profile);
     fclose(to);

@@ -23,9 +23,27 @@ static struct live_file {
     char *texts[GROUPS];
 } live;
 
+/* What the file has of the timeline after the third group, where the first thread has another name: its stacks are gone. Nodes keep their
+ * numbers from one sample to the next. */
+static void keep_others(hp_profile *profile, const hp_timeline *before) {
+    profile->timeline.kept = true;
+    assert_int_equal(hp_timeline_reserve(&profile->timeline, before->count), HP_OK);
+    for (uint32_t i = 0; i < before->count; i++) {
+        uint32_t at = before->moments[i].node;
+        while (profile->tree.nodes[at].parent != 0)
+            at = profile->tree.nodes[at].parent;
+        if (at == profile->threads[0].root)
+            profile->timeline.lost++;
+        else
+            hp_timeline_append(&profile->timeline, before->moments[i]);
+    }
+    assert_in_range(profile->timeline.lost, 1, before->count - 1);
+}
+
 static int make_live(void **state) {
     hp_encoder encoder;
     hp_sample_shape shape = {.seed = 4, .functions = 24, .threads = 2, .depth = 4, .main_name = "Thread-1"};
+    hp_timeline timeline = {0};
     (void)state;
     if (hp_encoder_init(&encoder) != HP_OK)
         return -1;
@@ -40,9 +58,16 @@ static int make_live(void **state) {
         hp_encoder_write(&encoder, &live.group);
         hp_encoder_written(&encoder);
         live.ends[i] = live.group.out.size;
+        if (i == 2)
+            keep_others(profile, &timeline);
         live.texts[i] = sample_dump(profile, true);
+        if (i == 1) {
+            timeline = profile->timeline;
+            profile->timeline = (hp_timeline){0};
+        }
         hp_profile_free(profile);
     }
+    hp_timeline_fini(&timeline);
     hp_group_end(&live.group);
     live.ends[GROUPS] = live.group.out.size;
     hp_encoder_fini(&encoder);

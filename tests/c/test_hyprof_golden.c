@@ -56,6 +56,25 @@ static hp_profile *merged(void) {
     return out;
 }
 
+/* Of what came in append `i`: it follows what the ones before brought, and among the weights are some that a gap does not explain. */
+static void later_moments(hp_profile *profile, uint32_t i) {
+    uint64_t random = i;
+    profile->timeline.kept = true;
+    assert_int_equal(hp_timeline_reserve(&profile->timeline, 40), HP_OK);
+    for (uint32_t k = 0; k < 40; k++) {
+        uint32_t weight = k % 13 == 0 ? 0 : k % 17 == 0 ? UINT32_MAX : 200;
+        uint32_t node = 1 + (uint32_t)(sample_random(&random) % (profile->tree.count - 1));
+        hp_timeline_append(&profile->timeline, (hp_moment){9000 * i + 200 * (k / whole.threads), node, weight});
+    }
+    profile->timeline.lost = 2 * i;
+}
+
+static hp_profile *with_timeline(void) {
+    hp_profile *profile = sample_profile(&whole);
+    later_moments(profile, 1);
+    return profile;
+}
+
 static const char *golden_folder(void) {
     const char *folder = getenv("HYPROF_GOLDEN");
     return folder != NULL ? folder : "formats/hyprof/golden";
@@ -100,6 +119,8 @@ static void test_golden(void **state) {
     expect_golden("1.1-merged");
     expect_golden("1.1-live");
     expect_golden("1.1-flat");
+    expect_golden("1.2-timeline");
+    expect_golden("1.2-live");
 }
 
 /* What this version writes is what the golden file of its format version holds, but for zlib's choices. */
@@ -119,6 +140,7 @@ static void test_golden_written(void **state) {
     (void)state;
     expect_written("1.0-whole.hyprof", sample_profile(&whole));
     expect_written("1.1-merged.hyprof", merged());
+    expect_written("1.2-timeline.hyprof", with_timeline());
 }
 
 static void golden_write(const char *name, const uint8_t *bytes, size_t size) {
@@ -150,17 +172,20 @@ static void golden_write_profile(const char *name, hp_profile *profile) {
     hp_profile_free(profile);
 }
 
-/* Three appends of a session that was killed in the midst of the fourth. */
+/* Appends of a session that was killed in the midst of the fourth. The third knows less than the second, whose samples then have lost
+ * their nodes, as after a thread has got another name. */
 static void live(hp_group *group) {
+    static const uint32_t stacks[] = {6, 12, 10, 24};
     hp_encoder encoder;
     hp_sample_shape shape = whole;
     size_t whole_groups = 0;
     hp_encoder_init(&encoder);
     hp_group_file_header(group);
-    for (uint32_t i = 1; i <= 4; i++) {
-        shape.stacks = 6 * i;
+    for (uint32_t i = 0; i < 4; i++) {
+        shape.stacks = stacks[i];
         whole_groups = group->out.size;
         hp_profile *profile = sample_profile(&shape);
+        later_moments(profile, i);
         hp_encoder_take(&encoder, profile, NULL);
         hp_encoder_write(&encoder, group);
         hp_encoder_written(&encoder);
@@ -171,14 +196,13 @@ static void live(hp_group *group) {
 }
 
 /* For a new format version only: `HYPROF_GOLDEN=FOLDER test_hyprof_golden --write-golden`. Files of earlier ones are never written
- * again: 1.0's were a profile, a flat one, and three appends of a session that was killed. */
+ * again: 1.0's and 1.1's were a profile, a flat one, a merged one (1.1), and three appends of a session that was killed. */
 static void golden_write_all(void) {
     hp_group group = {0};
     live(&group);
-    golden_write("1.1-live", group.out.data, group.out.size);
+    golden_write("1.2-live", group.out.data, group.out.size);
     hp_group_free(&group);
-    golden_write_profile("1.1-flat", sample_flat());
-    golden_write_profile("1.1-merged", merged());
+    golden_write_profile("1.2-timeline", with_timeline());
 }
 
 int main(int count, char **arguments) {
