@@ -71,7 +71,7 @@ class Accounts:
         window = self._ledger.recent()
         steps = self._state.steps
         return {
-            "costs": None if window is None else _costs(window, budgets_of(now)),
+            "costs": None if window is None else _costs(window, budgets_of(now), now["output.budget"] / 100),
             "ladder": {
                 "step": len(steps),
                 "steps": [step.kind for step in steps],
@@ -87,7 +87,7 @@ def budgets_of(now: InForce) -> Budgets:
     return Budgets(now["sampler.budget"], now["deep.budget"], now["memory.budget"])
 
 
-def _costs(window: Window, budgets: Budgets) -> dict[str, Any]:
+def _costs(window: Window, budgets: Budgets, writer_budget: float) -> dict[str, Any]:
     def share(seconds: float) -> float:
         return seconds / window.process if window.process > 0 else 0.0
 
@@ -101,6 +101,7 @@ def _costs(window: Window, budgets: Budgets) -> dict[str, Any]:
         "tracer_budget": budgets.tracer / 100,
         "tracer_of_budget": ladder.load(window.tracer, budgets.tracer, window),
         "writer_share": share(window.writer),
+        "writer_budget": writer_budget,
         "ruler_share": share(window.ruler),
         "events": window.events,
         "gated": window.gated,

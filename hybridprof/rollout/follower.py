@@ -20,10 +20,18 @@ LONGEST_WAIT = 2.0  # seconds for a look that is under way to end
 
 
 class Follower:
-    """Calls `look` each `period` seconds, which may change at any time. `look` must not raise. name: in profiles; patience: seconds that `stop` waits for a look under way."""
+    """Calls `look` each `period` seconds, which may change at any time. `look` must not raise. name: in profiles; patience: seconds that `stop` waits for a look under way. charge: is told
+    the CPU seconds of each look, in the thread."""
 
-    def __init__(self, look: Callable[[], None], period: float, name: str = NAME, patience: float = LONGEST_WAIT) -> None:
-        self._look = look
+    def __init__(
+        self,
+        look: Callable[[], None],
+        period: float,
+        name: str = NAME,
+        patience: float = LONGEST_WAIT,
+        charge: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._look, self._charge = look, charge
         self.period = period
         self._name, self._patience = name, patience
         self._closed = False
@@ -55,10 +63,15 @@ class Follower:
         self._pid = os.getpid()
         try:
             self._thread_id, self._last = [], []
-            _thread.start_new_thread(_run, (self, self._look, self._wake, self._ended, self._thread_id, self._name, self._last))
+            _thread.start_new_thread(_run, (self, self._charged, self._wake, self._ended, self._thread_id, self._name, self._last))
         except RuntimeError:
             self._pid = 0
             raise
+
+    def _charged(self) -> None:
+        began = time.thread_time()
+        self._look()
+        self._charge(time.thread_time() - began)
 
     def stop(self, patience: float | None = None) -> bool:
         """Waits for its end, but not for ever, and not in the thread itself. Whether it has ended."""

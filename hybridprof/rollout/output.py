@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .. import _core
 from . import rotation, shipping
+from .pace import Pace
 from .spool import Limits
 
 MEGABYTE = 1_000_000
@@ -27,10 +28,11 @@ class Values(Protocol):
 
 
 class Output:
-    """One per process, in the ruler's hands. renew: begins the session anew."""
+    """One per process, in the ruler's hands. renew: begins the session anew; charge: is told the CPU seconds of the threads that write and hand over."""
 
-    def __init__(self, renew: Callable[[], None] = lambda: None) -> None:
-        self._renew = renew
+    def __init__(self, renew: Callable[[], None] = lambda: None, charge: Callable[[float], None] = lambda seconds: None) -> None:
+        self._renew, self._ledger = renew, charge
+        self._pace = Pace()
         self._lock = _thread.allocate_lock()  # around changes; nothing is written while it is held but what `end` writes
         self._slot = "0"
         self._rotation: rotation.Rotation | None = None
@@ -53,7 +55,7 @@ class Output:
     def _rotate(self, settings: rotation.Settings, samples: bool) -> None:
         """The thread is there from the first session on, and goes on after the last: what it has measured is still to be written."""
         if self._rotation is None and samples:
-            self._rotation = rotation.Rotation(settings, lambda: self._slot)
+            self._rotation = rotation.Rotation(settings, lambda: self._slot, pace=self._pace, charge=self._charge)
             self._rotation.on_removed = self._removed
             self._rotation.on_written = self._written
             self._rotation.on_large = self._renew
@@ -75,8 +77,12 @@ class Output:
             return
         if self._shipper is None:
             rotating = self._rotation
-            self._shipper = shipping.Shipper(settings, lambda: rotating.spool)
+            self._shipper = shipping.Shipper(settings, lambda: rotating.spool, pace=self._pace, charge=self._charge)
         self._shipper.begin()
+
+    def _charge(self, seconds: float) -> None:
+        self._ledger(seconds)
+        self._pace.charge(seconds)
 
     def hurry(self) -> None:
         """What there is goes to a file as soon as may be. Takes no lock."""
@@ -147,11 +153,13 @@ class Output:
 def _rotation_settings(now: Values, host: str) -> rotation.Settings:
     limits = Limits(int(now["output.files"]), int(now["output.megabytes"] * MEGABYTE), now["output.days"] * DAY)
     service = now["service"] or "python"
-    return rotation.Settings(os.fspath(now["output_dir"]), service, host, now["output.interval"], limits, now["output.paths"] == "short")
+    return rotation.Settings(
+        os.fspath(now["output_dir"]), service, host, now["output.interval"], limits, now["output.paths"] == "short", now["output.budget"]
+    )
 
 
 def _shipping_settings(now: Values) -> shipping.Settings | None:
     if not now["output.upload"] and not now["output.command"]:
         return None
     command = tuple(now["output.command"] or ())
-    return shipping.Settings("" if command else now["output.upload"], command, now["output.timeout"])
+    return shipping.Settings("" if command else now["output.upload"], command, now["output.timeout"], now["output.budget"])

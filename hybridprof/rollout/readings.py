@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .. import _core
 from ..patterns import Pattern
 from .ledger import Reading
+from .pace import Spent
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -19,15 +20,15 @@ class Readings:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._writing = 0.0
-        self._ruler = 0.0
+        self._writing = Spent()
+        self._ruler = Spent()
 
     def charge(self, seconds: float) -> None:
         """CPU seconds of a thread of ours that writes or ships profiles."""
-        self._writing += max(0.0, seconds)
+        self._writing.add(seconds)
 
     def charge_ruler(self, seconds: float) -> None:
-        self._ruler += max(0.0, seconds)
+        self._ruler.add(seconds)
 
     def __call__(self) -> Reading:
         costs = _core.costs()
@@ -41,8 +42,8 @@ class Readings:
             events=costs["events"],
             gated=costs["gated"],
             streaming=costs["writer_cpu_ns"] / 1e9,
-            writing=self._writing,
-            ruler=self._ruler,
+            writing=self._writing.total(),
+            ruler=self._ruler.total(),
             rss=_rss(),
             own=costs["own_bytes"],
         )

@@ -21,6 +21,7 @@ from typing import Any
 from .. import _core
 from .follower import Follower
 from .locks import why
+from .pace import Pace
 from .spool import Limits, Spool, free_path, name_of, refusal
 
 NAME = "hybridprof-output"
@@ -32,7 +33,7 @@ PATIENCE = 0.2  # seconds that a fork waits for a write
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """interval: seconds that a file covers; short_paths: names of files without the folders that they lie in."""
+    """interval: seconds that a file covers, or more; short_paths: names of files without the folders that they lie in; budget: of the process' CPU time, percent, for writing and handing over."""
 
     folder: str
     service: str
@@ -40,6 +41,7 @@ class Settings:
     interval: float
     limits: Limits
     short_paths: bool = False
+    budget: float = 100.0
 
 
 def roots() -> list[str]:
@@ -71,18 +73,22 @@ class Rotation:
         left: Callable[[], tuple[int, int, int]] = _core.windows,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        pace: Pace | None = None,
+        charge: Callable[[float], None] = lambda seconds: None,
         period: float = TICK,
     ) -> None:
+        self._pace = pace or Pace(clock)
         self._slot, self._take, self._left, self._clock, self._wall = slot, take, left, clock, wall
         self._turn = _thread.allocate_lock()  # whose holder cuts and writes
         self._hurry = False
         self._waiting: deque[Any] = deque()
-        self.written = self.failures = self.lost = self.removed = 0
+        self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
+        self._waits = False  # for the budget
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
         self.on_written: Callable[[], None] = lambda: None
         self.on_large: Callable[[], None] = lambda: None
-        self._follower = Follower(self.look, period, NAME, PATIENCE)
+        self._follower = Follower(self.look, period, NAME, PATIENCE, charge)
         self._due = float("inf")
         self.change(settings)
 
@@ -112,12 +118,23 @@ class Rotation:
             return
         if self._turn.acquire(False):  # after a fork a second thread may be here while the first one still waits for its disk
             try:
+                if not self._hurry and not self._is_paid():
+                    return
                 late = self._hurry or now - self._due > self.settings.interval
                 self._due = self.settings.interval + (now if late else self._due)
-                self._hurry = False
+                self._hurry = self._waits = False
+                self._pace.begin()
                 self.cut()
             finally:
                 self._turn.release()
+
+    def _is_paid(self) -> bool:
+        """Else the file comes later, and covers more time."""
+        if self._pace.allows(self.settings.budget):
+            return True
+        self.postponed += not self._waits
+        self._waits = True
+        return False
 
     def cut(self) -> None:
         """Takes all that is there, and writes what can be written. Never raises."""
@@ -180,9 +197,10 @@ class Rotation:
         """What waits is the parent's, and so are its counts."""
         self._turn = _thread.allocate_lock()
         self._waiting.clear()
-        self.written = self.failures = self.lost = self.removed = 0
+        self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
-        self._hurry = False
+        self._hurry = self._waits = False
+        self._pace.begin()
         self._due = self._clock() + self.settings.interval
         self._follower.forget()
 
@@ -204,6 +222,8 @@ class Rotation:
             "folder": self.settings.folder,
             "interval_s": self.settings.interval,
             "written": self.written,
+            "postponed": self.postponed,
+            "waits_for_budget": self._waits,
             "last_file": self.last_file,
             "waiting": len(self._waiting),
             "failures": self.failures,

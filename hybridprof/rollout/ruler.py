@@ -75,8 +75,8 @@ class Ruler:
         self._problem = ""
         self.overrides = Overrides(clock, wall)
         self.control = Control(self, clock=clock, wall=wall)
-        self.follower = Follower(self.look, period)
-        self.output = Output(self.renew)
+        self.follower = Follower(self.look, period, charge=self._accounts.charge_ruler)
+        self.output = Output(self.renew, self.charge)
         self._resolve = Resolver()
         self._latest = self.in_force()  # at the last look
 
@@ -279,13 +279,11 @@ class Ruler:
 
     def look(self) -> None:
         """Reads what has changed, makes it true, and writes down what was done. Never raises."""
-        began = time.thread_time()
         self._look()
         self._journal.flush()
         now = self._latest
         gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
         self._published.say(now["state_dir"], gist, self.report)
-        self._accounts.charge_ruler(time.thread_time() - began)
 
     def _look(self) -> None:
         try:

@@ -134,6 +134,7 @@ SCHEMA: Mapping[str, Key] = {
     "rollout.requests": Key(_share, overridable=True),
     "control.socket": Key(_path),
     "output.interval": Key(_seconds),
+    "output.budget": Key(_percent),
     "output.files": Key(_size),
     "output.megabytes": Key(_size),
     "output.days": Key(_days),

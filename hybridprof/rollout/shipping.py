@@ -20,6 +20,7 @@ from typing import Any
 
 from .follower import Follower
 from .locks import why
+from .pace import Pace
 from .spool import Entry, Spool
 from .trust import distrust_folder
 
@@ -39,17 +40,19 @@ class Failed(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What takes the profiles: one of `call` ("module:function", called with a path) and `command` (words; the path is its last argument). timeout: seconds
-    for each try."""
+    for each try; budget: of the process' CPU time, percent."""
 
     call: str = ""
     command: tuple[str, ...] = ()
     timeout: float = 30.0
+    budget: float = 100.0
 
 
-def uploader(settings: Settings) -> Upload:
+def uploader(settings: Settings, charge: Callable[[float], None] = lambda seconds: None) -> Upload:
+    """charge: is told the CPU seconds that a function took. A command's are not this process'."""
     if settings.command:
         return lambda path, seconds: run(settings.command, path, seconds)
-    calls = _Calls(settings.call)
+    calls = _Calls(settings.call, charge)
     return calls.upload
 
 
@@ -86,8 +89,8 @@ def _kill_group(leader: int) -> None:
 class _Calls:
     """A function of the program's. One that does not return in time cannot be ended: it is left alone, and none is called beside it."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, charge: Callable[[float], None]) -> None:
+        self._name, self._charge = name, charge
         self._busy = _thread.allocate_lock()
 
     def upload(self, path: str, seconds: float) -> None:
@@ -98,12 +101,14 @@ class _Calls:
         done.acquire()
 
         def call() -> None:
+            began = time.thread_time()
             try:
                 _function(self._name)(path)
                 outcome.append("")
             except BaseException as error:  # whatever it raises, SystemExit too
                 outcome.append(f"{self._name} raised {type(error).__name__}: {error}")
             finally:
+                self._charge(time.thread_time() - began)
                 self._busy.release()
                 done.release()
 
@@ -191,10 +196,13 @@ class Shipper:
         upload: Upload | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        pace: Pace | None = None,
+        charge: Callable[[float], None] = lambda seconds: None,
         period: float = TICK,
     ) -> None:
-        self.settings, self._spool, self._clock = settings, spool, clock
-        self._upload = upload or uploader(settings)
+        self.settings, self._spool, self._clock, self._charge = settings, spool, clock, charge
+        self._pace = pace or Pace(clock)
+        self._upload = upload or uploader(settings, charge)
         self._backoff = backoff or Backoff()
         self._wait_until = self._scan_at = clock()
         # Failures by path: those that failed least come first, so that no file keeps all others from going.
@@ -205,7 +213,7 @@ class Shipper:
         self._pending: list[Entry] = []
         self._claim: Claim | None = None
         self._closing = False
-        self._follower = Follower(self.look, period, NAME, PATIENCE)
+        self._follower = Follower(self.look, period, NAME, PATIENCE, charge)
 
     def begin(self) -> None:
         """Starts the thread if there is none."""
@@ -249,8 +257,22 @@ class Shipper:
         paths = {entry.path for entry in self._pending}
         self._tried = {path: count for path, count in self._tried.items() if path in paths}
         for entry in sorted(self._pending, key=lambda entry: (self._tried.get(entry.path, 0), entry.modified, entry.path)):
-            if (self._closing and until is None) or (until is not None and self._clock() >= until) or not self._hand_over(entry, until):
+            if (
+                (until is None and not self._may_go_on())
+                or (until is not None and self._clock() >= until)
+                or not self._hand_over(entry, until)
+            ):
                 return
+
+    def _may_go_on(self) -> bool:
+        """A folder that others have filled is no reason to be dear: the next look goes on."""
+        if self._closing:
+            return False
+        if not self._pace.allows(self.settings.budget):
+            self._scan_at = self._clock()
+            return False
+        self._pace.begin()
+        return True
 
     def _hand_over(self, entry: Entry, until: float | None) -> bool:
         """False where it failed: then the others wait too."""
@@ -291,7 +313,7 @@ class Shipper:
     def after_fork_in_child(self) -> None:
         self._turn = _thread.allocate_lock()
         self._drop_claim()
-        self._upload = uploader(self.settings)  # a call that was under way is the parent's
+        self._upload = uploader(self.settings, self._charge)  # a call that was under way is the parent's
         self._backoff = Backoff()
         self._wait_until = self._scan_at = self._clock()
         self.handed_over = self.failures = self.given_up = 0

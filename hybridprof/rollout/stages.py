@@ -43,6 +43,7 @@ DEFAULTS: Mapping[str, Any] = {
     "rollout.processes": 1.0,
     "rollout.requests": 0.0,
     "output.interval": 60.0,
+    "output.budget": 1.0,
     "output.files": 2880.0,
     "output.megabytes": 500.0,
     "output.days": 7.0,

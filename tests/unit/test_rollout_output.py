@@ -230,3 +230,26 @@ def test_the_environment_says_the_same() -> None:
     assert from_text("output.command", "cp -t '/a b'") == ("cp", "-t", "/a b")
     with pytest.raises(ValueError, match=r"output\.interval must be a number of seconds"):
         from_text("output.interval", "soon")
+
+
+def test_writing_and_handing_over_are_accounted_and_held_to_their_budget(run_python: RunPython, tmp_path: Path) -> None:
+    """The program works all the time; its uploader takes 0.1 s of CPU time for each file, which 1 % pays for in ten seconds."""
+    (tmp_path / "dear.py").write_text(
+        "import time\ndef upload(path):\n    end = time.thread_time() + 0.1\n    while time.thread_time() < end: pass\n"
+    )
+    run_python(
+        PRELUDE
+        + f"""
+sys.path.insert(0, os.getcwd())
+config({EACH_SECOND!r} + "upload = 'dear:upload'\\n")
+hybridprof.configure('config.toml')
+until(lambda: output()['upload']['handed_over'] >= 1, 'handed over')
+until(lambda: output()['postponed'] == 1 and output()['waits_for_budget'], 'a file that waits')
+assert output()['written'] <= 2, output()  # the second may be written while the first is handed over
+costs = lambda: hybridprof.status()['costs']
+until(lambda: costs()['writer_share'] * costs()['process_cpu_s'] > 0.09, 'the ledger has it')
+assert costs()['writer_budget'] == 0.01
+config({EACH_SECOND!r} + "budget = '100%'\\nupload = 'dear:upload'\\n")
+until(lambda: output()['written'] >= 3, 'files that are paid for')
+"""
+    )

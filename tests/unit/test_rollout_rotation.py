@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.rotation import KEPT, LARGE, Rotation, Settings, program, roots
 from hybridprof.rollout.spool import Limits
 
@@ -36,6 +37,8 @@ class Hand:
         self.left = 0
         self.lost = self.nodes = 0
         self.folder = folder
+        self.process = 0.0
+        self.pace = Pace(lambda: self.now, lambda: self.process)
         settings = Settings(str(folder), "shop", "web", 60.0, Limits(100, 10**9, 1e9))
         self.rotation = Rotation(
             settings,
@@ -43,6 +46,7 @@ class Hand:
             take=lambda settings: self.parts.popleft() if self.parts else None,
             left=lambda: (self.left, self.lost, self.nodes),
             clock=lambda: self.now,
+            pace=self.pace,
             period=3600.0,
         )
 
@@ -75,6 +79,29 @@ def test_a_file_each_interval_and_none_before(hand: Hand) -> None:
     status = hand.rotation.status()
     assert (status["written"], status["failures"], status["waiting"], status["lost"], status["problem"]) == (2, 0, 0, 0, "")
     assert os.path.basename(status["last_file"]) == f"shop@web.s2.p{os.getpid()}.20261129T170002.000Z.hyprof"
+
+
+def test_a_file_that_is_not_paid_for_comes_later_and_covers_more(hand: Hand) -> None:
+    hand.measured(1, 2, 3, 4)
+    hand.rotation.change(replace(hand.rotation.settings, budget=1.0))
+    hand.look(60)
+    hand.pace.charge(0.2)
+    hand.look(60)
+    status = hand.rotation.status()
+    assert (hand.contents(), status["postponed"], status["waits_for_budget"]) == (["1"], 1, True)
+    hand.process += 19
+    hand.look(60)
+    assert hand.contents() == ["1"]
+    hand.process += 2
+    hand.look(1)
+    status = hand.rotation.status()
+    assert (hand.contents(), status["postponed"], status["waits_for_budget"]) == (["1", "2"], 1, False)
+    hand.look(60)
+    assert hand.contents() == ["1", "2", "3"]
+    hand.pace.charge(10.0)
+    hand.rotation.hurry()  # a session that has ended waits for no budget
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3", "4"]
 
 
 def test_what_replaced_sessions_left_is_written_too(hand: Hand) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.shipping import SCAN, Backoff, Claim, Failed, Settings, Shipper, run, uploader
 from hybridprof.rollout.spool import Spool, name_of
 
@@ -21,6 +22,8 @@ class Hand:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.now = folder, 1000.0
+        self.process = self.cost = 0.0  # CPU seconds: of the program, and of each file
+        self.pace = Pace(lambda: self.now, lambda: self.process)
         self.taken: list[str] = []
         self.refuse: set[str] = set()
         self.shipper = self.another()
@@ -28,12 +31,14 @@ class Hand:
     def another(self) -> Shipper:
         spool = Spool(str(self.folder), "shop", "web", lambda: self.now, lambda: self.now)
         backoff = Backoff(first=2.0, longest=60.0, chance=lambda: 1.0)
-        return Shipper(Settings("m:f", (), 9.0), lambda: spool, upload=self.upload, clock=lambda: self.now, backoff=backoff, period=3600.0)
+        settings = Settings("m:f", (), 9.0, budget=1.0)
+        return Shipper(settings, lambda: spool, upload=self.upload, clock=lambda: self.now, backoff=backoff, pace=self.pace, period=3600.0)
 
     def upload(self, path: str, seconds: float) -> None:
         number = path.split(".p")[1].split(".")[0]
         if number in self.refuse:
             raise Failed(f"{number} is refused")
+        self.pace.charge(self.cost)
         self.taken.append(number)
 
     def put(self, number: int, modified: float) -> Path:
@@ -60,6 +65,21 @@ def test_the_oldest_goes_first_and_each_once(hand: Hand) -> None:
     assert hand.taken == ["1", "2", "3"] and hand.left() == 0
     status = hand.shipper.status()
     assert (status["handed_over"], status["pending"], status["failures"], status["problem"]) == (3, 0, 0, "")
+
+
+def test_a_full_folder_is_handed_over_within_the_budget(hand: Hand) -> None:
+    """Else what a week without a network has left would be dear at once."""
+    for number in (1, 2, 3):
+        hand.put(number, number * 10.0)
+    hand.cost = 0.1
+    hand.shipper.look()
+    hand.shipper.look()
+    assert hand.taken == ["1"] and hand.shipper.status()["pending"] == 2
+    hand.process += 10.1
+    hand.shipper.look()
+    assert hand.taken == ["1", "2"]
+    hand.shipper.end(5.0)  # the last try waits for no budget
+    assert hand.taken == ["1", "2", "3"] and hand.left() == 0
 
 
 def test_after_a_failure_all_wait_longer_each_time_until_one_succeeds(hand: Hand) -> None:
