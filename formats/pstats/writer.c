@@ -17,8 +17,8 @@ static double seconds(uint64_t ns) {
 }
 
 /* A byte of the form 10xxxxxx cannot follow the type code before it, so one in front makes the eight bytes, and the file, no UTF-8. The
- * lowest byte stands in front, and goes to the nearest that will do: 96 steps of the last place at most, 2.2e-14 of the value, and few values
- * need it (10.0 does). */
+ * lowest byte stands in front, and goes to the nearest that will do: 96 steps of the last place at most, 2.2e-14 of the value, and few
+ * values need it (10.0 does). */
 static double seconds_not_utf8(uint64_t ns) {
     double value = seconds(ns);
     uint64_t bits = 0;
