@@ -30,7 +30,7 @@ static size_t directory_size(const char *path) {
 
 static bool names_descriptor(const char *path) {
     return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
-           strncmp(path, "/proc/self/fd/", 14) == 0;
+           (strncmp(path, "/proc/", 6) == 0 && strstr(path + 6, "/fd/") != NULL); /* of this process, by any of its names */
 }
 
 /* Where `path` leads if it is a symbolic link (it need not exist): the file to replace, not the link. Not past the name of a descriptor,
@@ -199,9 +199,11 @@ static hp_status write_and_rename(const replacing *job, hp_write_function write,
     return status;
 }
 
-/* Not a regular file, or one that only a descriptor leads to (/dev/stdout with its output in a file: replacing that would cut it off). */
+/* Not a regular file, or one that a descriptor's name leads to (/dev/stdout with its output in a file: replacing that would cut it off).
+ * The name tells, and not whether two looks meet the same file: between them another writer may have put its own there, which was then
+ * appended to. */
 static bool is_stream(const struct stat *file, const char *target) {
-    return !S_ISREG(file->st_mode) || !is_same_file(file, target);
+    return !S_ISREG(file->st_mode) || names_descriptor(target);
 }
 
 hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error) {
@@ -236,7 +238,7 @@ hp_status hp_rewrite_file(const char *path, int *descriptor, hp_write_function w
     /* A second name would go on meaning the old file; behind a descriptor's name the file has a reader who knows only the old one. */
     if (lstat(target, &reached) != 0 && errno != ENOENT)
         status = cannot_write(error, path);
-    else if (names_descriptor(path) || old.st_nlink != 1 || is_stream(&old, target))
+    else if (names_descriptor(path) || old.st_nlink != 1 || is_stream(&old, target) || !is_same_file(&old, target))
         status = moved_away(path, error);
     else
         status = write_and_rename(&(replacing){path, target, &old, &new_descriptor}, write, what, error);

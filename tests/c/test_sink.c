@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -356,6 +357,49 @@ static void test_owner_is_kept(void **state) {
     assert_int_equal(file.st_mode & 07777, 0640);
 }
 
+/* Renames file after file to "out", as fast as can be. */
+static void replace_for_ever(void) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* where the test fails */
+    for (;;) {
+        int descriptor = open("others", O_CREAT | O_EXCL | O_WRONLY, 0600);
+        if (descriptor < 0 || write(descriptor, "others", 6) != 6 || close(descriptor) != 0 || rename("others", "out") != 0)
+            _exit(1);
+    }
+}
+
+/* Between any two looks at the name another writer may have put another file there: it is replaced like the one before, and not written
+ * into.
+ */
+static void test_two_writers(void **state) {
+    (void)state;
+    int status = 0, ours = 0;
+    char quick[] = "/dev/shm/hybridprof-test-XXXXXX"; /* each write syncs */
+    if (mkdtemp(quick) != NULL)
+        assert_int_equal(chdir(quick), 0);
+    assert_ok(hp_write_atomically("out", write_text, "ours", NULL));
+    pid_t child = fork();
+    if (child == 0)
+        replace_for_ever();
+    for (int i = 0; i < 3000; i++) {
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        assert_ok(hp_write_atomically("out", write_text, "ours", NULL));
+        assert_ok(hp_read_file("out", 100, &bytes, &size, NULL));
+        bool is_ours = size == 4 && memcmp(bytes, "ours", size) == 0;
+        assert_true(is_ours || (size == 6 && memcmp(bytes, "others", size) == 0));
+        ours += is_ours;
+        free(bytes);
+    }
+    assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(ours > 0);
+    remove("others");
+    assert_int_equal(remove("out"), 0);
+    assert_int_equal(chdir(folder), 0);
+    rmdir(quick);
+}
+
 static void test_read_limit(void **state) {
     (void)state;
     uint8_t *bytes = NULL;
@@ -392,6 +436,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_leftovers_are_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unwritable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_writers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_limit, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
