@@ -58,6 +58,13 @@ def hand_over() -> None:
         profiler.be_ruled()
 
 
+def _differences(wanted: dict[str, Any], runs: dict[str, Any]) -> str:
+    """One sentence, "" where there are none. What was left at its default was not asked for."""
+    usual = {"rate": 100.0, "clock": "wall", "method": "auto", "hook": "auto"}
+    lost = [f"{name}={value!r}" for name, value in wanted.items() if value not in (runs[name], usual.get(name, 0), 0)]
+    return f"a session ran already, whose options stay in force: {', '.join(lost)} had no effect" if lost else ""
+
+
 class Profiler:
     """One session: `with Profiler(rate=1000, deep=["shop.cart:*"]) as p: ...`, then `p.profile`.
 
@@ -109,6 +116,7 @@ class Profiler:
             raise TypeError(f"deep is a list of patterns such as 'package.module:Class.method', not {type(deep).__name__} {deep!r}")
         deep = [deep] if isinstance(deep, str) else list(deep)
         self._watch = Watch(deep, checked_rate(deep_rate, "deep_rate"))
+        self._asked = dict(self._options)
         if "auto" in deep and not self._options["budget"]:
             self._options["budget"] = options.AUTO_BUDGET
         if self._options["budget"] and any(pattern.everything for pattern in self._watch.patterns):
@@ -118,7 +126,10 @@ class Profiler:
         self._first_session = 0  # of those that it may have seen
         self._session = 0  # that it started, or shared
         self._profile: Profile | None = None
-        self.warnings: list[str] = []  # after stop(): a sentence for each pattern that matched nothing, and for a session that others ended
+        self._unheeded = ""  # what of its options a session that ran already does not do
+        self.warnings: list[
+            str
+        ] = []  # after stop(): a sentence for each pattern that matched nothing, for options of no effect, and for a session that others ended
 
     def __repr__(self) -> str:
         return f"<Profiler {'running' if self._active else 'stopped'}, {self._options['rate']:g} Hz, {self._options['clock']} clock>"
@@ -147,7 +158,9 @@ class Profiler:
         global _owner, _sessions, _started_cpu
         cpu = time.process_time_ns()
         follow_replaced()
-        if _core.start(**self._options):
+        begun = _core.start(**self._options)
+        self._unheeded = "" if begun or _owner is None else _differences(self._asked, _owner._options)
+        if begun:
             _owner, _started_cpu = self, cpu
             _sessions += 1
         self._session = _sessions
@@ -176,7 +189,7 @@ class Profiler:
             try:
                 self._watch.end_everything()  # before our own work here is traced
                 self._watch.refresh()
-                self.warnings = self._watch.unmatched()
+                self.warnings = [*self._watch.unmatched(), *([self._unheeded] if self._unheeded else [])]
                 if _owner is not self and (self._session != _sessions or not _core.running()):
                     self.warnings.append(ENDED_BY_OTHERS)
             finally:

@@ -12,6 +12,7 @@ import pytest
 
 import hybridprof
 import hybridprof.cli.run
+from hybridprof import _core
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,27 @@ def test_a_second_profiler_shares_the_session() -> None:
     assert [row.calls for row in guest.profile.functions if row.name == "spin"] == [1]
     owner.stop()
     assert not hybridprof.running()
+
+
+def test_what_a_shared_session_does_not_do_is_said() -> None:
+    """A budget that does not hold must not be believed in."""
+    with hybridprof.Profiler(rate=1000, c_calls=True):
+        with hybridprof.Profiler(rate=50, c_calls=True, budget=2.0, event_limit=9, clock="cpu") as guest:
+            spin(0.001)
+        with hybridprof.Profiler(deep=[f"{__name__}:spin"]) as modest:
+            spin(0.001)
+        if "monitoring" in _core.HOOKS:
+            with hybridprof.Profiler(rate=1000, deep=["auto"]) as automatic:
+                spin(0.001)
+            assert not any("had no effect" in each for each in automatic.warnings)
+    (sentence,) = guest.warnings
+    assert sentence == (
+        "a session ran already, whose options stay in force: rate=50.0, clock='cpu', budget=2.0, event_limit=9 had no effect"
+    )
+    assert modest.warnings == []
+    with hybridprof.Profiler(budget=2.0) as alone:
+        spin(0.001)
+    assert alone.warnings == []
 
 
 def test_stopping_in_the_middle_of_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
