@@ -22,7 +22,7 @@ def parser() -> Parser:
     )
     add = made.add_argument
     add("file", metavar="FILE")
-    add("-s", "--sort", default="self", metavar="KEY", help="self, total, calls, name, file, ... or pstats' names for them (default self)")
+    add("-s", "--sort", metavar="KEY", help="self, total, calls, name, file, ... or pstats' names for them (default self)")
     add("-n", "--limit", type=int, default=None, metavar="N", help=f"print N functions, 0 for all (default {table.LIMIT}; with --json all)")
     add("--filter", metavar="TEXT", help="only functions with TEXT in their name or file; with *, ? or [ a glob for the whole name or file")
     add(
@@ -45,19 +45,18 @@ def parser() -> Parser:
         help=f"only samples in these states: running, waiting, or some of {', '.join((*RUNNING, *WAITING))}, with commas",
     )
     add("--threads", action="store_true", help="each thread by itself")
-    add("--json", action="store_true", help="for programs: times in ns")
+    add(
+        "--json",
+        action="store_true",
+        help="for programs: times in ns; with --tree each calling context, with the place of its caller in the list",
+    )
     return made
 
 
 def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
-    key = table.checked_key(options.sort)
-    if options.limit is not None and options.limit < 0:
-        raise BadInput(f"--limit must be 0 (all) or more, not {options.limit}")
-    if options.fold is not None and not 0 <= options.fold <= 100:
-        raise BadInput(f"--fold must be from 0 (nothing is folded) to 100 percent, not {options.fold:g}")
-    if options.filter == "":
-        raise BadInput("--filter is empty; give a part of a name or a file")
+    key = table.checked_key(options.sort or "self")
+    _check(options)
     profile = loaded(options.file, options.state)
     if (options.tree or options.threads) and not profile.tree.children:
         raise BadInput(
@@ -70,6 +69,28 @@ def main(argv: list[str]) -> int:
         for text, style in rendered(profile, key, options, terminal):
             terminal.say(text, style)
     return 0
+
+
+def _check(options: Any) -> None:
+    if options.limit is not None and options.limit < 0:
+        raise BadInput(f"--limit must be 0 (all) or more, not {options.limit}")
+    if options.fold is not None and not 0 <= options.fold <= 100:
+        raise BadInput(f"--fold must be from 0 (nothing is folded) to 100 percent, not {options.fold:g}")
+    if options.filter == "":
+        raise BadInput("--filter is empty; give a part of a name or a file")
+    if options.json:
+        return
+    details = [name for name in ("callers", "callees", "states") if getattr(options, name)]
+    if options.tree and (details or options.threads):
+        raise BadInput(
+            f"--tree shows each calling context by itself, and --{[*details, 'threads'][0]} is for the table; ask for one of them"
+        )
+    if options.threads and details:
+        raise BadInput(f"--threads shows no --{details[0]}; ask for one of them")
+    if options.tree and options.sort is not None:
+        raise BadInput(f"--tree has the costliest first and is not sorted by {options.sort!r}; leave out --sort")
+    if options.fold is not None and not options.tree:
+        raise BadInput(f"--fold {options.fold:g} is for --tree; leave it out or add --tree")
 
 
 def rendered(profile: Profile, key: str, options: Any, terminal: Terminal) -> list[tuple[str, str]]:
@@ -156,6 +177,8 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
         return table.ordered(wanted, key)[: options.limit or None]
 
     answer: dict[str, Any] = {"meta": profile.meta, "functions": [plain(row) for row in chosen(profile.functions)]}
+    if options.tree:
+        answer["nodes"] = _nodes_json(profile)
     if options.threads:
         answer["threads"] = [
             {"name": thread.name, "native_id": thread.native_id, "functions": [as_json(row) for row in chosen(thread.functions)]}
@@ -180,6 +203,31 @@ def as_json(row: Function) -> dict[str, Any]:
         "total_error_ns": row.total_error_ns,
         "measured": row.measured,
     }
+
+
+def _nodes_json(profile: Profile) -> list[dict[str, Any]]:
+    """Every calling context, parents first. parent: its place in the list, -1 for a thread's."""
+    found: list[dict[str, Any]] = []
+    waiting = [(-1, node) for node in reversed(profile.tree.children)]
+    while waiting:
+        parent, node = waiting.pop()
+        function = node.function
+        assert function is not None
+        waiting += [(len(found), child) for child in reversed(node.children)]
+        found.append(
+            {
+                "parent": parent,
+                "name": function.name,
+                "file": function.file,
+                "line": function.line,
+                "calls": node.calls,
+                "self_ns": node.self_ns,
+                "total_ns": node.total_ns,
+                "samples": node.samples,
+                "measured": node.measured,
+            }
+        )
+    return found
 
 
 def _edge_json(edge: Edge, other: Function | None) -> dict[str, Any]:

@@ -89,6 +89,34 @@ def test_json_with_links(run_cli: RunCli, sample_profile: Path) -> None:
     assert {edge["name"]: edge["calls"] for edge in rows["recursive"]["callees"]} == {"recursive": 21, "counted": 7}
 
 
+def test_json_of_the_tree(run_cli: RunCli, sample_profile: Path) -> None:
+    answer = json.loads(run_cli("report", sample_profile, "--json", "--tree").stdout)
+    nodes, tree = answer["nodes"], hybridprof.load(sample_profile).tree
+    for node, number in zip(nodes, range(len(nodes)), strict=True):
+        assert -1 <= node["parent"] < number
+    assert sum(node["total_ns"] for node in nodes if node["parent"] < 0) == tree.total_ns
+    for index, node in enumerate(nodes):
+        beneath = sum(other["total_ns"] for other in nodes if other["parent"] == index)
+        assert node["total_ns"] == node["self_ns"] + beneath
+    # main calls recursive(n) for n of 0 to 6, each of which goes down to 0.
+    depths = [node["calls"] for node in nodes if node["name"] == "recursive"]
+    assert depths == [7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--tree", "--callers"], "--tree shows each calling context by itself, and --callers is for the table; ask for one of them"),
+        (["--tree", "--threads"], "--tree shows each calling context by itself, and --threads is for the table; ask for one of them"),
+        (["--threads", "--states"], "--threads shows no --states; ask for one of them"),
+        (["--tree", "-s", "calls"], "--tree has the costliest first and is not sorted by 'calls'; leave out --sort"),
+        (["--fold", "3"], "--fold 3 is for --tree; leave it out or add --tree"),
+    ],
+)
+def test_options_that_would_do_nothing(run_cli: RunCli, sample_profile: Path, options: list[str], sentence: str) -> None:
+    assert run_cli("report", sample_profile, *options, status=2).stderr == f"hybridprof: {sentence}\n"
+
+
 def test_json_by_thread(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(
         "import threading, time\n"

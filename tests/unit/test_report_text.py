@@ -32,7 +32,7 @@ REPORTS = {
 
 def lines(name: str, width: int | None) -> list[tuple[str, str]]:
     options = report.parser().parse_args(["x.hyprof", *REPORTS[name]])
-    return report.rendered(shop(), table.checked_key(options.sort), options, Terminal(width))
+    return report.rendered(shop(), table.checked_key(options.sort or "self"), options, Terminal(width))
 
 
 def text(name: str, width: int | None) -> str:
