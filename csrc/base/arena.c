@@ -62,6 +62,13 @@ void *hp_arena_copy(hp_arena *arena, const void *bytes, size_t size) {
     return copy;
 }
 
+size_t hp_arena_bytes(const hp_arena *arena) {
+    size_t bytes = 0;
+    for (const struct hp_arena_block *block = arena->blocks; block != NULL; block = block->older)
+        bytes += sizeof *block + block->size;
+    return bytes;
+}
+
 void hp_arena_fini(hp_arena *arena) {
     while (arena->blocks != NULL) {
         struct hp_arena_block *block = arena->blocks;

@@ -17,6 +17,8 @@ typedef struct hp_arena {
 void *hp_arena_take(hp_arena *arena, size_t size);
 /* A copy of `size` bytes with a NUL behind it; NULL when memory is short. */
 void *hp_arena_copy(hp_arena *arena, const void *bytes, size_t size);
+/* What it holds of the heap, in bytes. */
+size_t hp_arena_bytes(const hp_arena *arena);
 void hp_arena_fini(hp_arena *arena);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/hash.h"
 #include "base/order.h"
 #include "base/strings.h"
@@ -46,8 +45,7 @@ struct hp_code_table {
     uint32_t session;
     code_slot *chunks[CHUNKS];
     code_index *index;
-    hp_arena line_tables;
-    hp_strings *strings;
+    hp_strings *strings; /* and line tables, which are bytes like any others */
 };
 
 static code_slot *slot_at(const hp_code_table *table, uint32_t slot) {
@@ -173,7 +171,6 @@ void hp_code_table_free(hp_code_table *table) {
     for (uint32_t i = 0; i < CHUNKS; i++)
         free(table->chunks[i]);
     free(table->index);
-    hp_arena_fini(&table->line_tables);
     hp_strings_free(table->strings);
     pthread_mutex_destroy(&table->mutex);
     free(table);
@@ -249,7 +246,8 @@ static bool keep_text(hp_code_table *table, const char **field, const char *text
 static bool keep_line_table(hp_code_table *table, hp_code_info *own, const hp_code_info *said) {
     if (own->line_table != NULL || said->line_table == NULL)
         return true;
-    const uint8_t *copy = hp_arena_copy(&table->line_tables, said->line_table, said->line_table_size);
+    uint32_t id = hp_strings_id(table->strings, (const char *)said->line_table, said->line_table_size);
+    const uint8_t *copy = id == HP_NO_STRING ? NULL : (const uint8_t *)hp_strings_text(table->strings, id);
     own->line_table_size = said->line_table_size;
     hp_order_stores(); /* who finds the table finds its size */
     own->line_table = copy;
@@ -299,6 +297,19 @@ uintptr_t hp_code_table_address(hp_code_table *table, uint32_t slot) {
 /* acquire: the slots below the count are whole. */
 uint32_t hp_code_table_count(hp_code_table *table) {
     return atomic_load_explicit(&table->count, memory_order_acquire);
+}
+
+size_t hp_code_table_bytes(hp_code_table *table) {
+    pthread_mutex_lock(&table->mutex);
+    size_t chunks = (slot_count(table) + CHUNK - 1) / CHUNK;
+    size_t bytes = sizeof *table + chunks * CHUNK * sizeof(code_slot) + hp_strings_bytes(table->strings) + sizeof *table->index +
+                   ((size_t)table->index->mask + 1) * sizeof *table->index->entries;
+    pthread_mutex_unlock(&table->mutex);
+    return bytes;
+}
+
+bool hp_code_table_is_full(hp_code_table *table) {
+    return hp_code_table_count(table) == SLOT_LIMIT;
 }
 
 /* Under the mutex. */

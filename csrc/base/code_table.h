@@ -38,7 +38,7 @@ typedef struct hp_code_info {
     const char *name;          /* co_name */
     const char *file;          /* co_filename as it is */
     uint32_t first_line;       /* 0 where there is none */
-    const uint8_t *line_table; /* a copy of co_linetable, or NULL */
+    const uint8_t *line_table; /* a copy of co_linetable, or NULL; equal ones share it, as code that is compiled again and again has */
     size_t line_table_size;
     uint32_t code_units; /* number of instruction units, to judge offsets */
 } hp_code_info;
@@ -80,6 +80,10 @@ bool hp_code_table_info(hp_code_table *table, uint32_t slot, hp_code_info *info)
 uintptr_t hp_code_table_address(hp_code_table *table, uint32_t slot);
 /* Slots exist from 0 to count-1. */
 uint32_t hp_code_table_count(hp_code_table *table);
+/* What the table holds of the heap, in bytes: it only grows, with the lives of code objects that were met. */
+size_t hp_code_table_bytes(hp_code_table *table);
+/* Whether the bound on slots has been reached: what is met for the first time from then on is `<overflow>`. */
+bool hp_code_table_is_full(hp_code_table *table);
 
 /* A code object is about to be freed (GIL held): the epoch is raised and the address forgotten. Returns its slot, or HP_NO_SLOT
  * if nobody ever saw it, so that the caller describes the slot while it still can. */

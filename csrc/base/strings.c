@@ -153,6 +153,11 @@ uint32_t hp_strings_count(const hp_strings *strings) {
     return strings->count;
 }
 
+size_t hp_strings_bytes(const hp_strings *strings) {
+    return hp_arena_bytes(&strings->arena) + strings->capacity * sizeof *strings->entries +
+           ((size_t)strings->index->mask + 1) * sizeof *strings->index->ids;
+}
+
 const char *hp_strings_intern(hp_strings *strings, const char *text) {
     uint32_t id = hp_strings_id(strings, text, strlen(text));
     return id == HP_NO_STRING ? NULL : strings->entries[id].text;

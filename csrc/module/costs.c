@@ -21,5 +21,5 @@ PyObject *hp_core_costs(PyObject *module, PyObject *Py_UNUSED(none)) {
                          (unsigned long long)sampler.cpu_ns, "writer_cpu_ns", (unsigned long long)hp_stream_cpu_ns(state), "events",
                          (unsigned long long)tracer.events, "gated", (unsigned long long)tracer.gated, "units",
                          (unsigned long long)tracer.units, "unit_ns", tracer.unit_ns, "own_bytes",
-                         (unsigned long long)(sampler.bytes + tracer.bytes));
+                         (unsigned long long)(runs ? sampler.bytes + tracer.bytes + hp_code_table_bytes(state->code) : 0));
 }

@@ -131,6 +131,10 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
     if (overflowed > 0)
         warn(profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
+    if (hp_code_table_is_full(gathered->code))
+        warn(profile,
+             "this process has met %" PRIu32 " code objects, as many as are kept apart: those that came later stand under <overflow>",
+             hp_code_table_count(gathered->code));
     if (gathered->sampled.left_out_of_lines > 0)
         warn(profile, "the table of lines reached its bound: lines and states leave out %" PRIu64 " of %" PRIu64 " samples",
              gathered->sampled.left_out_of_lines, counts->kept);

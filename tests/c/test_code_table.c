@@ -228,6 +228,30 @@ static void test_bound(void **state) {
     assert_int_equal(hp_code_table_slot(table, 7, HP_CODE_PYTHON), 0);
     hp_code_table_after_fork(table); /* what was given stays */
     assert_int_equal(hp_code_table_slot(table, 64, HP_CODE_PYTHON), 1);
+    assert_true(hp_code_table_is_full(table));
+}
+
+/* What compiles and runs the same source for ever: each life is a slot, and their line tables are one. */
+static void test_equal_line_tables_are_kept_once(void **state) {
+    (void)state;
+    enum { LIVES = 20000, SIZE = 5000 };
+    static uint8_t line_table[SIZE];
+    hp_code_info info = {
+        .kind = HP_CODE_PYTHON, .qualname = "f", .name = "f", .file = "made.py", .line_table = line_table, .line_table_size = SIZE};
+    size_t before = hp_code_table_bytes(table);
+    for (uint32_t life = 0; life < LIVES; life++) {
+        line_table[SIZE / 2] = (uint8_t)(life % 2); /* NULs are bytes */
+        uint32_t slot = hp_code_table_slot(table, 64, HP_CODE_PYTHON);
+        assert_ok(hp_code_table_describe(table, slot, &info));
+        hp_code_info found;
+        assert_true(hp_code_table_info(table, slot, &found));
+        assert_int_equal(found.line_table_size, SIZE);
+        assert_memory_equal(found.line_table, line_table, SIZE);
+        assert_int_equal(hp_code_table_died(table, 64), slot);
+    }
+    size_t grown = hp_code_table_bytes(table) - before;
+    assert_in_range(grown, 2 * SIZE, LIVES * 160);
+    assert_false(hp_code_table_is_full(table));
 }
 
 int main(void) {
@@ -240,6 +264,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_first_description_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_threads_against_models, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_equal_line_tables_are_kept_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
