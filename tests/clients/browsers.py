@@ -53,6 +53,9 @@ def cell_ns(text: str) -> float:
     return float(match[1].replace(",", "")) * UNITS[match[2]]
 
 
+Box = tuple[str, float]  # a function's name and ns
+
+
 class Speedscope:
     """One Chromium for all files."""
 
@@ -68,19 +71,31 @@ class Speedscope:
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=PATIENCE)
 
-    def tables(self, path: Path) -> dict[str, Shown]:
-        """The sandwich table of each profile, by the profile's name; keys are (symbol, file in the tooltip)."""
+    def _ask(self, path: Path, **question: object) -> Any:
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.write(json.dumps({"file": str(path), **question}) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline() or '{"errors": ["the driver died"]}')
         assert answer["errors"] == [], answer["errors"]
+        return answer
+
+    def tables(self, path: Path) -> dict[str, Shown]:
+        """The sandwich table of each profile, by the profile's name; keys are (symbol, file in the tooltip)."""
         found: dict[str, Shown] = {}
-        for profile in answer["profiles"]:
+        for profile in self._ask(path)["profiles"]:
             table = found.setdefault(profile["name"], {})
             for total, own, symbol, file in profile["rows"]:
                 show(table, (symbol, file), Numbers(cell_ns(own), cell_ns(total), None, None))
         return found
+
+    def time_order(self, path: Path, columns: int) -> tuple[str, dict[str, list[list[Box]]]]:
+        """Which profile is shown first; and of those with a timeline what "Time Order" draws in the middle of each column, from the top on."""
+        answer = self._ask(path, ending=", in the order of time", columns=columns)
+        drawn = {
+            profile["name"]: [[(name, cell_ns(weight)) for weight, name in boxes] for boxes in profile["columns"]]
+            for profile in answer["profiles"]
+        }
+        return answer["first"], drawn
 
 
 # --- Firefox Profiler's own reader --------------------------------------------------------------------------------------------------
@@ -136,12 +151,25 @@ class FirefoxProfiler:
         answers = self._answers(*([*question, "--limit", "0"] if "functions" in question else question for question in questions))
         tables = []
         for answer in answers[:count]:
-            assert answer["weightType"] == "tracing-ms"
-            table: Shown = {}
-            for row in answer["functions"]:
-                show(table, row["nameWithLibrary"], Numbers(row["selfSamples"] * 1e6, row["totalSamples"] * 1e6, None, None))
-            tables.append(table)
+            tables.append(self._table(answer))
         return tables, [self._kinds(answer) for answer in answers[count:]]
+
+    def windows(self, thread: int, windows: list[tuple[float, float]]) -> list[Shown]:
+        """Every function of one thread in each window of time, ms: what begins in it."""
+        tables = []
+        for begin, end in windows:
+            self._answers(["zoom", "push", f"{begin}ms,{end}ms"])
+            (answer,) = self._answers(["thread", "functions", "--thread", f"t-{thread}", "--include-idle", "--limit", "0"])
+            tables.append(self._table(answer))
+            self._answers(["zoom", "clear"])
+        return tables
+
+    def _table(self, answer: Any) -> Shown:
+        assert answer["weightType"] == "tracing-ms"
+        table: Shown = {}
+        for row in answer["functions"]:
+            show(table, row["nameWithLibrary"], Numbers(row["selfSamples"] * 1e6, row["totalSamples"] * 1e6, None, None))
+        return table
 
     def _kinds(self, answer: Any) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -150,9 +178,10 @@ class FirefoxProfiler:
             found[kind] = found.get(kind, 0) + category["samples"] * 1e6
         return found
 
-    def thread_names(self) -> list[str]:
+    def thread_names(self, only_selected: bool = False) -> list[str]:
         (answer,) = self._answers(["thread", "list", "--limit", "0"])
-        return [thread["name"] for thread in sorted(answer["threads"], key=lambda thread: thread["threadIndex"])]
+        threads = sorted(answer["threads"], key=lambda thread: thread["threadIndex"])
+        return [thread["name"] for thread in threads if thread["selected"] or not only_selected]
 
     def place(self, name: str) -> str:
         """The file in which the reader would look for the function's source."""

@@ -208,6 +208,23 @@ def frame(label: str, function: Function) -> str:
     return (label + place).replace(";", "\\x3b")
 
 
+def speedscope_profiles(threads: dict[Function, dict[str, Held]], named: dict[Function, str]) -> dict[str, Held]:
+    """By name, in their order; what a timeline adds comes behind them."""
+    found: dict[str, Held] = {}
+    for thread, kinds in threads.items():
+        mixed = kinds["sampled"].sum_ns and kinds["exact"].sum_ns
+        for kind, title in (("both", "sampled and exact"), ("sampled", "sampled"), ("exact", "exact")):
+            if kinds[kind].sum_ns and (mixed or kind != "both"):
+                found[f"{named[thread]}, {title}"] = kinds[kind]
+    return found
+
+
+def gecko_name(named: dict[Function, str], function: Function) -> str:
+    """As the Firefox Profiler's reader shows it: the package, where there is one, as if it were a library."""
+    package = escaped(function.module).partition(".")[0]
+    return f"{package}!{named[function]}" if package else named[function]
+
+
 def pstats_key(function: Function) -> tuple[str, int, str]:
     """As cProfile makes it; `</script` in a name, which would end the script of snakeviz's page, is broken up."""
     name = re.sub("<(/script)", r"<\\\1", escaped(function.name or function.qualname), flags=re.IGNORECASE)
@@ -247,6 +264,13 @@ def grouped(numbers: dict[Hashable, Numbers], displayed: Callable[[Hashable], Ha
     for key, each in numbers.items():
         result.setdefault(displayed(key), []).append(each)
     return result
+
+
+def without_calls(held: Held, key_of: Callable[[Function], Hashable]) -> Shown:
+    numbers = held.by_key(key_of)
+    for row in numbers.values():
+        row.calls = row.primitive_calls = None
+    return grouped(numbers, lambda key: key)
 
 
 def order(numbers: Numbers) -> tuple[float, float, int]:

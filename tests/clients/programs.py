@@ -301,8 +301,48 @@ for number in range(100):
     named(group_template, f"group_{number}")(functions[200 * number : 200 * (number + 1)])
 """
 
+PHASES = (
+    """
+import threading
+"""
+    + BURN
+    + """
+def first(seconds):
+    burn(seconds)
+
+
+def second(seconds):
+    burn(seconds)
+
+
+def third(seconds):
+    burn(seconds)
+
+
+def forwards():
+    first(0.08)
+    second(0.06)
+    third(0.1)
+
+
+def backwards():
+    third(0.04)
+    second(0.05)
+    first(0.07)
+
+
+worker = threading.Thread(target=backwards, name="worker")
+worker.start()
+forwards()
+worker.join()
+"""
+)
+PHASES_RUN = {"MainThread": ["first", "second", "third"], "worker": ["third", "second", "first"]}
+
+Programs = dict[str, tuple[dict[str, str], list[str]]]
+
 # name -> (files, options of `hybridprof run`). The file to run is program.py.
-PROGRAMS: dict[str, tuple[dict[str, str], list[str]]] = {
+PROGRAMS: Programs = {
     "plain": ({"program.py": PLAIN}, []),
     "recursive": ({"program.py": RECURSIVE}, ["--deep", "__main__:walk"]),
     "mutual": ({"program.py": MUTUAL}, ["--deep", "__main__:chain"]),
@@ -317,4 +357,10 @@ PROGRAMS: dict[str, tuple[dict[str, str], list[str]]] = {
     "crossed": ({"program.py": CROSSED}, ["--deep", "__main__:left"]),
     "many-functions": ({"program.py": MANY_FUNCTIONS}, ["--deep", "*"]),
     "mixed": ({"program.py": MIXED}, ["--deep", "__main__:target"]),
+}
+
+# The same for profiles with a timeline. What is traced has no moments.
+TIMELINES: Programs = {
+    "sampled": ({"program.py": PHASES}, ["--timeline"]),
+    "mixed": ({"program.py": PHASES}, ["--timeline", "--deep", "__main__:second"]),
 }

@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from clients.browsers import Speedscope
 from clients.expected import Function, Held, Shown, Steps, altered, differences, grouped
-from clients.programs import PROGRAMS
+from clients.programs import PROGRAMS, Programs
 from conftest import clean_environment
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -71,6 +72,12 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def speedscope(modules: Path, chromium: str) -> Iterator[Speedscope]:
+    with Speedscope(modules, chromium) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
 def dot() -> str:
     return debian("dot", "graphviz")
 
@@ -95,9 +102,9 @@ def hybridprof(folder: Path, *arguments: object) -> None:
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
-def measured(name: str, folder: Path) -> Path:
-    """The native profile of one of PROGRAMS."""
-    files, options = PROGRAMS[name]
+def measured(name: str, folder: Path, programs: Programs = PROGRAMS) -> Path:
+    """The native profile of one of them."""
+    files, options = programs[name]
     for file, text in files.items():
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")

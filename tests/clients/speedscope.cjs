@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Shows files to speedscope's own app in headless Chromium and prints what its sandwich table says.
+// Shows files to speedscope's own app in headless Chromium and prints what its sandwich table says, or what "Time Order" draws.
 //
 //   node speedscope.cjs NODE_MODULES CHROMIUM
 //
-// Reads paths, one a line; writes one line of JSON for each: {"profiles": [{"name", "rows": [[total, self, symbol, tooltip]]}], "errors": [...]}
+// Reads lines of JSON, {"file": path} or {"file": path, "ending": of the names of profiles, "columns": how many}; writes one for each:
+// {"first": name of the profile shown first, "profiles": [{"name", "rows": [[total, self, symbol, tooltip]]}], "errors": [...]}, in place of
+// rows "columns": [[[time, name], ...from the top on], ...] where columns were asked for.
 "use strict";
 const fs = require("fs");
 const http = require("http");
@@ -55,6 +57,44 @@ async function table(page) {
   return [...found.values()];
 }
 
+// In the page: what is told of the box under the mouse.
+function told() {
+  const read = () => {
+    const time = [...document.querySelectorAll("div > span:first-child")].find((each) => /^[\d.,]+\S* \([<>\d.]+%\)$/.test(each.innerText));
+    const text = (parent) => [...parent.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
+    return time ? [time.innerText, text(time.parentElement)] : null;
+  };
+  return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(0)))).then(read);
+}
+
+const WIDE = { width: 1200, height: 500 }; // each move of the mouse draws all of it
+const HIGH = { width: 1200, height: 6000 }; // a table of 20,000 rows is drawn a view at a time
+const ROW = 20; // pixels; the first one is the axis
+
+async function columns(page, count) {
+  await page.setViewportSize(WIDE);
+  await page.keyboard.press("1");
+  const top = await until("the flame chart", () => page.evaluate((width) => {
+    const charts = [...document.querySelectorAll("canvas")].filter((each) => each.clientWidth === width).map((each) => each.getBoundingClientRect());
+    return charts.length === 3 && charts[2].bottom === innerHeight ? charts[2].top : 0;
+  }, WIDE.width), page);
+  const at = async (x, row) => {
+    await page.mouse.move(x, top + (row + 1.5) * ROW);
+    return page.evaluate(told);
+  };
+  // It takes the mouse only some frames after it is there; at one of its ends there is a box.
+  await until("the boxes", async () => (await at(2, 0)) || at(WIDE.width - 2, 0), page);
+  const found = [];
+  for (let column = 0; column < count; column++) {
+    const boxes = [];
+    for (let box; (box = await at(((column + 0.5) * WIDE.width) / count, boxes.length)) !== null; ) boxes.push(box);
+    found.push(boxes);
+  }
+  await page.keyboard.press("3");
+  await page.setViewportSize(HIGH);
+  return found;
+}
+
 async function until(what, check, page) {
   for (const start = Date.now(); Date.now() - start < 60000; await page.waitForTimeout(30)) {
     const result = await check();
@@ -77,8 +117,10 @@ async function open(page, address) {
     await page.keyboard.press("3");
     return page.evaluate(rowsInView, 0);
   }, page);
+  const { name } = await page.evaluate(title);
   // A file opens at its activeProfileIndex; begin with the first.
   while ((await page.evaluate(title)).at > 1) await step(page, "p", -1);
+  return name;
 }
 
 async function step(page, key, by) {
@@ -87,18 +129,21 @@ async function step(page, key, by) {
   await until("the next profile", async () => (await page.evaluate(title)).at === at + by, page);
 }
 
-async function show(page, port, file) {
+async function show(page, port, question) {
   const errors = [];
   const note = (error) => errors.push(String(error.message ? (typeof error.message === "function" ? error.message() : error.message) : error));
   const dismiss = (dialog) => { note(dialog); dialog.dismiss(); };
   page.on("pageerror", note);
   page.on("dialog", dismiss);
   const profiles = [];
+  let first = null;
   try {
     const base = `http://127.0.0.1:${port}/`;
-    await open(page, `${base}#profileURL=${encodeURIComponent(base + "profile" + encodeURI(file))}`);
+    first = await open(page, `${base}#profileURL=${encodeURIComponent(base + "profile" + encodeURI(question.file))}`);
     for (let { at, of } = await page.evaluate(title); ; at++) {
-      profiles.push({ name: (await page.evaluate(title)).name, rows: await table(page) });
+      const { name } = await page.evaluate(title);
+      if (!question.columns) profiles.push({ name, rows: await table(page) });
+      else if (name.endsWith(question.ending)) profiles.push({ name, columns: await columns(page, question.columns) });
       if (at >= of) break;
       await step(page, "n", 1);
     }
@@ -107,7 +152,7 @@ async function show(page, port, file) {
   }
   page.off("pageerror", note);
   page.off("dialog", dismiss);
-  return { profiles, errors };
+  return { first, profiles, errors };
 }
 
 async function main() {
@@ -117,10 +162,9 @@ async function main() {
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   });
-  // High: a table of 20,000 rows is drawn a view at a time.
-  const page = await browser.newPage({ viewport: { width: 1200, height: 6000 } });
-  for await (const file of readline.createInterface({ input: process.stdin }))
-    process.stdout.write(JSON.stringify(await show(page, server.address().port, file)) + "\n");
+  const page = await browser.newPage({ viewport: HIGH });
+  for await (const line of readline.createInterface({ input: process.stdin }))
+    process.stdout.write(JSON.stringify(await show(page, server.address().port, JSON.parse(line))) + "\n");
   await browser.close();
   server.close();
 }

@@ -4,25 +4,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from clients import browsers, limits
-from clients.expected import Function, Held, Numbers, Shown, Steps, by_thread, differences, escaped, frame, grouped, labels
+from clients.expected import (
+    Function,
+    Held,
+    Numbers,
+    Steps,
+    by_thread,
+    differences,
+    escaped,
+    frame,
+    gecko_name,
+    grouped,
+    labels,
+    speedscope_profiles,
+    without_calls,
+)
 from clients.programs import PROGRAMS
 from clients.running import check_and_awaken, hybridprof, measured, without_invented
 
 pytest_plugins = ["clients.running"]
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats"
-
-
-@pytest.fixture(scope="session")
-def speedscope(modules: Path, chromium: str) -> Iterator[browsers.Speedscope]:
-    with browsers.Speedscope(modules, chromium) as app:
-        yield app
 
 
 @dataclass
@@ -44,13 +51,6 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     for out in outs:
         hybridprof(folder, "export", native, "-o", out)
     return Run(request.param, Held.load(str(native)), by_thread(str(native)), *outs)
-
-
-def without_calls(held: Held, key_of: object, displayed: object) -> Shown:
-    numbers = held.by_key(key_of)  # type: ignore[arg-type]
-    for row in numbers.values():
-        row.calls = row.primitive_calls = None
-    return grouped(numbers, displayed)  # type: ignore[arg-type]
 
 
 def test_kinds_are_what_the_threads_say(run: Run) -> None:
@@ -86,16 +86,11 @@ def test_speedscope_app(run: Run, speedscope: browsers.Speedscope) -> None:
     """Every cell of every profile's sandwich table. No cell is left out: unlike its reading of callgrind, this format has whole stacks."""
     shown = speedscope.tables(run.speedscope)
     named = labels(run.held)
-    expected: dict[str, Held] = {}
-    for thread, kinds in run.threads.items():
-        mixed = kinds["sampled"].sum_ns and kinds["exact"].sum_ns
-        for kind, title in (("both", "sampled and exact"), ("sampled", "sampled"), ("exact", "exact")):
-            if kinds[kind].sum_ns and (mixed or kind != "both"):
-                expected[f"{named[thread]}, {title}"] = kinds[kind]
+    expected = speedscope_profiles(run.threads, named)
     # A file with one profile is shown by the file's name.
     assert list(shown) == list(expected) or (len(shown) == len(expected) == 1 and "wall time" in next(iter(shown)))
     for table, held in zip(shown.values(), expected.values(), strict=True):
-        rows = without_calls(held, lambda function: (named[function], escaped(function.file)), lambda key: key)
+        rows = without_calls(held, lambda function: (named[function], escaped(function.file)))
         check_and_awaken(rows, table, browsers.SPEEDSCOPE_STEPS, unmeasured_may_lack=True)
 
 
@@ -104,7 +99,7 @@ def test_speedscope_app_on_collapsed(run: Run, speedscope: browsers.Speedscope) 
     """All threads are one profile there, named by its file."""
     (table,) = speedscope.tables(run.collapsed).values()
     named = labels(run.held)
-    rows = without_calls(run.held, lambda function: frame(named[function], function), lambda key: key)
+    rows = without_calls(run.held, lambda function: frame(named[function], function))
     check_and_awaken(rows, {key[0]: cells for key, cells in table.items()}, Steps(), unmeasured_may_lack=True)  # type: ignore[index]
 
 
@@ -154,19 +149,13 @@ def test_speedscope_app_opens_golden_files(path: Path, speedscope: browsers.Spee
 # --- Firefox Profiler ---------------------------------------------------------------------------------------------------------------
 
 
-def gecko_name(named: dict[Function, str], function: Function) -> str:
-    """As its reader shows it: the package, where there is one, as if it were a library."""
-    package = escaped(function.module).partition(".")[0]
-    return f"{package}!{named[function]}" if package else named[function]
-
-
 def test_firefox_reader(run: Run, modules: Path, tmp_path: Path) -> None:
     """Self and total of every function of every thread, and what share of the thread is exact and sampled."""
     named = labels(run.held)
     with browsers.FirefoxProfiler(modules, tmp_path, run.gecko) as profiler:
         tables, shares = profiler.threads(len(run.threads))
     for table, kinds in zip(tables, run.threads.values(), strict=True):
-        rows = without_calls(kinds["both"], lambda function: gecko_name(named, function), lambda key: key)
+        rows = without_calls(kinds["both"], lambda function: gecko_name(named, function))
         check_and_awaken(rows, table, Steps(time_ns=1e-3), unmeasured_may_lack=True)
     for share, kinds in zip(shares, run.threads.values(), strict=False):  # of the first threads
         assert share == pytest.approx({kind: kinds[kind].sum_ns for kind in ("sampled", "exact") if kinds[kind].sum_ns})
