@@ -100,8 +100,20 @@ static void begin_window(hp_tracer *tracer, int64_t now, double allowed_units) {
 
 /* --- functions lose their events ---------------------------------------------------------------------------------------------------- */
 
-static int by_units(const void *left, const void *right) {
-    const hp_code_state *a = *(hp_code_state *const *)left, *b = *(hp_code_state *const *)right;
+/* A function that could lose its events. `price`: exact self time that is known of it for each unit that its events cost. */
+typedef struct candidate {
+    uintptr_t address;
+    uint64_t units;
+    double price;
+    uint32_t slot;
+} candidate;
+
+/* What tells least of the program's time for what it costs goes first: not the function with the most events, if most of the time is in it.
+ */
+static int by_price(const void *left, const void *right) {
+    const candidate *a = left, *b = right;
+    if (a->price != b->price)
+        return a->price < b->price ? -1 : 1;
     return a->units < b->units ? 1 : a->units > b->units ? -1 : a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
@@ -133,25 +145,47 @@ static bool may_drop(const hp_tracer *tracer, const hp_code_state *state, bool t
            !begins_extents(tracer, state);
 }
 
-/* Addresses, the costliest function first; the list is the caller's. Arming and disarming may move the states. */
-static uintptr_t *candidates(hp_tracer *tracer, bool targets, uint32_t *count, uint64_t **units) {
-    hp_code_states *states = &tracer->states;
-    const hp_code_state **list = calloc(states->used + 1u, sizeof *list);
-    uintptr_t *addresses = calloc(states->used + 1u, sizeof *addresses);
-    *units = calloc(states->used + 1u, sizeof **units);
+/* By slot, in ticks, of all of the session so far. NULL where memory is short. */
+static uint64_t *exact_self(const hp_tracer *tracer) {
+    const hp_tree *tree = &tracer->tree;
+    uint32_t slots = hp_code_table_count(tracer->code);
+    uint64_t *self = calloc(slots + 1u, sizeof *self);
+    for (uint32_t i = 1; self != NULL && i < tree->count; i++)
+        if (tree->nodes[i].parent != 0 && tree->nodes[i].function < slots) /* children of the root are threads */
+            self[tree->nodes[i].function] += tree->nodes[i].exact;
+    return self;
+}
+
+/* In the order in which they go; the list is the caller's. Arming and disarming may move the states: hence addresses. */
+static candidate *candidates(hp_tracer *tracer, bool targets, uint32_t *count) {
+    const hp_code_states *states = &tracer->states;
+    uint64_t *self = exact_self(tracer);
+    candidate *list = calloc(states->used + 1u, sizeof *list);
     *count = 0;
-    if (list != NULL && addresses != NULL && *units != NULL) {
-        for (uint32_t i = 0; i <= states->mask; i++)
-            if (may_drop(tracer, &states->states[i], targets))
-                list[(*count)++] = &states->states[i];
-        qsort(list, *count, sizeof *list, by_units);
-        for (uint32_t i = 0; i < *count; i++) {
-            addresses[i] = list[i]->address;
-            (*units)[i] = list[i]->units;
-        }
+    for (uint32_t i = 0; list != NULL && self != NULL && i <= states->mask; i++) {
+        const hp_code_state *state = &states->states[i];
+        if (may_drop(tracer, state, targets))
+            list[(*count)++] = (candidate){state->address, state->units, (double)self[state->slot] / (double)state->units, state->slot};
     }
-    free(list);
-    return addresses;
+    if (list != NULL)
+        qsort(list, *count, sizeof *list, by_price);
+    free(self);
+    return list;
+}
+
+/* So many of the first ones save `too_much`, or all do. Those among them that are not needed for it, because a later one saves more than
+ * was left, have no units afterwards: the dearest to lose first. */
+static uint32_t choose_candidates(candidate *list, uint32_t count, uint64_t too_much) {
+    uint64_t saved = 0;
+    uint32_t chosen = 0;
+    while (chosen < count && saved < too_much)
+        saved += list[chosen++].units;
+    for (uint32_t i = chosen; i-- > 0 && saved > too_much;)
+        if (saved - list[i].units >= too_much) {
+            saved -= list[i].units;
+            list[i].units = 0;
+        }
+    return chosen;
 }
 
 /* One that costs too much again as soon as it has its events back is left alone for longer and longer: each trial costs an allowance. */
@@ -182,14 +216,15 @@ static bool drop_one(hp_tracer *tracer, uintptr_t address, double share) {
 }
 
 /* Returns how many units of the last window would not have been spent. */
-static uint64_t drop_costliest(hp_tracer *tracer, bool targets, uint64_t too_much, double share_of_unit) {
+static uint64_t drop_cheapest(hp_tracer *tracer, bool targets, uint64_t too_much, double share_of_unit) {
     uint32_t count;
-    uint64_t *units, saved = 0;
-    uintptr_t *addresses = candidates(tracer, targets, &count, &units);
-    for (uint32_t i = 0; i < count && saved < too_much; i++)
-        saved += drop_one(tracer, addresses[i], share_of_unit * (double)units[i]) ? units[i] : 0;
-    free(addresses);
-    free(units);
+    uint64_t saved = 0;
+    candidate *list = candidates(tracer, targets, &count);
+    uint32_t chosen = choose_candidates(list, count, too_much);
+    for (uint32_t i = 0; i < chosen; i++)
+        if (list[i].units > 0 && drop_one(tracer, list[i].address, share_of_unit * (double)list[i].units))
+            saved += list[i].units;
+    free(list);
     if (saved > 0)
         hp_tracer_warn(tracer, targets ? left_out_target : left_to_the_sampler);
     return saved;
@@ -260,9 +295,9 @@ static void shed(hp_tracer *tracer, uint64_t spent, double allowed, double share
     spent -= tracer->budget.once < spent ? tracer->budget.once : spent;
     uint64_t too_much = (double)spent > 0.8 * allowed ? (uint64_t)((double)spent - 0.8 * allowed) : 0;
     bool in_vain = tracer->everything && tracer->by_function && (double)spent > allowed && !can_save(tracer, spent - (uint64_t)allowed);
-    uint64_t saved = in_vain ? 0 : drop_costliest(tracer, false, too_much, share_of_unit);
+    uint64_t saved = in_vain ? 0 : drop_cheapest(tracer, false, too_much, share_of_unit);
     if ((double)spent - (double)saved > allowed && leaving_out_is_dear(&tracer->budget))
-        saved += drop_costliest(tracer, true, too_much - saved, share_of_unit);
+        saved += drop_cheapest(tracer, true, too_much - saved, share_of_unit);
     double left = (double)spent - (double)saved;
     if (left > allowed && tracer->by_function) {
         pause_everything(tracer);

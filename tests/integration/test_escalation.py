@@ -4,6 +4,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -65,6 +66,48 @@ def test_what_is_called_seldom_is_exact_and_what_is_hot_is_sampled() -> None:
     assert found["main"].total_ns == pytest.approx(1.5e9, rel=0.1)
     for thread in profile.threads:
         assert abs(thread.residual_ns) <= 0.02 * thread.measured_ns + 5e6
+
+
+def important(number: int) -> int:
+    total = 0
+    for value in range(200):
+        total += value ^ number
+    return total
+
+
+def trivials() -> list[Callable[[int], int]]:
+    names: dict[str, Any] = {}
+    exec("".join(f"def trivial_{i}(number):\n    return number + {i}\n" for i in range(9)), names)
+    return [names[f"trivial_{i}"] for i in range(9)]
+
+
+@needs_monitoring
+def test_what_tells_least_for_its_cost_is_left_to_the_sampler_first() -> None:
+    """The one function that has nearly all of the time has the most events too, and went first. How much a budget is depends on the machine's load:
+    it is halved until something goes."""
+    others = trivials()
+
+    def run(seconds: float) -> int:
+        rounds, end = 0, time.thread_time() + seconds
+        while time.thread_time() < end:
+            for number in range(100):
+                for _ in range(11):
+                    important(number)
+                for trivial in others:
+                    for _ in range(10):
+                        trivial(number)
+            rounds += 100
+        return rounds
+
+    budget, gone = 20.0, []
+    while not gone and budget > 0.1:
+        profile, rounds = escalated(run, 0.6, budget=budget)
+        found = rows(profile)
+        gone = [name for name in found if name.startswith("trivial_") and found[name].calls != 10 * rounds]
+        assert gone or found["important"].calls == 11 * rounds
+        budget /= 2
+    assert gone
+    assert (found["important"].calls, found["important"].measured) == (11 * rounds, "exact") or len(gone) == len(others)
 
 
 @needs_monitoring
