@@ -2,10 +2,10 @@
 /* What tracing may cost: a share of one core's time, counted in windows of 250 ms.
  *
  * The cost is counted as events come, in units, so that a call which lasts is no way round it: as soon as a window's allowance is spent,
- * in the midst of whatever runs, tracing sheds load. First the functions with the most events lose theirs (the sampler still sees them);
- * where that is not enough, or the hook cannot, extents that are under way end there, and a smaller share of the targets' outermost calls
- * is traced from then on. In windows that leave half of the allowance the share doubles; functions get their events back after ten
- * of those, and may lose them again. Events that meet a closed gate cost the program too and count.
+ * in the midst of whatever runs, tracing sheds load. First functions lose their events, those that tell least of the time for what they
+ * cost (the sampler still sees them); where that is not enough, or the hook cannot, extents that are under way end there, and a smaller
+ * share of the targets' outermost calls is traced from then on. In windows that leave half of the allowance the share doubles; functions
+ * get their events back after ten of those, and may lose them again. Events that meet a closed gate cost the program too and count.
  *
  * Where calls of a target are so many that leaving them out costs too much, the target itself loses its events for a while.
  *
