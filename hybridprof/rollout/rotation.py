@@ -44,8 +44,10 @@ class Settings:
     budget: float = 100.0
 
 
-def roots() -> list[str]:
-    """What is taken off the paths of files: the folders that modules are imported from."""
+def roots(short_paths: bool) -> list[str] | None:
+    """What is taken off the paths of files: the folders that modules are imported from; None where paths are to be whole."""
+    if not short_paths:
+        return None
     return [os.path.abspath(each).rstrip("/") for each in [*sys.path, sys.prefix, sys.base_prefix] if isinstance(each, str)]
 
 
@@ -57,7 +59,7 @@ def program() -> str:
 
 
 def _take(settings: Settings) -> _core.Profile | None:
-    return _core.window(roots=roots() if settings.short_paths else None, program=program())
+    return _core.window(roots=roots(settings.short_paths), program=program())
 
 
 class Rotation:

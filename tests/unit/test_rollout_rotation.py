@@ -225,7 +225,7 @@ def test_what_is_taken_off_paths_and_command_lines(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["/usr/lib/python3/gunicorn/__main__.py", "-w", "2"])
     assert program() == "gunicorn"
     monkeypatch.setattr("sys.path", ["/srv/shop/", "relative"])
-    assert "/srv/shop" in roots() and os.path.abspath("relative") in roots()
+    assert {"/srv/shop", os.path.abspath("relative")} <= set(roots(True) or ()) and roots(False) is None
 
 
 def test_a_session_that_has_grown_large_begins_anew(hand: Hand) -> None:

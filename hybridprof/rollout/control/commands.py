@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import _core, api
 from ..resolve import Override
+from ..rotation import program, roots
 from ..schema import SCHEMA, checked
 from ..stages import reaches
 from .durations import seconds, shown
@@ -95,7 +96,8 @@ class Commands:
         writable = [each[0] for each in _core.formats() if each[4]]
         if name not in writable:
             raise ValueError(f"format must be one of {', '.join(writable)}, not {name[:40]!r}")
-        profile = api.snapshot()
+        # As in the files of output_dir: whoever may ask need not learn what the command line holds.
+        profile = api.snapshot_for_others(roots(self._ruler.in_force()["output.paths"] == "short"), program())
         if not profile.meta["pid"]:
             raise Refusal(HTTPStatus.CONFLICT, f"nothing has been measured: {api.status()['why']}")
         body = profile.encode(name)  # without the GIL
