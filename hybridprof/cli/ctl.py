@@ -130,7 +130,7 @@ def _override(each: dict[str, Any]) -> str:
 def _snapshot(options: argparse.Namespace) -> int:
     """To a file beside the one that is asked for, and then in its place: a connection that breaks leaves what was there."""
     if options.output == "-":
-        for piece in Client(options.target).pieces("/snapshot", format=options.format or NATIVE):
+        for piece in Client(options.target).snapshot(options.format or NATIVE):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return 0
@@ -149,7 +149,7 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 
 def _fill(file: IO[bytes], client: Client, name: str) -> None:
-    for piece in client.pieces("/snapshot", format=name):
+    for piece in client.snapshot(name):
         file.write(piece)
     if not file.tell():
         raise BadInput("the process answered with an empty profile")

@@ -28,6 +28,8 @@ class Echo:
     def admit(self, exchange: Exchange, peer: Peer) -> None:
         if exchange.target == "/no":
             raise Refusal(HTTPStatus.UNAUTHORIZED, "no")
+        if exchange.target == "/later":
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "later", retry_after=7)
 
     def answer(self, request: Request, peer: Peer) -> Answer:
         self.asked.append(request)
@@ -171,3 +173,19 @@ def test_turned_away() -> None:
     client.close()
     turn_away(ours, Refusal(HTTPStatus.FORBIDDEN, "gone"))
     assert ours.fileno() == -1
+
+
+def test_who_is_to_come_again_is_told_when(wire: Wire) -> None:
+    wire.send(GET.replace(b"/x", b"/later"))
+    answer = wire.answer()
+    assert status_line(answer) == 429 and b"\r\nRetry-After: 7\r\n" in answer and answer.endswith(b'{"error": "later"}\n')
+
+
+def test_what_is_still_to_be_sent_is_counted(wire: Wire) -> None:
+    wire.service.body = b"x" * 5_000_000
+    wire.send(GET)
+    assert 5_000_000 <= wire.connection.held <= 5_001_000
+    while wire.connection.writes:
+        wire.step()
+        wire.client.recv(1 << 20)
+    assert wire.connection.held == 0

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ... import api
+from ..pace import Pace
 from ..schema import checked
 from .auditing import Audit, Bookkeeper
 from .targets import Targets
@@ -49,6 +50,7 @@ class Control:
         self.killed = ""  # by whom
         self.problem = ""  # why there is no socket
         self.books = Bookkeeper(self._note, clock)
+        self.pace = Pace()  # of snapshots: not the files', as who asks all the time would keep those from ever being written
         self._asked: str | None = None  # by the code: the lowest layer
         self._clock = clock
         self._targets = Targets()  # guarded by api's lock, like the overrides
@@ -116,7 +118,7 @@ class Control:
         from .server import Server
 
         place = open_place(wanted)
-        return place, Server(place.listener, Commands(self, place.token))
+        return place, Server(place.listener, Commands(self, place.token), charge=self.ruler.charge)
 
     def _shut(self) -> None:
         server, place, self._server, self._place = self._server, self._place, None, None
@@ -140,6 +142,7 @@ class Control:
             "problem": self.problem,
             "requests": self.books.requests,
             "refused": self.books.refused,
+            "postponed": self.books.postponed,
             "killed": self.killed,
         }
 
@@ -177,6 +180,7 @@ class Control:
         """Its own socket comes with its first look, as most children call exec before that."""
         self._lock = _thread.allocate_lock()
         self.books.forget()
+        self.pace.begin()
         self._forget()
 
     def close(self) -> None:
