@@ -9,11 +9,13 @@ bound, and what goes beyond that is counted. The program is never waited for, bu
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +28,8 @@ from .spool import Limits, Spool, free_path, name_of, refusal
 
 NAME = "hybridprof-output"
 TICK = 1.0  # seconds between two looks at whether it is time
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_FREED = 16  # old files that go for one new one: where others fill the disk, ours are not all to go at once
 KEPT = 4  # profiles that wait in memory for a disk
 LARGE = 200_000  # calling contexts from which on a session begins anew: each cut copies all of them while the program waits
 PATIENCE = 0.2  # seconds that a fork waits for a write
@@ -158,6 +162,9 @@ class Rotation:
             complaint = refusal(self.settings.folder)
             if complaint:
                 raise OSError(None, complaint)
+            if self._waiting:
+                with suppress(OSError):  # what is too old goes whether or not there is room for more; the one below complains
+                    self._prune()
             while self._waiting:
                 self._write(self._waiting[0])
                 self._waiting.popleft()
@@ -172,10 +179,19 @@ class Rotation:
     def _write(self, profile: Any) -> None:
         name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), self._started(profile))
         path = free_path(self.settings.folder, name)
-        profile.write(path, "hyprof")
+        self._write_making_room(profile, path, name)
         self.written += 1
         self.last_file = path
         self.on_written()
+
+    def _write_making_room(self, profile: Any, path: str, name: str) -> None:
+        for more in range(MOST_FREED, -1, -1):
+            try:
+                profile.write(path, "hyprof")
+                return
+            except OSError as error:
+                if error.errno not in FULL or not more or not self._make_room(name):
+                    raise
 
     def _started(self, profile: Any) -> float:
         """Seconds since the epoch."""
@@ -184,11 +200,19 @@ class Rotation:
         except (ValueError, OverflowError):  # a clock that was set to a year that no calendar has
             return self._wall()
 
+    def _make_room(self, name: str) -> bool:
+        """A folder of old profiles must not keep new ones from being written: what they are worth goes down with time."""
+        found = self.spool.remove_oldest(name) is not None
+        self._count_removed(int(found))
+        return found
+
     def _prune(self) -> None:
-        removed = self.spool.prune(self.settings.limits)
-        self.removed += len(removed)
-        if removed:
-            self.on_removed(len(removed))
+        self._count_removed(len(self.spool.prune(self.settings.limits)))
+
+    def _count_removed(self, files: int) -> None:
+        self.removed += files
+        if files:
+            self.on_removed(files)
 
     # --- the process -------------------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.rotation import KEPT, LARGE, Rotation, Settings, program, roots
-from hybridprof.rollout.spool import Limits
+from hybridprof.rollout.spool import Limits, name_of
 
 
 class Part:
@@ -155,16 +157,77 @@ def test_one_that_fails_does_not_lose_those_before_it(hand: Hand, monkeypatch: p
 
     def write(part: Part, path: str, format: str) -> None:
         if part.number == 2 and hand.now < 1200:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.EIO, "Input/output error")
         written(part, path, format)
 
     monkeypatch.setattr(Part, "write", write)
     hand.measured(1, 2, 3)
     for _ in range(3):
         hand.look(60)
-    assert hand.contents() == ["1"] and "No space left on device; 2 wait in memory" in hand.rotation.status()["problem"]
+    assert hand.contents() == ["1"] and "Input/output error; 2 wait in memory" in hand.rotation.status()["problem"]
     hand.look(60)
     assert hand.contents() == ["1", "2", "3"]
+
+
+def full(monkeypatch: pytest.MonkeyPatch, code: int, most: int) -> None:
+    """So many files and no more."""
+    written = Part.write
+
+    def write(part: Part, path: str, format: str) -> None:
+        if len(list(Path(path).parent.iterdir())) >= most:
+            raise OSError(code, os.strerror(code))
+        written(part, path, format)
+
+    monkeypatch.setattr(Part, "write", write)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_has_room_for_what_is_new_in_place_of_what_is_old(hand: Hand, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    told: list[int] = []
+    hand.rotation.on_removed = told.append
+    full(monkeypatch, code, 2)
+    hand.measured(1, 2, 3, 4)
+    for _ in range(4):
+        hand.look(60)
+    status = hand.rotation.status()
+    assert (hand.contents(), status["removed"], status["failures"], status["problem"], told) == (["3", "4"], 2, 0, "", [1, 1])
+
+
+def test_a_disk_that_is_full_of_what_is_newer_or_not_ours_stays_full(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.ENOSPC, 2)
+    hand.folder.mkdir(mode=0o700)
+    for name in ("notes", name_of("other", "web", "2", 1, 0.0)):
+        (hand.folder / name).touch()
+    hand.measured(1)
+    hand.look(60)
+    assert sorted(path.name for path in hand.folder.iterdir()) == sorted(["notes", name_of("other", "web", "2", 1, 0.0)])
+    (hand.folder / "notes").unlink()
+    newer = hand.folder / name_of("shop", "web", "2", 1, 4e9)
+    newer.touch()
+    hand.look(60)
+    status = hand.rotation.status()
+    assert newer.exists() and (status["removed"], status["failures"], status["waiting"], status["written"]) == (0, 2, 1, 0)
+
+
+def test_another_error_costs_no_file(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.EIO, 1)
+    hand.measured(1, 2)
+    hand.look(60)
+    hand.look(60)
+    assert hand.contents() == ["1"] and hand.rotation.status()["failures"] == 1
+
+
+def test_what_is_too_old_goes_though_nothing_can_be_written(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.EIO, 0)
+    hand.rotation.change(replace(hand.rotation.settings, limits=Limits(100, 10**9, 1000.0)))
+    hand.folder.mkdir(mode=0o700)
+    for number, age in ((1, 2000.0), (2, 10.0)):
+        path = hand.folder / name_of("shop", "web", "2", number, time.time() - age)
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    hand.measured(1)
+    hand.look(60)
+    assert [path.name.split(".p")[1][0] for path in hand.folder.iterdir()] == ["2"] and hand.rotation.status()["removed"] == 1
 
 
 def test_limits_are_kept_and_what_went_is_told(hand: Hand) -> None:
