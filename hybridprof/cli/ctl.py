@@ -112,8 +112,11 @@ def _show(answer: dict[str, Any]) -> None:
 
 
 def _problems(answer: dict[str, Any], control: dict[str, Any]) -> list[str]:
+    output = answer.get("output") or {}
     found = [
         answer.get("problem"),
+        output.get("problem"),
+        (output.get("upload") or {}).get("problem"),
         control.get("problem"),
         (answer.get("audit") or {}).get("problem"),
         *answer.get("config_errors", []),
