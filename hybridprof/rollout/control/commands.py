@@ -177,7 +177,7 @@ class Commands:
             def change() -> None:
                 if rate is not None and lasting is not None:  # first: a cap may refuse it, and then nothing has changed
                     self._override("deep.rate", rate, lasting, peer)()
-                self._control.change_targets(add, remove, lasting or 0.0, _by(peer))
+                self._control.change_targets(add, remove, lasting or 0.0, _by(peer), peer.actor)
 
             return self._done("control targets", peer, now["deep.targets"], change, lasting)
 
@@ -192,7 +192,7 @@ class Commands:
             raise Refusal(HTTPStatus.CONFLICT, f"this process was {self._control.killed}, and stays so until it ends")
 
     def _override(self, key: str, value: object, lasting: float, peer: Peer) -> Callable[[], None]:
-        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), noted=False)
+        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), peer.actor, noted=False)
 
     def _lasting_of_targets(self, given: Mapping[str, Any], add: list[str], remove: list[str], now: tuple[str, ...]) -> float | None:
         """None where something that was added is taken back, and no more."""
