@@ -91,6 +91,7 @@ class Rotation:
         self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
         self._waits = False  # for the budget
+        self._unpaid_from = float("-inf")  # when the next file may be written that is not paid for
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
         self.on_written: Callable[[], None] = lambda: None
         self.on_large: Callable[[], None] = lambda: None
@@ -112,7 +113,7 @@ class Rotation:
             self.problem = f"no thread could be started to write profiles: {error}"
 
     def hurry(self) -> None:
-        """What there is goes to a file at the next look: nothing runs any more."""
+        """What there is goes to a file at the next look, paid for or not, but once in an interval: nothing runs any more."""
         self._hurry = True
 
     # --- in the thread -----------------------------------------------------------------------------------------------------------------------
@@ -124,19 +125,24 @@ class Rotation:
             return
         if self._turn.acquire(False):  # after a fork a second thread may be here while the first one still waits for its disk
             try:
-                if not self._hurry and not self._is_paid():
+                if not self._may_write(now):
                     return
                 late = self._hurry or now - self._due > self.settings.interval
                 self._due = self.settings.interval + (now if late else self._due)
                 self._hurry = self._waits = False
-                self._pace.begin()
                 self.cut()
             finally:
                 self._turn.release()
 
-    def _is_paid(self) -> bool:
+    def _may_write(self, now: float) -> bool:
         """Else the file comes later, and covers more time."""
         if self._pace.allows(self.settings.budget):
+            self._pace.begin()
+            return True
+        if (
+            self._hurry and now >= self._unpaid_from
+        ):  # the end of a session does not wait, but sessions may end all the time; it is owed with the rest
+            self._unpaid_from = now + self.settings.interval
             return True
         self.postponed += not self._waits
         self._waits = True
@@ -227,6 +233,7 @@ class Rotation:
         self.problem = self.last_file = ""
         self._hurry = self._waits = False
         self._pace.begin()
+        self._unpaid_from = float("-inf")
         self._due = self._clock() + self.settings.interval
         self._follower.forget()
 

@@ -106,6 +106,27 @@ def test_a_file_that_is_not_paid_for_comes_later_and_covers_more(hand: Hand) -> 
     assert hand.contents() == ["1", "2", "3", "4"]
 
 
+def test_sessions_that_end_all_the_time_have_one_unpaid_file_in_an_interval(hand: Hand) -> None:
+    hand.rotation.change(replace(hand.rotation.settings, budget=1.0))
+    hand.measured(*range(1, 50))
+    hand.pace.charge(1.0)
+    for _ in range(118):  # just two intervals
+        hand.rotation.hurry()
+        hand.look(1)
+    status = hand.rotation.status()
+    assert hand.contents() == ["1", "2"] and (status["postponed"], status["waits_for_budget"]) == (2, True)
+    hand.process += 90.0  # what an unpaid file cost is owed with the rest
+    hand.pace.charge(0.1)
+    hand.look(1)
+    assert hand.contents() == ["1", "2"]
+    hand.process += 21.0
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3"]
+    hand.rotation.hurry()
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3", "4"]  # nothing is owed
+
+
 def test_what_replaced_sessions_left_is_written_too(hand: Hand) -> None:
     hand.measured(1, 2, 3, 4)
     hand.left = 2
