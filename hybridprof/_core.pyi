@@ -11,6 +11,7 @@ class FormatError(ValueError):
 class Profile:
     """Finished, immutable data. Every method may be called from any thread; `write` releases the GIL."""
 
+    def __sizeof__(self) -> int: ...
     def meta(self) -> dict[str, Any]:
         """The keys of `hybridprof info --json`, and `profile_id` (32 hex digits, one for each session), `sampler_method`, `tracer_hook`.
         `started` is ISO 8601 in UTC, `argv` a list of words."""

@@ -157,3 +157,10 @@ const char *hp_strings_intern(hp_strings *strings, const char *text) {
     uint32_t id = hp_strings_id(strings, text, strlen(text));
     return id == HP_NO_STRING ? NULL : strings->entries[id].text;
 }
+
+uint64_t hp_strings_bytes(const hp_strings *strings) {
+    uint64_t bytes = strings->capacity * sizeof *strings->entries + ((uint64_t)strings->index->mask + 1) * sizeof *strings->index->ids;
+    for (uint32_t i = 0; i < strings->count; i++)
+        bytes += strings->entries[i].size + 1;
+    return bytes;
+}

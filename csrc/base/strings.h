@@ -25,6 +25,8 @@ uint32_t hp_strings_find(const hp_strings *strings, const char *text, size_t siz
 const char *hp_strings_text(const hp_strings *strings, uint32_t id);
 size_t hp_strings_size(const hp_strings *strings, uint32_t id);
 uint32_t hp_strings_count(const hp_strings *strings);
+/* Of memory, about: what the arena has taken in advance is not in it. */
+uint64_t hp_strings_bytes(const hp_strings *strings);
 
 /* The interned address of a NUL-terminated string; NULL when memory is short. */
 const char *hp_strings_intern(hp_strings *strings, const char *text);

@@ -90,6 +90,7 @@ class Rotation:
         self._waiting: deque[Any] = deque()
         self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
+        self.held = 0  # bytes of what waits for a disk: more than for the moment in which it is written
         self._waits = False  # for the budget
         self._unpaid_from = float("-inf")  # when the next file may be written that is not paid for
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
@@ -175,11 +176,13 @@ class Rotation:
                 self._write(self._waiting[0])
                 self._waiting.popleft()
             self._prune()
+            self.held = 0
         except Exception as error:
             self.failures += 1
             while len(self._waiting) > KEPT:
                 self._waiting.popleft()
                 self.lost += 1
+            self.held = sum(map(sys.getsizeof, self._waiting))
             self.problem = f"profiles cannot be written to {self.settings.folder}: {why(error)}; {len(self._waiting)} wait in memory"
 
     def _write(self, profile: Any) -> None:
@@ -229,6 +232,7 @@ class Rotation:
         """What waits is the parent's, and so are its counts."""
         self._turn = _thread.allocate_lock()
         self._waiting.clear()
+        self.held = 0
         self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
         self._hurry = self._waits = False

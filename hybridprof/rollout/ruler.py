@@ -77,6 +77,7 @@ class Ruler:
         self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.look, period, charge=self._accounts.charge_ruler)
         self.output = Output(self.renew, self.charge)
+        self._accounts.held = lambda: self.output.held + self.control.held
         self._resolve = Resolver()
         self._latest = self.in_force()  # at the last look
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
-from controlled import received, status_line
+from controlled import received, status_line, until
 
 from hybridprof.rollout.control.connection import ANSWER_TIME, LINGER_TIME, REQUEST_TIME, Connection, turn_away
 from hybridprof.rollout.control.exchange import LONGEST_BODY, LONGEST_HEAD, Answer, Exchange, Refusal, Request
 from hybridprof.rollout.control.peers import Peer
+from hybridprof.rollout.control.server import Server
 
 GET = b"GET /x HTTP/1.1\r\n\r\n"
 
@@ -189,3 +191,23 @@ def test_what_is_still_to_be_sent_is_counted(wire: Wire) -> None:
         wire.step()
         wire.client.recv(1 << 20)
     assert wire.connection.held == 0
+
+
+def test_a_server_counts_what_its_clients_do_not_take(tmp_path: Path) -> None:
+    service = Echo()
+    service.body = b"x" * 5_000_000
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        listener.setblocking(False)
+        server = Server(listener, service)
+        assert server.held == 0
+        server.start()
+        try:
+            client.connect(str(tmp_path / "s"))
+            client.sendall(GET)
+            until(lambda: server.held > 5_000_000)
+            client.close()
+            until(lambda: server.held == 0)
+        finally:
+            server.close()

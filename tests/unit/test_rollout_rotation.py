@@ -173,6 +173,24 @@ def test_what_cannot_be_written_waits_and_is_counted_when_it_cannot_wait(hand: H
     assert hand.rotation.status()["problem"] == "" and hand.rotation.status()["lost"] == 2
 
 
+def test_what_waits_for_the_disk_is_counted_as_memory(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Part, "__sizeof__", lambda part: 1_000_000 * part.number, raising=False)
+    seen: list[int] = []
+    written = Part.write
+    monkeypatch.setattr(Part, "write", lambda part, *words: (seen.append(hand.rotation.held), written(part, *words))[1])
+    hand.measured(1, 2, 3)
+    hand.look(60)
+    assert seen == [0] and hand.rotation.held == 0  # what is just being written is gone in a moment
+    hand.folder.rename(hand.folder.with_name("elsewhere"))
+    hand.folder.write_text("in the way")
+    hand.look(60)
+    hand.look(60)
+    assert 5_000_000 <= hand.rotation.held <= 5_001_000
+    hand.folder.unlink()
+    hand.look(60)
+    assert hand.rotation.held == 0
+
+
 def test_one_that_fails_does_not_lose_those_before_it(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Part.write
 

@@ -137,6 +137,12 @@ class Control:
         self._server = self._place = None
         self._pid = os.getpid()
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that answers take which are still to be sent. Takes no lock."""
+        server = self._server
+        return 0 if server is None else server.held
+
     def reported(self) -> dict[str, Any]:
         """For status(). Takes no lock."""
         place = self._place

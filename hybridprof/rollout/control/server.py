@@ -56,6 +56,11 @@ class Server:
         """Also false in a child that was forked past Python's hooks."""
         return self._pid == os.getpid()
 
+    @property
+    def held(self) -> int:
+        """Bytes of answers that are still to be sent. Any thread may ask."""
+        return sum(each.held for each in list(self._connections.values()))
+
     def start(self) -> None:
         """Does nothing while the thread of before is still about to end; to be called again. Raises RuntimeError where the system refuses a thread."""
         if self.runs or not self._idle.acquire(blocking=False):
