@@ -11,6 +11,7 @@ class FormatError(ValueError):
 class Profile:
     """Finished, immutable data. Every method may be called from any thread; `write` releases the GIL."""
 
+    def __sizeof__(self) -> int: ...
     def meta(self) -> dict[str, Any]:
         """The keys of `hybridprof info --json`, and `profile_id` (32 hex digits, one for each session), `sampler_method`, `tracer_hook`.
         `started` is ISO 8601 in UTC, `argv` a list of words."""
@@ -112,8 +113,8 @@ def running() -> bool:
     """Whether a session runs and measures. False too where the system refused the sampler's thread after a fork: start() then tries it again, and
     stop() still ends that session."""
 
-def snapshot() -> Profile:
-    """What was measured so far in the running or last session. RuntimeError if there never was one."""
+def snapshot(*, roots: Sequence[str] | None = None, program: str | None = None) -> Profile:
+    """What was measured so far in the running or last session. RuntimeError if there never was one. roots, program: as for `window`."""
 
 def status() -> dict[str, Any]:
     """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), tasks (state: "off", "on",

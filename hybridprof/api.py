@@ -17,7 +17,7 @@ from .watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
     from typing import Any, Literal
 
@@ -329,17 +329,22 @@ def running() -> bool:
 
 def snapshot() -> Profile:
     """What the running session has measured so far, or the last one in all; profiling goes on. Raises RuntimeError if there was none."""
+    return snapshot_for_others(None, None)
+
+
+def snapshot_for_others(roots: Sequence[str] | None, program: str | None) -> Profile:
+    """The same, to leave the process: roots are folders that are taken off the names of files, program stands in place of the command line; None: as they are."""
     with _lock:
         if _owner is not None:
             _owner.watch.refresh()
-        return _taken()
+        return _taken(roots=roots, program=program)
 
 
-def _taken(first_session: int = 0) -> Profile:
+def _taken(first_session: int = 0, *, roots: Sequence[str] | None = None, program: str | None = None) -> Profile:
     """Of the session that runs or ran last, unless that was before this one."""
     try:
         if _sessions >= first_session:
-            return profile_class()(_core.snapshot())
+            return profile_class()(_core.snapshot(roots=roots, program=program))
     except RuntimeError:
         if ruling.current is None:
             raise

@@ -59,14 +59,15 @@ UNBOUND = "[sampler]\nrate = 200\nbudget = '100%'\n[caps]\nrate = 500\ndeep_rate
 
 
 class Service:
-    """`with Service(folder, "hybridprof.configure(...)") as service`: its code runs first; `alone = True` there leaves it with one thread. env: more of its environment."""
+    """`with Service(folder, "hybridprof.configure(...)") as service`: its code runs first; `alone = True` there leaves it with one thread. env: more of its environment. Its snapshots are paid for at
+    once, unless that says otherwise."""
 
     def __init__(self, folder: Path, code: str, env: dict[str, str | None] | None = None) -> None:
         self.folder = folder
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM + code + LOOP, str(folder)],
             cwd=folder,
-            env=clean_environment(**(env or {})),
+            env=clean_environment(**{"HYBRIDPROF_OUTPUT_BUDGET": "100%", **(env or {})}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,6 +8,7 @@
 #include "frame/tasks.h"
 #include "module/snapshot.h"
 #include "module/stream.h"
+#include "module/wording.h"
 
 /* The place of `name` in `names` (NULL-terminated), -1 with a sentence. */
 static int choose(const char *what, const char *name, const char *const *names) {
@@ -157,8 +158,8 @@ static hp_session *settled_session(hp_module_state *state) {
     return NULL;
 }
 
-static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
-    hp_module_state *state = hp_module_state_of(module);
+/* NULL with an exception set. `words` are moved where they are needed. */
+static PyObject *take(hp_module_state *state, hp_gathered *words) {
     hp_session_look(state, false);
     hp_session *session = settled_session(state);
     if (!session)
@@ -167,10 +168,23 @@ static PyObject *snapshot(PyObject *module, PyObject *Py_UNUSED(none)) {
     hp_status status = hp_gather(state, session, 0, &gathered);
     if (status != HP_OK)
         return hp_raise_status(state, status);
+    hp_wording_move(words, &gathered);
     hp_profile *profile = NULL;
     Py_BEGIN_ALLOW_THREADS status = hp_assemble(&gathered, &profile);
     hp_gathered_fini(&gathered);
     Py_END_ALLOW_THREADS return status == HP_OK ? hp_profile_wrap(state, profile) : hp_raise_status(state, status);
+}
+
+static PyObject *snapshot(PyObject *module, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"roots", "program", NULL};
+    PyObject *roots = Py_None, *program = Py_None, *taken = NULL;
+    hp_gathered words = {0};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OO:snapshot", names, &roots, &program))
+        return NULL;
+    if (hp_wording_read(roots, program, &words) == 0)
+        taken = take(hp_module_state_of(module), &words);
+    hp_gathered_fini(&words);
+    return taken;
 }
 
 /* A token carries the number of its session above the tracer's own: one that outlived its session is known and ignored. */
@@ -252,8 +266,9 @@ PyMethodDef hp_session_methods[] = {
      "adjust($module, /, *, rate, budget)\n--\n\nThe running session goes on with these. False, and nothing changed, where none runs or it "
      "would have to begin anew."},
     {"running", running, METH_NOARGS, "running($module, /)\n--\n\nWhether a session runs."},
-    {"snapshot", snapshot, METH_NOARGS,
-     "snapshot($module, /)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if there never was one."},
+    {"snapshot", (PyCFunction)(void (*)(void))snapshot, METH_VARARGS | METH_KEYWORDS,
+     "snapshot($module, /, *, roots=None, program=None)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if "
+     "there never was one."},
     {"status", hp_core_status, METH_NOARGS,
      "status($module, /)\n--\n\nrunning, rate_hz, clock, targets, sampler_method, tracer_hook, samples, sampler_cpu_ns, tracing."},
     {"costs", hp_core_costs, METH_NOARGS,

@@ -25,6 +25,10 @@ static void profile_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
+static PyObject *profile_sizeof(PyObject *self, PyObject *Py_UNUSED(none)) {
+    return PyLong_FromUnsignedLongLong(sizeof(hp_profile_object) + hp_profile_bytes(((hp_profile_object *)self)->profile));
+}
+
 static PyObject *profile_repr(PyObject *self) {
     const hp_profile *profile = ((hp_profile_object *)self)->profile;
     return PyUnicode_FromFormat("<Profile of %u functions in %u threads>", profile->function_count, profile->thread_count);
@@ -255,6 +259,7 @@ static PyMethodDef profile_methods[] = {
      "write($self, /, path, format=None)\n--\n\nWrites the profile atomically, without the GIL. FormatError or OSError."},
     {"encode", (PyCFunction)(void (*)(void))profile_encode, METH_VARARGS | METH_KEYWORDS,
      "encode($self, /, format)\n--\n\nThe bytes that write() would write."},
+    {"__sizeof__", profile_sizeof, METH_NOARGS, "__sizeof__($self, /)\n--\n\nBytes of memory, about."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "module/wording.h"
+
 /* The numbers of one table, `width` for each of its rows. */
 typedef struct told {
     uint64_t *numbers;
@@ -319,41 +321,6 @@ static hp_gathered *oldest_left(hp_module_state *state) {
 /* --- as Python sees them ---------------------------------------------------------------------------------------------------------------
  */
 
-/* Which folders are taken off the names of files. -1 with an exception set. */
-static int read_roots(PyObject *argument, hp_gathered *gathered) {
-    if (argument == Py_None)
-        return 0;
-    PyObject *items = PySequence_Tuple(argument);
-    Py_ssize_t count = items ? PyTuple_GET_SIZE(items) : 0;
-    gathered->roots = items ? calloc((size_t)count + 1, sizeof *gathered->roots) : NULL;
-    for (Py_ssize_t i = 0; gathered->roots && i < count; i++) {
-        PyObject *item = PyTuple_GET_ITEM(items, i);
-        char *root = PyUnicode_Check(item) ? hp_text_from_unicode(item) : NULL;
-        if (!root) {
-            if (!PyErr_Occurred())
-                PyErr_Format(PyExc_TypeError, "a root is a str, not %.100s", Py_TYPE(item)->tp_name);
-            break;
-        }
-        gathered->roots[gathered->root_count++] = root;
-    }
-    if (items && !gathered->roots)
-        PyErr_NoMemory();
-    Py_XDECREF(items);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-static int read_program(PyObject *argument, hp_gathered *gathered) {
-    if (argument == Py_None)
-        return 0;
-    if (!PyUnicode_Check(argument)) {
-        PyErr_Format(PyExc_TypeError, "program is a str or None, not %.100s", Py_TYPE(argument)->tp_name);
-        return -1;
-    }
-    free(gathered->program);
-    gathered->program = hp_text_from_unicode(argument);
-    return gathered->program ? 0 : -1;
-}
-
 /* NULL without an exception: there is nothing that no window has had. */
 static hp_gathered *next_window(hp_module_state *state) {
     hp_session_look(state, false);
@@ -379,16 +346,11 @@ static PyObject *window(PyObject *module, PyObject *arguments, PyObject *keyword
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$OO:window", names, &roots, &program))
         return NULL;
     /* First what may fail: a window that was cut is nobody's if it is not returned. */
-    if (read_roots(roots, &words) < 0 || read_program(program, &words) < 0 || !(gathered = next_window(state))) {
+    if (hp_wording_read(roots, program, &words) < 0 || !(gathered = next_window(state))) {
         hp_gathered_fini(&words);
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    gathered->roots = words.roots;
-    gathered->root_count = words.root_count;
-    if (words.program) {
-        free(gathered->program);
-        gathered->program = words.program;
-    }
+    hp_wording_move(&words, gathered);
     hp_profile *profile = NULL;
     hp_status status;
     Py_BEGIN_ALLOW_THREADS status = hp_assemble(gathered, &profile);

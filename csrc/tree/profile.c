@@ -298,3 +298,13 @@ int64_t hp_profile_residual_ns(const hp_profile *profile) {
     }
     return (int64_t)residual;
 }
+
+uint64_t hp_profile_bytes(const hp_profile *profile) {
+    uint64_t nodes = profile->tree.capacity * sizeof *profile->tree.nodes;
+    if (profile->tree.index != NULL)
+        nodes += ((uint64_t)profile->tree.index_mask + 1) * sizeof *profile->tree.index;
+    return sizeof *profile + nodes + profile->function_count * sizeof *profile->functions + profile->line_count * sizeof *profile->lines +
+           profile->estimate_count * sizeof *profile->estimates + profile->thread_count * sizeof *profile->threads +
+           profile->row_count * sizeof *profile->rows + profile->edge_count * sizeof *profile->edges +
+           profile->timeline.capacity * sizeof *profile->timeline.moments + hp_strings_bytes(profile->strings);
+}

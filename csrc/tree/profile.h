@@ -170,6 +170,8 @@ hp_status hp_profile_copy_meta(hp_profile *profile, hp_meta *meta, const hp_meta
 hp_status hp_profile_summarize(hp_profile *profile);
 /* Signed: measured - sampled - exact - overhead over all threads, ns. */
 int64_t hp_profile_residual_ns(const hp_profile *profile);
+/* Of memory, about: what is there once for each function, node or row, and the texts. */
+uint64_t hp_profile_bytes(const hp_profile *profile);
 /* Debug audit of every invariant above (indices in range, children <= parent, total >= self, rows sum to the tree). For tests and for what
  * was read from a file. */
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error);

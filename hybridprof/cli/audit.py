@@ -82,7 +82,8 @@ def line(record: Record) -> str:
     """One record in words; texts as JSON, so that none of them can move a terminal's cursor."""
     until = f" until {record['until']}" if record["until"] else ""
     lost = f" (before it {record['lost']} could not be written)" if "lost" in record else ""
-    who = f"uid {record['uid']} pid {record['pid']} via {_plain(record['via'])}"
+    modified = f" (changed {_plain(record['modified'])})" if "modified" in record else ""
+    who = f"uid {record['uid']} pid {record['pid']} via {_plain(record['via'])}{modified}"
     return f"{_plain(record['time'])}  {who}  {_plain(record['what'])}: {json.dumps(record['old'])} -> {json.dumps(record['new'])}{until}{lost}"
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,9 +19,10 @@ from urllib.parse import urlencode
 
 from hybridprof.rollout.control.peers import peer_of
 
-from .main import BadInput
+from .main import BadInput, complain
 
 PATIENCE = 60.0  # seconds for an answer: a busy program encodes a large profile
+LONGEST_WAIT = 600.0  # seconds between two tries, whatever the process says
 PIECE = 64 << 10
 TOKEN_SUFFIX = ".token"
 LONGEST_TOKEN = 256
@@ -30,6 +32,14 @@ HOW = "a socket is named by [control] socket of its configuration, HYBRIDPROF_CO
 
 class Gone(BadInput):
     """Nobody answers any more."""
+
+
+class Later(BadInput):
+    """It would answer in so many seconds."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
 
 
 def socket_path(target: str) -> str:
@@ -79,6 +89,7 @@ class Client:
 
     def __init__(self, target: str) -> None:
         self.path = socket_path(target)
+        self._has_waited = False
 
     def ask(self, path: str, **query: str) -> bytes:
         """GET. Raises BadInput with the process' own sentence where it refuses, Gone where nobody is there."""
@@ -87,6 +98,18 @@ class Client:
     def pieces(self, path: str, **query: str) -> Iterator[bytes]:
         """GET, piece by piece: the last may be missing where it raises."""
         return self._exchanged("GET", path + ("?" + urlencode(query) if query else ""), None)
+
+    def snapshot(self, name: str) -> Iterator[bytes]:
+        """In this format, piece by piece. Waits for as long as the process says, and says so once."""
+        while True:
+            try:
+                yield from self.pieces("/snapshot", format=name)
+                return
+            except Later as later:  # nothing has come yet
+                if not self._has_waited:
+                    complain(f"{later}; waiting")
+                self._has_waited = True
+                time.sleep(later.seconds)
 
     def change(self, path: str, fields: dict[str, object]) -> dict[str, Any]:
         """POST. What is so now."""
@@ -97,6 +120,8 @@ class Client:
         connection = _Connection(self.path)
         try:
             answer = _answered(connection, method, path, body)
+            if answer.status == 429:
+                raise Later(_refusal(answer), _seconds(answer.getheader("Retry-After")))
             if answer.status != 200:
                 raise BadInput(_refusal(answer))
             while True:
@@ -169,6 +194,11 @@ def _refusal(answer: http.client.HTTPResponse) -> str:
         return str(json.loads(raw)["error"])
     except (ValueError, KeyError, TypeError):
         return f"the process answered {answer.status} {answer.reason}"
+
+
+def _seconds(given: str | None) -> float:
+    """1 where it is no number: an answer of others."""
+    return max(1.0, min(LONGEST_WAIT, float(given))) if given and given.isdecimal() and given.isascii() else 1.0
 
 
 def _unreachable(path: str, error: OSError) -> BadInput:

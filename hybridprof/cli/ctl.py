@@ -112,8 +112,11 @@ def _show(answer: dict[str, Any]) -> None:
 
 
 def _problems(answer: dict[str, Any], control: dict[str, Any]) -> list[str]:
+    output = answer.get("output") or {}
     found = [
         answer.get("problem"),
+        output.get("problem"),
+        (output.get("upload") or {}).get("problem"),
         control.get("problem"),
         (answer.get("audit") or {}).get("problem"),
         *answer.get("config_errors", []),
@@ -130,7 +133,7 @@ def _override(each: dict[str, Any]) -> str:
 def _snapshot(options: argparse.Namespace) -> int:
     """To a file beside the one that is asked for, and then in its place: a connection that breaks leaves what was there."""
     if options.output == "-":
-        for piece in Client(options.target).pieces("/snapshot", format=options.format or NATIVE):
+        for piece in Client(options.target).snapshot(options.format or NATIVE):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return 0
@@ -149,7 +152,7 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 
 def _fill(file: IO[bytes], client: Client, name: str) -> None:
-    for piece in client.pieces("/snapshot", format=name):
+    for piece in client.snapshot(name):
         file.write(piece)
     if not file.tell():
         raise BadInput("the process answered with an empty profile")

@@ -80,6 +80,8 @@ def described(report: dict[str, Any], now: float) -> list[str]:
     service = f" of {report['service']}" if report.get("service") else ""
     lines = [f"process {report['pid']}{service} (slot {report.get('slot')}): stage {report.get('stage')}, {_running(report, runs)}"]
     rows = [("why", report.get("why")), ("members", _members(report)), *_costs(report), ("ladder", _ladder(report))]
+    output = report.get("output") or {}
+    rows += [("output", _output(output)), ("upload", _upload(output.get("upload") or {}))]
     rows += [("crashes", _crashes(report.get("crashes") or {})), ("verdict", _verdict(report.get("verdict")))]
     rows += [
         ("override", f"{each['key']} = {each['value']} by {each['by']}, for {each['seconds_left']:.0f} s more")
@@ -121,9 +123,9 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str]]:
         )
         for name in ("sampler", "tracer")
     ]
-    rows.append(
-        ("others", f"{100 * costs['writer_share']:.3f} % to write profiles, {100 * costs['ruler_share']:.3f} % to follow the configuration")
-    )
+    budget = f" (of {100 * costs['writer_budget']:g} %)" if "writer_budget" in costs else ""  # an earlier version had none
+    writes = f"{100 * costs['writer_share']:.3f} % to write, hand over and answer{budget}"
+    rows.append(("others", f"{writes}, {100 * costs['ruler_share']:.3f} % to follow the configuration"))
     rows.append(("memory", f"{costs['own_bytes'] / 1e6:.1f} MB of tables{_of_memory(costs)}, of {costs['rss_bytes'] / 1e6:.1f} MB in all"))
     return rows
 
@@ -142,6 +144,36 @@ def _ladder(report: dict[str, Any]) -> str:
     return f"{steps}; {ladder['why']}; {ladder['clean_windows']} of {ladder['clean_windows_needed']} clean windows for a step back"
 
 
+def _output(output: dict[str, Any]) -> str:
+    if not output:
+        return ""
+    written = output.get("written", 0)
+    done = [f"{written:,} file{'s' if written != 1 else ''} written to {output.get('folder')}", *_counts(output, "removed", "postponed")]
+    parts = [", ".join(done), ", ".join(_counts(output, "waiting", "lost"))]
+    parts += ["the next waits for its budget"] if output.get("waits_for_budget") else []
+    return "; ".join(each for each in parts if each)
+
+
+def _upload(upload: dict[str, Any]) -> str:
+    if not upload:
+        return ""
+    handed = upload.get("handed_over", 0)
+    words = [f"{handed:,} file{'s' if handed != 1 else ''} handed over"]
+    if upload.get("pending"):
+        words.append(f"{upload['pending']:,} wait ({upload.get('pending_bytes', 0) / 1e6:.1f} MB)")
+    words += _counts(upload, "failures", "given_up")
+    wait = upload.get("next_try_s") or 0
+    return ", ".join(words) + (f"; the next try in {wait:.0f} s" if wait > 0 else "")
+
+
+COUNTED = {"waiting": "wait in memory", "failures": "tries failed", "given_up": "given up"}
+
+
+def _counts(of: dict[str, Any], *names: str) -> list[str]:
+    """Of what there is any."""
+    return [f"{of[name]:,} {COUNTED.get(name, name)}" for name in names if of.get(name)]
+
+
 def _crashes(crashes: dict[str, Any]) -> str:
     if not crashes.get("guarded"):
         return "nobody counts them"
@@ -153,8 +185,13 @@ def _verdict(verdict: dict[str, Any] | None) -> str:
 
 
 def _problems(report: dict[str, Any], now: float) -> list[str]:
+    output = report.get("output") or {}
     found = [
         report.get("problem"),
+        output.get("problem"),
+        (output.get("upload") or {}).get("problem"),
+        (report.get("control") or {}).get("problem"),
+        report.get("status_problem"),
         (report.get("audit") or {}).get("problem"),
         (report.get("crashes") or {}).get("problem"),
         *(report.get("config_errors") or []),

@@ -91,7 +91,7 @@ def _taken(client: Client) -> Profile:
     """A file that has no name: nothing of it is left behind, whatever happens."""
     descriptor = os.memfd_create("hybridprof-top", os.MFD_CLOEXEC)
     try:
-        for piece in client.pieces("/snapshot", format="hyprof"):
+        for piece in client.snapshot("hyprof"):
             os.write(descriptor, piece)
         return load(f"/proc/self/fd/{descriptor}")
     finally:

@@ -27,6 +27,7 @@ class Accounts:
         self._by_target = TargetCosts()
         self._state = State()
         self.sheds = False
+        self.held: Callable[[], int] = lambda: 0  # bytes of our memory outside the core
         self.charge = self._own.charge
         self.charge_ruler = self._own.charge_ruler
 
@@ -41,7 +42,8 @@ class Accounts:
     def look(self, unrestricted: InForce, runs: bool) -> bool:
         """unrestricted: what would be in force without the ladder. runs: whether its cost can be known, because a session runs or the ladder has ended it. Whether the steps in force have changed."""
         self.sheds = False
-        window = self._ledger.add(self._read())
+        read = self._read()
+        window = self._ledger.add(replace(read, own=read.own + self.held()))
         if window is None:
             return False
         if not runs:  # by somebody's will: nothing is held against what is started next

@@ -33,11 +33,13 @@ _TAIL = 4 * LONGEST_LINE
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who: by the credentials of a socket's peer, or this process itself. via: control, file, environment, code, judge, guard ..."""
+    """Who: by the credentials of a socket's peer, the owner of a file that this process has read, or this process itself. via: control, file, environment, code, judge, guard ...
+    modified: when that file was changed last, seconds since 1970."""
 
     uid: int
     pid: int
     via: str
+    modified: float | None = None
 
     @staticmethod
     def here(via: str) -> Actor:
@@ -65,6 +67,7 @@ class Log:
                 "old": _value(old),
                 "new": _value(new),
                 "until": None if until is None else _time(until),
+                **({} if actor.modified is None else {"modified": _time(actor.modified)}),
             }
             with locked(_head_path(self.path)) as head:
                 self._write(head, fields)

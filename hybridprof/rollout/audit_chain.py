@@ -23,6 +23,7 @@ GENESIS = "0" * 64  # in place of the hash before the first record
 LONGEST_LINE = 64 << 10  # bytes
 TORN = "audit.torn"
 _KEYS = {"number", "time", "uid", "pid", "via", "what", "old", "new", "until", "previous", "hash"}
+_SOMETIMES = {"lost", "modified"}
 _ROTATED = re.compile(r"\.(\d{6})$")
 
 Record = dict[str, Any]
@@ -48,7 +49,7 @@ def record_of(line: bytes) -> Record:
         raise ValueError("it is cut short" if len(line) <= LONGEST_LINE else f"it is longer than {LONGEST_LINE} bytes")
     try:
         record = json.loads(line)
-        if isinstance(record, dict) and record.keys() >= _KEYS and record.keys() <= {*_KEYS, "lost"} and line_of(record) == line:
+        if isinstance(record, dict) and record.keys() >= _KEYS and record.keys() <= {*_KEYS, *_SOMETIMES} and line_of(record) == line:
             return record
     except (ValueError, RecursionError, TypeError):
         pass

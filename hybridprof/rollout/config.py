@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .lines import Path, lines_of
@@ -28,28 +28,39 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """uid: of the file's owner; modified: when it was changed last, seconds since the epoch."""
+
+    uid: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What a file says. values: by key of the schema, checked; places: "FILE:LINE" of each."""
+    """What a file says. values: by key of the schema, checked; places: "FILE:LINE" of each; written: by whom, where it was read from a file."""
 
     path: str
     values: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    written: Written | None = None
 
 
 def read(path: str) -> Settings:
     """Raises ConfigError."""
-    return parse(_trusted_text(path), path)
+    text, written = _trusted_text(path)
+    return replace(parse(text, path), written=written)
 
 
-def _trusted_text(path: str) -> str:
-    """The file's text, if nobody but root and this process' user can have written it."""
+def _trusted_text(path: str) -> tuple[str, Written]:
+    """The file's text, if nobody but root and this process' user can have written it, and who has."""
     try:
         # Not blocking: what the name stands for may be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
     try:
-        complaint = distrust_file(os.fstat(descriptor), os.geteuid())
+        status = os.fstat(descriptor)
+        complaint = distrust_file(status, os.geteuid())
         if complaint:
             raise ConfigError([f"{path}: {complaint}"])
         raw = _read_bytes(descriptor)
@@ -60,7 +71,7 @@ def _trusted_text(path: str) -> str:
     if len(raw) > LARGEST:
         raise ConfigError([f"{path}: is larger than {LARGEST:,} bytes, which no configuration is"])
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8"), Written(status.st_uid, status.st_mtime)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8"]) from None

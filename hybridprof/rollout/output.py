@@ -90,6 +90,12 @@ class Output:
         if rotating is not None:
             rotating.hurry()
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that profiles take which could not be written. Takes no lock."""
+        rotating = self._rotation
+        return 0 if rotating is None else rotating.held
+
     def _removed(self, files: int) -> None:
         if self._shipper is not None:
             self._shipper.lost(files)

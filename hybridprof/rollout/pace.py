@@ -47,5 +47,15 @@ class Pace:
 
     def allows(self, budget: float) -> bool:
         """Whether what was spent since `begin` is paid for. budget: percent of the process' CPU time."""
-        earned = max(budget / 100 * (self._process() - self._before), FLOOR * (self._clock() - self._began))
-        return self._spent.total() - self._paid <= earned
+        return self._owed(budget)[0] <= 0
+
+    def wait(self, budget: float) -> float:
+        """Seconds until `allows`, if the program goes on working as it has since `begin`; 0 where it does."""
+        owed, earned, passed = self._owed(budget)
+        return 0.0 if owed <= 0 else owed / max(earned / passed if passed > 0 else 0.0, FLOOR)
+
+    def _owed(self, budget: float) -> tuple[float, float, float]:
+        """CPU seconds that are still to be earned, those that were, and how long it took."""
+        passed = self._clock() - self._began
+        earned = max(budget / 100 * (self._process() - self._before), FLOOR * passed)
+        return self._spent.total() - self._paid - earned, earned, passed

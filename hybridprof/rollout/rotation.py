@@ -9,11 +9,13 @@ bound, and what goes beyond that is counted. The program is never waited for, bu
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +28,8 @@ from .spool import Limits, Spool, free_path, name_of, refusal
 
 NAME = "hybridprof-output"
 TICK = 1.0  # seconds between two looks at whether it is time
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_FREED = 16  # old files that go for one new one: where others fill the disk, ours are not all to go at once
 KEPT = 4  # profiles that wait in memory for a disk
 LARGE = 200_000  # calling contexts from which on a session begins anew: each cut copies all of them while the program waits
 PATIENCE = 0.2  # seconds that a fork waits for a write
@@ -44,8 +48,10 @@ class Settings:
     budget: float = 100.0
 
 
-def roots() -> list[str]:
-    """What is taken off the paths of files: the folders that modules are imported from."""
+def roots(short_paths: bool) -> list[str] | None:
+    """What is taken off the paths of files: the folders that modules are imported from; None where paths are to be whole."""
+    if not short_paths:
+        return None
     return [os.path.abspath(each).rstrip("/") for each in [*sys.path, sys.prefix, sys.base_prefix] if isinstance(each, str)]
 
 
@@ -57,7 +63,7 @@ def program() -> str:
 
 
 def _take(settings: Settings) -> _core.Profile | None:
-    return _core.window(roots=roots() if settings.short_paths else None, program=program())
+    return _core.window(roots=roots(settings.short_paths), program=program())
 
 
 class Rotation:
@@ -84,7 +90,9 @@ class Rotation:
         self._waiting: deque[Any] = deque()
         self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
+        self.held = 0  # bytes of what waits for a disk: more than for the moment in which it is written
         self._waits = False  # for the budget
+        self._unpaid_from = float("-inf")  # when the next file may be written that is not paid for
         self.on_removed: Callable[[int], None] = lambda files: None  # files that went before anybody had them
         self.on_written: Callable[[], None] = lambda: None
         self.on_large: Callable[[], None] = lambda: None
@@ -106,7 +114,7 @@ class Rotation:
             self.problem = f"no thread could be started to write profiles: {error}"
 
     def hurry(self) -> None:
-        """What there is goes to a file at the next look: nothing runs any more."""
+        """What there is goes to a file at the next look, paid for or not, but once in an interval: nothing runs any more."""
         self._hurry = True
 
     # --- in the thread -----------------------------------------------------------------------------------------------------------------------
@@ -118,19 +126,24 @@ class Rotation:
             return
         if self._turn.acquire(False):  # after a fork a second thread may be here while the first one still waits for its disk
             try:
-                if not self._hurry and not self._is_paid():
+                if not self._may_write(now):
                     return
                 late = self._hurry or now - self._due > self.settings.interval
                 self._due = self.settings.interval + (now if late else self._due)
                 self._hurry = self._waits = False
-                self._pace.begin()
                 self.cut()
             finally:
                 self._turn.release()
 
-    def _is_paid(self) -> bool:
+    def _may_write(self, now: float) -> bool:
         """Else the file comes later, and covers more time."""
         if self._pace.allows(self.settings.budget):
+            self._pace.begin()
+            return True
+        if (
+            self._hurry and now >= self._unpaid_from
+        ):  # the end of a session does not wait, but sessions may end all the time; it is owed with the rest
+            self._unpaid_from = now + self.settings.interval
             return True
         self.postponed += not self._waits
         self._waits = True
@@ -156,24 +169,38 @@ class Rotation:
             complaint = refusal(self.settings.folder)
             if complaint:
                 raise OSError(None, complaint)
+            if self._waiting:
+                with suppress(OSError):  # what is too old goes whether or not there is room for more; the one below complains
+                    self._prune()
             while self._waiting:
                 self._write(self._waiting[0])
                 self._waiting.popleft()
             self._prune()
+            self.held = 0
         except Exception as error:
             self.failures += 1
             while len(self._waiting) > KEPT:
                 self._waiting.popleft()
                 self.lost += 1
+            self.held = sum(map(sys.getsizeof, self._waiting))
             self.problem = f"profiles cannot be written to {self.settings.folder}: {why(error)}; {len(self._waiting)} wait in memory"
 
     def _write(self, profile: Any) -> None:
         name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), self._started(profile))
         path = free_path(self.settings.folder, name)
-        profile.write(path, "hyprof")
+        self._write_making_room(profile, path, name)
         self.written += 1
         self.last_file = path
         self.on_written()
+
+    def _write_making_room(self, profile: Any, path: str, name: str) -> None:
+        for more in range(MOST_FREED, -1, -1):
+            try:
+                profile.write(path, "hyprof")
+                return
+            except OSError as error:
+                if error.errno not in FULL or not more or not self._make_room(name):
+                    raise
 
     def _started(self, profile: Any) -> float:
         """Seconds since the epoch."""
@@ -182,11 +209,19 @@ class Rotation:
         except (ValueError, OverflowError):  # a clock that was set to a year that no calendar has
             return self._wall()
 
+    def _make_room(self, name: str) -> bool:
+        """A folder of old profiles must not keep new ones from being written: what they are worth goes down with time."""
+        found = self.spool.remove_oldest(name) is not None
+        self._count_removed(int(found))
+        return found
+
     def _prune(self) -> None:
-        removed = self.spool.prune(self.settings.limits)
-        self.removed += len(removed)
-        if removed:
-            self.on_removed(len(removed))
+        self._count_removed(len(self.spool.prune(self.settings.limits)))
+
+    def _count_removed(self, files: int) -> None:
+        self.removed += files
+        if files:
+            self.on_removed(files)
 
     # --- the process -------------------------------------------------------------------------------------------------------------------------
 
@@ -197,10 +232,12 @@ class Rotation:
         """What waits is the parent's, and so are its counts."""
         self._turn = _thread.allocate_lock()
         self._waiting.clear()
+        self.held = 0
         self.written = self.failures = self.lost = self.removed = self.postponed = 0
         self.problem = self.last_file = ""
         self._hurry = self._waits = False
         self._pace.begin()
+        self._unpaid_from = float("-inf")
         self._due = self._clock() + self.settings.interval
         self._follower.forget()
 

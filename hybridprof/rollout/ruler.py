@@ -77,6 +77,7 @@ class Ruler:
         self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.look, period, charge=self._accounts.charge_ruler)
         self.output = Output(self.renew, self.charge)
+        self._accounts.held = lambda: self.output.held + self.control.held
         self._resolve = Resolver()
         self._latest = self.in_force()  # at the last look
 
@@ -122,6 +123,7 @@ class Ruler:
             settings = self._settings
             old = self.overrides.copy().get(key)
             self.overrides.set(key, value, until, by, settings.values if settings is not None else {}, self.in_force().stage)
+            self._journal.overridden(key, actor or Actor.here(by), until)
             if noted:
                 self._journal.note(f"override {key}", old.value if old else None, value, actor or Actor.here(by), until)
             self._apply()
@@ -364,7 +366,7 @@ class Ruler:
         self._journal.record_said("crashes", None if standing is Standing.CLEAR else why, "crash guard")
         self._journal.record_said("verdict", None if verdict is None else [verdict.stage, verdict.reason], "judge")
         self._journal.record_said("budget step", self._accounts.described() or None, "budget")
-        self._journal.record(now)
+        self._journal.record(now, self._settings)
 
     # --- the process -----------------------------------------------------------------------------------------------------------------------------
 

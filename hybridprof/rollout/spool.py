@@ -18,7 +18,9 @@ from .trust import distrust_folder, make_folder
 
 SUFFIX = ".hyprof"
 _WORD = re.compile(r"[^A-Za-z0-9_-]")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}@[A-Za-z0-9_-]{1,64}\.s[A-Za-z0-9_-]{1,32}\.p\d{1,10}\.\d{8}T\d{6}\.\d{3}Z(\.\d{1,4})?\.hyprof")
+_NAME = re.compile(
+    r"[A-Za-z0-9_-]{1,64}@[A-Za-z0-9_-]{1,64}\.s[A-Za-z0-9_-]{1,32}\.p\d{1,10}\.(?P<moment>\d{8}T\d{6}\.\d{3})Z(\.\d{1,4})?\.hyprof"
+)
 _HALF_WRITTEN = re.compile(r"\.hybridprof-(\d{1,10})-[0-9a-f]{8}\.tmp")
 HALF_WRITTEN_AGE = 3600.0  # seconds after which nobody writes it any more
 
@@ -34,11 +36,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A finished profile. modified: seconds since the epoch."""
+    """A finished profile. modified: seconds since the epoch; moment: of its beginning, as its name has it."""
 
     path: str
     size: int
     modified: float
+    moment: str
 
 
 def word(text: str, longest: int) -> str:
@@ -90,14 +93,15 @@ class Spool:
     def _scan(self) -> Iterator[Entry]:
         with os.scandir(self.folder) as found:
             for each in found:
-                if not each.name.startswith(self._prefix) or not _NAME.fullmatch(each.name):
+                match = _NAME.fullmatch(each.name) if each.name.startswith(self._prefix) else None
+                if match is None:
                     continue
                 try:
                     status = each.stat(follow_symlinks=False)
                 except FileNotFoundError:  # another worker was quicker
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    yield Entry(each.path, status.st_size, status.st_mtime)
+                    yield Entry(each.path, status.st_size, status.st_mtime, match["moment"])
 
     def _now(self) -> float:
         """A clock that was set forward makes nothing old: the earlier of what it says and what has passed since we began counts."""
@@ -105,15 +109,16 @@ class Spool:
 
     def prune(self, limits: Limits) -> list[Entry]:
         """Removes the oldest beyond the limits, and returns those that it removed. Raises OSError where the folder cannot be read or changed."""
-        removed = []
-        for entry in _surplus(self.entries(), limits, self._now()):
-            try:
-                os.unlink(entry.path)
-            except FileNotFoundError:  # another worker was quicker, and counts it
-                continue
-            removed.append(entry)
+        removed = [entry for entry in _surplus(self.entries(), limits, self._now()) if _is_unlinked(entry)]
         self._sweep()
         return removed
+
+    def remove_oldest(self, name: str) -> Entry | None:
+        """In favour of a profile with this name, which no later one makes room for. None where there is nothing older. Raises OSError as above."""
+        match = _NAME.fullmatch(name)
+        moment = match["moment"] if match is not None else ""
+        older = (entry for entry in self.entries() if entry.moment < moment)
+        return next((entry for entry in older if _is_unlinked(entry)), None)
 
     def _sweep(self) -> None:
         """What a process that was killed in the middle of a write has left."""
@@ -125,6 +130,14 @@ class Spool:
                     os.unlink(path)
             except OSError:  # not ours to remove, or gone
                 pass
+
+
+def _is_unlinked(entry: Entry) -> bool:
+    try:
+        os.unlink(entry.path)
+    except FileNotFoundError:  # another worker was quicker, and counts it
+        return False
+    return True
 
 
 def _surplus(entries: list[Entry], limits: Limits, now: float) -> Iterable[Entry]:

@@ -46,6 +46,16 @@ def test_once(run_cli: RunCli, service: Service) -> None:
     assert "work (<string>" in total and "do not match 'work'" in total
 
 
+def test_it_waits_until_a_snapshot_is_paid_for(run_cli: RunCli, tmp_path: Path) -> None:
+    with Service(tmp_path, serving(tmp_path), env={"HYBRIDPROF_OUTPUT_BUDGET": "0.1%"}) as service:
+        done = run_cli("top", service.pid, "--once", "--interval", "0.1")
+        assert done.stdout.startswith(f"process {service.pid}: ")
+        assert done.stderr.count("\n") == 1 and "the last snapshot is not paid for yet" in done.stderr
+        assert service.get("/status")[1]["control"]["postponed"] >= 1
+        done = run_cli("ctl", service.pid, "snapshot", "-o", "-", "-f", "collapsed")
+        assert "<thread " in done.stdout and "the last snapshot is not paid for yet" in done.stderr
+
+
 def test_it_ends_with_the_process(service: Service) -> None:
     with started(service.pid, "-i", "0.1", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as top:
         assert top.stdout is not None and any("work (<string>" in line for line in top.stdout)

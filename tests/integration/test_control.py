@@ -99,6 +99,23 @@ def test_every_format_comes_as_it_is_written(tmp_path: Path) -> None:
         assert service.ask("hybridprof.running()")
 
 
+def test_what_it_costs_is_accounted_and_bounded(tmp_path: Path) -> None:
+    """Nothing else writes here: what the ledger has is the socket's."""
+    with Service(tmp_path, serving(tmp_path), env={"HYBRIDPROF_OUTPUT_BUDGET": "0.001%"}) as service:
+
+        def cost() -> float:
+            costs = service.get("/status")[1]["costs"]
+            return float(costs["writer_share"] * costs["process_cpu_s"]) if costs else 0.0
+
+        until(lambda: cost() > 0.01)
+        assert service.get("/snapshot")[0] == 200
+        status, answer = service.get("/snapshot")
+        assert status == 429 and answer["error"].startswith("the last snapshot is not paid for yet")
+        found = service.get("/status")[1]["control"]
+        assert (found["refused"], found["postponed"]) == (0, 1)
+        assert service.get("/kill", "POST", {})[0] == 200
+
+
 def test_its_thread_stands_in_the_profile(tmp_path: Path) -> None:
     with Service(tmp_path, serving(tmp_path)) as service:
         path = tmp_path / "x.hyprof"

@@ -18,7 +18,7 @@ RunPython = Callable[..., "CompletedProcess[str]"]
 
 # Each secret is in another place; none is a name.
 PROGRAM = """
-import json, os, sys, threading, time
+import http.client, json, os, shutil, socket, sys, threading, time
 import hybridprof
 
 class Account:
@@ -51,14 +51,36 @@ def work():
         next(going), going.send('SECRET-SENT')
         (lambda value='SECRET-DEFAULT': value)()
 
+def asked(what):
+    connection = http.client.HTTPConnection('localhost', timeout=60)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(os.path.abspath('control.sock'))
+    connection.request('GET', what, headers={'Authorization': 'Bearer ' + open('control.sock.token').read().strip()})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+def say(name, what):
+    status, body = asked(what)
+    while status == 429:  # within a budget
+        time.sleep(0.1)
+        status, body = asked(what)
+    assert status == 200, body
+    with open('said/' + name, 'wb') as file:
+        file.write(body)
+
 hybridprof.configure('config.toml')
 work()
+for name in [each[0] for each in hybridprof._core.formats() if each[4]]:
+    say(name, '/snapshot?format=' + name)
+say('status', '/status')
+shutil.copy(f'state/status.{os.getpid()}.json', 'said/published')
 print(json.dumps(hybridprof.status(), default=str))
 """
 
 CONFIG = """
 service = 'shop'
-output_dir = '{output}'
+output_dir = '{folder}/profiles'
+state_dir = '{folder}/state'
 stage = 'deep'
 [sampler]
 rate = 1000
@@ -67,16 +89,21 @@ targets = ['__main__:work', '__main__:Account.check', '__main__:query', '__main_
 rate = 1.0
 [caps]
 deep_rate = 1.0
+[control]
+socket = '{folder}/control.sock'
 [output]
 interval = 1
+budget = '100%'
 paths = '{paths}'
 """
 
 
 def run_it(run_python: RunPython, folder: Path, paths: str) -> str:
-    (folder / "config.toml").write_text(CONFIG.format(output=folder / "profiles", paths=paths))
+    (folder / "config.toml").write_text(CONFIG.format(folder=folder, paths=paths))
     (folder / "config.toml").chmod(0o600)
     (folder / "shop.py").write_text(PROGRAM)
+    (folder / "state").mkdir(mode=0o700)
+    (folder / "said").mkdir()
     starter = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     return run_python(starter, folder / "shop.py", "--password=SECRET-WORD", env={"TOKEN": "SECRET-VARIABLE"}).stdout
 
@@ -92,16 +119,26 @@ def inflated(raw: bytes) -> bytes:
     return b"".join(found)
 
 
+def plain(name: str, raw: bytes) -> bytes:
+    if name == "hyprof":
+        return inflated(raw)
+    return zlib.decompress(raw, 31) if raw[:2] == b"\x1f\x8b" else raw
+
+
 def everything_said(path: Path) -> dict[str, bytes]:
     """The profile in each format that can be written, by name."""
     profile = hybridprof.load(path)
     found = {"file": inflated(path.read_bytes()), "meta": repr(profile.meta).encode(), "rows": repr(profile.functions).encode()}
     for name, _, _, _, can_write in _core.formats():
         if can_write:
-            encoded = profile.encode(name)
-            found[name] = zlib.decompress(encoded, 31) if encoded[:2] == b"\x1f\x8b" else encoded
-    found["hyprof"] = inflated(found["hyprof"])
+            found[name] = plain(name, profile.encode(name))
     return found
+
+
+def said_at_the_socket(folder: Path) -> dict[str, bytes]:
+    """Snapshots in each format, by name."""
+    names = [each[0] for each in _core.formats() if each[4]]
+    return {name: plain(name, (folder / "said" / name).read_bytes()) for name in names}
 
 
 @pytest.mark.parametrize("paths", ["full", "short"])
@@ -117,6 +154,11 @@ def test_no_value_of_the_program_is_in_anything_that_is_written_or_said(run_pyth
             assert b"SECRET" not in text, (path.name, name, text[max(0, text.index(b"SECRET") - 80) :][:200])
         names |= {row.name.rpartition(".")[2] for row in hybridprof.load(path).functions}
     assert {"work", "check", "query", "generator"} <= names  # they were looked at
+    said = said_at_the_socket(tmp_path) | {name: (tmp_path / "said" / name).read_bytes() for name in ("status", "published")}
+    said["audit log"] = (tmp_path / "state" / "audit.jsonl").read_bytes()
+    for name, text in said.items():
+        assert b"SECRET" not in text, (name, text[max(0, text.index(b"SECRET") - 80) :][:200])
+    assert b"control snapshot" in said["audit log"] and b"query" in said["collapsed"]
 
 
 def test_short_paths_hold_no_folder(run_python: RunPython, tmp_path: Path) -> None:
@@ -128,3 +170,6 @@ def test_short_paths_hold_no_folder(run_python: RunPython, tmp_path: Path) -> No
         for name, text in everything_said(path).items():
             assert str(tmp_path).encode() not in text, name
         assert profile.meta["argv"] == ["shop.py"]
+    for name, text in said_at_the_socket(tmp_path).items():
+        assert str(tmp_path).encode() not in text and b"shop" in text, name
+    assert hybridprof.load(tmp_path / "said" / "hyprof").meta["argv"] == ["shop.py"]

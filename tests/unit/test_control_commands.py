@@ -19,6 +19,7 @@ from hybridprof.rollout.control.commands import Commands
 from hybridprof.rollout.control.exchange import Exchange, Refusal, Request
 from hybridprof.rollout.control.peers import Peer
 from hybridprof.rollout.ledger import Reading
+from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.process import appointed, retire
 
 HERE = __name__
@@ -46,6 +47,8 @@ class Desk:
         )
         self.commands = Commands(self.ruler.control, "token")
         self.said: list[tuple[str, dict[str, Any]]] = []
+        self.process = 0.0  # CPU seconds
+        self.ruler.control.pace = Pace(lambda: self.now, lambda: self.process)
         self.ruler.control.audit = lambda event, **fields: self.said.append((event, fields))
 
     def configure(self, text: str) -> None:
@@ -249,10 +252,41 @@ def test_snapshot(desk: Desk, tmp_path: Path) -> None:
     profile = hybridprof.load(tmp_path / "x")
     assert [row.calls for row in profile.functions if row.name == "first"] == [3]
     for name in (each[0] for each in _core.formats() if each[4]):
+        desk.process += 100.0
         assert len(desk.get("snapshot", format=name)) > 0
     with pytest.raises(Refusal, match=r"format must be one of hyprof, .*, not 'txt'"):
         desk.get("snapshot", format="txt")
     assert [(event, fields["peer"]) for event, fields in desk.said] == [("control snapshot", PEER)]
+
+
+def test_snapshots_wait_until_the_last_one_is_paid_for(desk: Desk) -> None:
+    desk.configure("stage = 'deep'\noutput.budget = '2%'\n" + TRACED)
+    desk.get("snapshot")
+    desk.ruler.control.pace.charge(0.4)  # and what it took really
+    desk.now, desk.process = desk.now + 5.0, desk.process + 5.0
+    for _ in range(2):
+        with pytest.raises(Refusal) as caught:
+            desk.get("snapshot", format="pstats")
+        assert caught.value.status == 429 and 15 <= caught.value.retry_after <= 25
+        assert (
+            str(caught.value)
+            == f"the last snapshot is not paid for yet, of the 2 % that output.budget allows; try again in {caught.value.retry_after} s"
+        )
+    with pytest.raises(Refusal, match="format must be one of"):
+        desk.get("snapshot", format="txt")
+    assert desk.get("status")["running"]  # whatever steers is answered
+    for what, fields in [("rate", {"hz": 50}), ("targets", {"add": [f"{HERE}:second"], "lasting": 60}), ("stop", {}), ("start", {})]:
+        assert desk.do(what, **fields)["pid"] == os.getpid()
+    desk.process += 1000.0
+    assert desk.get("snapshot") and desk.do("kill")["running"] is False
+
+
+def test_who_is_to_come_again_knocks_not_in_the_log(desk: Desk) -> None:
+    desk.configure("stage = 'fleet'")
+    desk.commands.refused(PEER, 429, "later", b"GET /snapshot HTTP/1.1")
+    desk.commands.refused(PEER, 401, "no token", b"GET /snapshot HTTP/1.1")
+    control = hybridprof.status()["control"]
+    assert [fields["new"]["status"] for _, fields in desk.said] == [401] and (control["refused"], control["postponed"]) == (1, 1)
 
 
 def test_names_that_a_command_does_not_take(desk: Desk) -> None:

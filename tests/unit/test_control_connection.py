@@ -6,13 +6,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
-from controlled import received, status_line
+from controlled import received, status_line, until
 
 from hybridprof.rollout.control.connection import ANSWER_TIME, LINGER_TIME, REQUEST_TIME, Connection, turn_away
 from hybridprof.rollout.control.exchange import LONGEST_BODY, LONGEST_HEAD, Answer, Exchange, Refusal, Request
 from hybridprof.rollout.control.peers import Peer
+from hybridprof.rollout.control.server import Server
 
 GET = b"GET /x HTTP/1.1\r\n\r\n"
 
@@ -28,6 +30,8 @@ class Echo:
     def admit(self, exchange: Exchange, peer: Peer) -> None:
         if exchange.target == "/no":
             raise Refusal(HTTPStatus.UNAUTHORIZED, "no")
+        if exchange.target == "/later":
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "later", retry_after=7)
 
     def answer(self, request: Request, peer: Peer) -> Answer:
         self.asked.append(request)
@@ -171,3 +175,39 @@ def test_turned_away() -> None:
     client.close()
     turn_away(ours, Refusal(HTTPStatus.FORBIDDEN, "gone"))
     assert ours.fileno() == -1
+
+
+def test_who_is_to_come_again_is_told_when(wire: Wire) -> None:
+    wire.send(GET.replace(b"/x", b"/later"))
+    answer = wire.answer()
+    assert status_line(answer) == 429 and b"\r\nRetry-After: 7\r\n" in answer and answer.endswith(b'{"error": "later"}\n')
+
+
+def test_what_is_still_to_be_sent_is_counted(wire: Wire) -> None:
+    wire.service.body = b"x" * 5_000_000
+    wire.send(GET)
+    assert 5_000_000 <= wire.connection.held <= 5_001_000
+    while wire.connection.writes:
+        wire.step()
+        wire.client.recv(1 << 20)
+    assert wire.connection.held == 0
+
+
+def test_a_server_counts_what_its_clients_do_not_take(tmp_path: Path) -> None:
+    service = Echo()
+    service.body = b"x" * 5_000_000
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        listener.setblocking(False)
+        server = Server(listener, service)
+        assert server.held == 0
+        server.start()
+        try:
+            client.connect(str(tmp_path / "s"))
+            client.sendall(GET)
+            until(lambda: server.held > 5_000_000)
+            client.close()
+            until(lambda: server.held == 0)
+        finally:
+            server.close()

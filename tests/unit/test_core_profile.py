@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pstats
+import sys
 import threading
 import time
 from pathlib import Path
@@ -49,6 +50,12 @@ def test_the_lists_agree_with_each_other(profile: _core.Profile) -> None:
     assert [row[7] for row in functions] == list(by_function.values())
     assert nodes[0][4] == sum(row[7] for row in functions)
     assert all(total >= own for *_, own, total, _, _ in nodes)
+
+
+def test_how_large_it_is_in_memory(profile: _core.Profile) -> None:
+    """What is there once for each node or row, and the names."""
+    names = sum(map(len, {text for row in profile.functions() for text in (row[0], row[3])}))
+    assert 64 * len(profile.nodes()) + 64 * len(profile.functions()) + names < sys.getsizeof(profile) < 10_000_000
 
 
 def test_a_row_says_what_was_counted_and_what_was_not(profile: _core.Profile) -> None:

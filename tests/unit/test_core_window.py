@@ -257,13 +257,17 @@ assert {'/srv/shop/cart/total.py', '/elsewhere/one.py'} <= files(whole)
 assert {'cart/total.py', 'one.py'} <= files(short) and not any(file.startswith('/') for file in files(short)), files(short)
 assert short.meta()['argv'] == ['shop'], short.meta()['argv']
 assert whole.meta()['argv'] != ['shop']
+again = _core.snapshot(roots=['/srv', '/srv/shop'], program='shop')  # of the same session, and so are those that follow
+assert {'cart/total.py', 'one.py'} <= files(again) and again.meta()['argv'] == ['shop']
+assert files(_core.snapshot()) == files(whole) and _core.snapshot().meta()['argv'] == whole.meta()['argv']
 for wrong in ({'roots': [1]}, {'roots': 3}, {'program': 7}):
-    try:
-        _core.window(**wrong)
-    except TypeError:
-        pass
-    else:
-        raise AssertionError(wrong)
+    for take in (_core.window, _core.snapshot):
+        try:
+            take(**wrong)
+        except TypeError:
+            pass
+        else:
+            raise AssertionError((take, wrong))
 """
     )
 

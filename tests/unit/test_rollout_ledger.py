@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 import hybridprof
 from hybridprof import _core, api
+from hybridprof.rollout.control import Control
 from hybridprof.rollout.ledger import LONGEST, SHORTEST, Ledger, Reading, Window, between, total
+from hybridprof.rollout.output import Output
 from hybridprof.rollout.readings import Readings, TargetCosts, calls_by_target
 
 
@@ -217,3 +221,12 @@ def test_what_blocks_have_met_is_forgotten_on_request() -> None:
         globals()["other"]()
         globals()["other"]()
         assert _core.costs()["events"] > first["events"]
+
+
+def test_what_waits_outside_the_core_is_our_memory_too(hand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Output, "held", 2000)
+    monkeypatch.setattr(Control, "held", 300)
+    hand.configured("stage = 'fleet'")
+    hand.sums = replace(hand.sums, own=10)
+    hand.look()
+    assert hand.look()["costs"]["own_bytes"] == 2310

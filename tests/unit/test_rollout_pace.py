@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,19 @@ def test_a_burst_is_paid_for_by_the_programs_work() -> None:
     hand.pace.begin()  # what is left over is not kept for later
     hand.pace.charge(0.05)
     assert not hand.pace.allows(1.0)
+
+
+def test_how_long_it_takes_to_be_paid_for() -> None:
+    """If the program goes on as it has; one that does less says so the next time."""
+    hand = Hand()
+    assert hand.pace.wait(1.0) == 0
+    hand.pace.charge(0.05)
+    hand.passes(2.0, 1.0)
+    assert hand.pace.wait(1.0) == pytest.approx(8.0)
+    hand.passes(7.9, 3.95)
+    assert not hand.pace.allows(1.0)
+    hand.passes(0.2, 0.1)
+    assert hand.pace.allows(1.0) and hand.pace.wait(1.0) == 0
 
 
 def test_a_program_that_sleeps_is_written_too() -> None:

@@ -17,8 +17,12 @@ from hybridprof.rollout import journal, published, verdict
 from hybridprof.rollout.audit import Actor
 from hybridprof.rollout.audit_chain import lines_of, record_of, verified
 from hybridprof.rollout.config import read
+from hybridprof.rollout.control.commands import Commands
+from hybridprof.rollout.control.exchange import Request
+from hybridprof.rollout.control.peers import Peer
 from hybridprof.rollout.crash_loop import _me
 from hybridprof.rollout.crash_rules import HEALTHY
+from hybridprof.rollout.schema import SCHEMA
 
 HERE = __name__
 
@@ -50,9 +54,14 @@ def told(state: Path) -> list[tuple[str, Any, Any, str]]:
 def test_every_change_is_written_down(hand: Hand, state: Path) -> None:
     hand.configured(text(state))
     hand.look()
-    assert told(state) == [("stage", None, "fleet", "file"), ("runs", None, ["sampler"], "file")]
+    begun = {"kill_file": str(hand.kill), "state_dir": str(state), "rollout.hosts": 1.0}
+    assert told(state) == [
+        ("stage", None, "fleet", "file"),
+        ("settings", None, begun, "file"),
+        ("runs", None, ["sampler"], "file"),
+    ]
     hand.says(text(state, "deep", f"[sampler]\nrate = 50\n[deep]\ntargets = ['{HERE}:text']\n"))
-    assert told(state)[2:] == [
+    assert told(state)[3:] == [
         ("stage", "fleet", "deep", "file"),
         ("sampler.rate", 100.0, 50.0, "file"),
         ("deep.targets", [], [f"{HERE}:text"], "file"),
@@ -63,12 +72,12 @@ def test_every_change_is_written_down(hand: Hand, state: Path) -> None:
     hand.kill.unlink()
     hand.look()
     sentence = f"kill file {hand.kill} exists"
-    assert told(state)[6:9] == [
+    assert told(state)[7:10] == [
         ("stopped", None, sentence, "stop"),
         ("stage", "deep", "off", "stop"),
         ("runs", ["sampler", "tracer"], [], "stop"),
     ]
-    assert told(state)[9:] == [
+    assert told(state)[10:] == [
         ("stopped", sentence, None, "stop"),
         ("stage", "off", "deep", "file"),
         ("runs", [], ["sampler", "tracer"], "file"),
@@ -80,18 +89,98 @@ def test_overrides_with_who_and_until(hand: Hand, state: Path) -> None:
     hand.look()
     until = hand.until()
     hand.ruler.override("sampler.rate", 20, until, by="socket", actor=Actor(7, 8, "control"))
-    found = records(state)[2:]
+    found = records(state)[3:]
     assert [found[0][name] for name in ("what", "old", "new", "uid", "pid")] == ["override sampler.rate", None, 20, 7, 8]
     assert found[0]["until"] == "1970-01-01T01:41:01.000000Z" and until == 6061.0
     assert (found[1]["what"], found[1]["new"], found[1]["via"]) == ("sampler.rate", 20.0, "override")
+    assert [found[1][name] for name in ("uid", "pid", "until")] == [7, 8, found[0]["until"]]  # what is in force is theirs too
     hand.look(60.0)
-    assert told(state)[4:] == [("override sampler.rate", 20.0, None, "clock"), ("sampler.rate", 20.0, 100.0, "override")]
+    assert told(state)[5:] == [("override sampler.rate", 20.0, None, "clock"), ("sampler.rate", 20.0, 100.0, "override")]
+    assert (records(state)[-1]["pid"], records(state)[-1]["until"]) == (os.getpid(), None)  # nobody ended it
     hand.ruler.override("stage", "dark", hand.until())
     hand.ruler.withdraw("stage", Actor(7, 9, "control"))
     assert ("override stage", "dark", None, "control") in told(state)
     hand.ruler.note("denied", None, "bad token", Actor(5, 6, "control"))
     hand.look()
     assert (records(state)[-1]["what"], records(state)[-1]["uid"]) == ("denied", 5)
+
+
+EVERY_KEY = """
+service = 'shop'
+output_dir = '{folder}/out'
+sampler.rate = 50
+sampler.clock = 'cpu'
+sampler.budget = '2%'
+deep.targets = ['a:b']
+deep.rate = 0.005
+deep.budget = '3%'
+deep.event_limit = 9
+memory.budget = 99
+rollout.processes = 0.5
+rollout.requests = 0.005
+control.socket = '{folder}/%p.sock'
+output.interval = 30
+output.budget = '4%'
+output.files = 7
+output.megabytes = 8
+output.days = 3
+output.paths = 'short'
+output.command = ['put', '--to', 'x']
+output.timeout = 5
+caps.rate = 500
+caps.sampler_budget = '6%'
+caps.deep_budget = '7%'
+caps.deep_rate = 0.02
+caps.memory_budget = 512
+"""
+
+
+def test_every_key_is_written_down_with_who_changed_the_file(hand: Hand, state: Path, tmp_path: Path) -> None:
+    hand.configured(text(state, "dark"))
+    hand.look()
+    before = len(records(state))
+    hand.write(text(state, "dark", EVERY_KEY.format(folder=tmp_path)))
+    os.utime(hand.path, (1.5e9, 1.5e9))
+    hand.look()
+    found = {each["what"]: each for each in records(state)[before:]}
+    assert {*found} >= {*SCHEMA} - {"stage", "kill_file", "state_dir", "rollout.hosts", "output.upload"}
+    assert (found["output.command"]["old"], found["output.command"]["new"]) == (None, ["put", "--to", "x"])
+    assert (found["output.budget"]["old"], found["output.budget"]["new"]) == (1.0, 4.0)
+    for key in found:
+        assert [found[key][name] for name in ("uid", "via", "modified")] == [os.geteuid(), "file", "2017-07-14T02:40:00.000000Z"], key
+    before = len(records(state))
+    hand.says(text(state, "dark"))
+    found = {each["what"]: each for each in records(state)[before:]}
+    assert (found["output.command"]["old"], found["output.command"]["new"], found["caps.rate"]["new"]) == (["put", "--to", "x"], None, None)
+    assert found["output.paths"]["old"] == "short" and found["output.paths"]["new"] == "full" and "modified" in found["output.paths"]
+
+
+def test_what_is_in_force_again_is_nobodys_doing(hand: Hand, state: Path) -> None:
+    hand.configured(text(state))
+    hand.kill.touch()
+    hand.look()
+    hand.kill.unlink()
+    hand.look()
+    back = records(state)[-2:]
+    assert [(each["what"], each["via"], "modified" in each) for each in back] == [("stage", "file", False), ("runs", "file", False)]
+    assert "modified" in records(state)[0]
+
+
+def test_a_share_that_goes_with_the_stage_is_no_change(hand: Hand, state: Path) -> None:
+    hand.configured(f"stage = 'fleet'\nstate_dir = '{state}'\n")
+    hand.says(f"stage = 'canary'\nstate_dir = '{state}'\n")
+    assert "rollout.hosts" not in {each["what"] for each in records(state)}
+
+
+def test_who_set_a_share_of_calls_at_the_socket(hand: Hand, state: Path) -> None:
+    hand.configured(text(state, "deep", f"[deep]\ntargets = ['{HERE}:text']\n[caps]\ndeep_rate = 1.0\n"))
+    commands = Commands(hand.ruler.control, "token")
+    commands.answer(Request("POST", "/targets", {}, {"add": [f"{HERE}:told"], "rate": 0.5, "for": 60}), Peer(7, 8))
+    hand.look()
+    found = {each["what"]: each for each in records(state)}
+    until = found["control targets"]["until"]
+    for key, new in (("deep.rate", 0.5), ("deep.targets", [f"{HERE}:text", f"{HERE}:told"])):
+        assert [found[key][name] for name in ("new", "uid", "pid", "via", "until")] == [new, 7, 8, "override", until], key
 
 
 def test_steps_of_the_ladder(hand: Hand, state: Path) -> None:

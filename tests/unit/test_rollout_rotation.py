@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.rotation import KEPT, LARGE, Rotation, Settings, program, roots
-from hybridprof.rollout.spool import Limits
+from hybridprof.rollout.spool import Limits, name_of
 
 
 class Part:
@@ -104,6 +106,27 @@ def test_a_file_that_is_not_paid_for_comes_later_and_covers_more(hand: Hand) -> 
     assert hand.contents() == ["1", "2", "3", "4"]
 
 
+def test_sessions_that_end_all_the_time_have_one_unpaid_file_in_an_interval(hand: Hand) -> None:
+    hand.rotation.change(replace(hand.rotation.settings, budget=1.0))
+    hand.measured(*range(1, 50))
+    hand.pace.charge(1.0)
+    for _ in range(118):  # just two intervals
+        hand.rotation.hurry()
+        hand.look(1)
+    status = hand.rotation.status()
+    assert hand.contents() == ["1", "2"] and (status["postponed"], status["waits_for_budget"]) == (2, True)
+    hand.process += 90.0  # what an unpaid file cost is owed with the rest
+    hand.pace.charge(0.1)
+    hand.look(1)
+    assert hand.contents() == ["1", "2"]
+    hand.process += 21.0
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3"]
+    hand.rotation.hurry()
+    hand.look(1)
+    assert hand.contents() == ["1", "2", "3", "4"]  # nothing is owed
+
+
 def test_what_replaced_sessions_left_is_written_too(hand: Hand) -> None:
     hand.measured(1, 2, 3, 4)
     hand.left = 2
@@ -150,21 +173,100 @@ def test_what_cannot_be_written_waits_and_is_counted_when_it_cannot_wait(hand: H
     assert hand.rotation.status()["problem"] == "" and hand.rotation.status()["lost"] == 2
 
 
+def test_what_waits_for_the_disk_is_counted_as_memory(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Part, "__sizeof__", lambda part: 1_000_000 * part.number, raising=False)
+    seen: list[int] = []
+    written = Part.write
+    monkeypatch.setattr(Part, "write", lambda part, *words: (seen.append(hand.rotation.held), written(part, *words))[1])
+    hand.measured(1, 2, 3)
+    hand.look(60)
+    assert seen == [0] and hand.rotation.held == 0  # what is just being written is gone in a moment
+    hand.folder.rename(hand.folder.with_name("elsewhere"))
+    hand.folder.write_text("in the way")
+    hand.look(60)
+    hand.look(60)
+    assert 5_000_000 <= hand.rotation.held <= 5_001_000
+    hand.folder.unlink()
+    hand.look(60)
+    assert hand.rotation.held == 0
+
+
 def test_one_that_fails_does_not_lose_those_before_it(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Part.write
 
     def write(part: Part, path: str, format: str) -> None:
         if part.number == 2 and hand.now < 1200:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.EIO, "Input/output error")
         written(part, path, format)
 
     monkeypatch.setattr(Part, "write", write)
     hand.measured(1, 2, 3)
     for _ in range(3):
         hand.look(60)
-    assert hand.contents() == ["1"] and "No space left on device; 2 wait in memory" in hand.rotation.status()["problem"]
+    assert hand.contents() == ["1"] and "Input/output error; 2 wait in memory" in hand.rotation.status()["problem"]
     hand.look(60)
     assert hand.contents() == ["1", "2", "3"]
+
+
+def full(monkeypatch: pytest.MonkeyPatch, code: int, most: int) -> None:
+    """So many files and no more."""
+    written = Part.write
+
+    def write(part: Part, path: str, format: str) -> None:
+        if len(list(Path(path).parent.iterdir())) >= most:
+            raise OSError(code, os.strerror(code))
+        written(part, path, format)
+
+    monkeypatch.setattr(Part, "write", write)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_has_room_for_what_is_new_in_place_of_what_is_old(hand: Hand, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    told: list[int] = []
+    hand.rotation.on_removed = told.append
+    full(monkeypatch, code, 2)
+    hand.measured(1, 2, 3, 4)
+    for _ in range(4):
+        hand.look(60)
+    status = hand.rotation.status()
+    assert (hand.contents(), status["removed"], status["failures"], status["problem"], told) == (["3", "4"], 2, 0, "", [1, 1])
+
+
+def test_a_disk_that_is_full_of_what_is_newer_or_not_ours_stays_full(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.ENOSPC, 2)
+    hand.folder.mkdir(mode=0o700)
+    for name in ("notes", name_of("other", "web", "2", 1, 0.0)):
+        (hand.folder / name).touch()
+    hand.measured(1)
+    hand.look(60)
+    assert sorted(path.name for path in hand.folder.iterdir()) == sorted(["notes", name_of("other", "web", "2", 1, 0.0)])
+    (hand.folder / "notes").unlink()
+    newer = hand.folder / name_of("shop", "web", "2", 1, 4e9)
+    newer.touch()
+    hand.look(60)
+    status = hand.rotation.status()
+    assert newer.exists() and (status["removed"], status["failures"], status["waiting"], status["written"]) == (0, 2, 1, 0)
+
+
+def test_another_error_costs_no_file(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.EIO, 1)
+    hand.measured(1, 2)
+    hand.look(60)
+    hand.look(60)
+    assert hand.contents() == ["1"] and hand.rotation.status()["failures"] == 1
+
+
+def test_what_is_too_old_goes_though_nothing_can_be_written(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, errno.EIO, 0)
+    hand.rotation.change(replace(hand.rotation.settings, limits=Limits(100, 10**9, 1000.0)))
+    hand.folder.mkdir(mode=0o700)
+    for number, age in ((1, 2000.0), (2, 10.0)):
+        path = hand.folder / name_of("shop", "web", "2", number, time.time() - age)
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    hand.measured(1)
+    hand.look(60)
+    assert [path.name.split(".p")[1][0] for path in hand.folder.iterdir()] == ["2"] and hand.rotation.status()["removed"] == 1
 
 
 def test_limits_are_kept_and_what_went_is_told(hand: Hand) -> None:
@@ -225,7 +327,7 @@ def test_what_is_taken_off_paths_and_command_lines(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["/usr/lib/python3/gunicorn/__main__.py", "-w", "2"])
     assert program() == "gunicorn"
     monkeypatch.setattr("sys.path", ["/srv/shop/", "relative"])
-    assert "/srv/shop" in roots() and os.path.abspath("relative") in roots()
+    assert {"/srv/shop", os.path.abspath("relative")} <= set(roots(True) or ()) and roots(False) is None
 
 
 def test_a_session_that_has_grown_large_begins_anew(hand: Hand) -> None:

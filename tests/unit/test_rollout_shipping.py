@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -232,6 +233,31 @@ def test_a_command_has_the_path_as_its_last_word(tmp_path: Path) -> None:
 def test_a_command_that_fails_says_how(command: list[str], sentence: str) -> None:
     with pytest.raises(Failed, match=sentence):
         run(command, "path", 60.0)
+
+
+def test_what_a_command_costs_is_charged(tmp_path: Path) -> None:
+    """With what it starts and waits for; whether it succeeds, fails or hangs."""
+    charged: list[float] = []
+    burn = [sys.executable, "-S", "-c", "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"]
+    upload = uploader(Settings(command=("sh", "-c", '"$@"; exit', "sh", *burn)), charged.append)
+    upload("path", 60.0)
+    with pytest.raises(Failed, match="exit status 3"):
+        uploader(Settings(command=("sh", "-c", '"$@"; exit 3', "sh", *burn)), charged.append)("path", 60.0)
+    assert len(charged) == 2 and all(0.2 <= each < 5.0 for each in charged)
+    hangs = ("sh", "-c", f'"$@"; echo >{tmp_path}/burnt; read x <{tmp_path}/pipe', "sh", *burn)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Failed, match="was killed"):
+        uploader(Settings(command=hangs), charged.append)("path", 5.0)
+    assert not (tmp_path / "burnt").exists() or charged[2] >= 0.2
+    assert len(charged) == 3
+
+
+def test_a_program_that_reaps_every_child_is_no_failure() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        run(["true"], "path", 60.0)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:

@@ -135,3 +135,15 @@ def test_a_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
     assert refusal(str(tmp_path)) == ""
     (tmp_path / "file").touch()
     assert refusal(str(tmp_path / "file")) == "is no folder"
+
+
+def test_room_is_made_of_what_is_older_than_what_needs_it(tmp_path: Path) -> None:
+    clocks = Clocks()
+    spool = clocks.spool(tmp_path)
+    old, middle, young = (put(tmp_path, clocks, age) for age in (300, 200, 100))
+    others = [put(tmp_path, clocks, 400, service="other"), put(tmp_path, clocks, 400, host="web-2")]
+    (tmp_path / "notes").touch()
+    coming = name_of("shop", "web-1", "1", 8, clocks.wall - 150)
+    freed = [spool.remove_oldest(coming) for _ in range(3)]
+    assert [entry and os.path.basename(entry.path) for entry in freed] == [old, middle, None]
+    assert names(tmp_path) == sorted([young, *others, "notes"])

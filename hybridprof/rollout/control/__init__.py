@@ -26,11 +26,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ... import api
+from ..pace import Pace
 from ..schema import checked
 from .auditing import Audit, Bookkeeper
 from .targets import Targets
 
 if TYPE_CHECKING:
+    from ..audit import Actor
     from ..ruler import Ruler
     from .peers import Peer
     from .place import Place
@@ -49,10 +51,11 @@ class Control:
         self.killed = ""  # by whom
         self.problem = ""  # why there is no socket
         self.books = Bookkeeper(self._note, clock)
+        self.pace = Pace()  # of snapshots: not the files', as who asks all the time would keep those from ever being written
         self._asked: str | None = None  # by the code: the lowest layer
         self._clock = clock
         self._targets = Targets()  # guarded by api's lock, like the overrides
-        self._by = "control"
+        self._by: tuple[str, Actor | None] = ("control", None)
         self._place: Place | None = None  # this and what follows is guarded by _lock
         self._wanted: str | None = None  # the name by which it was asked for
         self._server: Server | None = None
@@ -65,7 +68,9 @@ class Control:
 
     def ask(self, path: str) -> None:
         """The program wants a socket; configuration and environment outrank it. Raises ValueError."""
-        self._asked = checked("control.socket", path)
+        asked, self._asked = self._asked, checked("control.socket", path)
+        if asked != self._asked:
+            self.ruler.note("control.socket", asked, self._asked)
 
     def follow(self, in_force: str | None) -> None:
         """Makes true what is in force of control.socket: opens, moves, closes, repairs. Not to be called with api's lock held: a request that is being
@@ -116,7 +121,7 @@ class Control:
         from .server import Server
 
         place = open_place(wanted)
-        return place, Server(place.listener, Commands(self, place.token))
+        return place, Server(place.listener, Commands(self, place.token), charge=self.ruler.charge)
 
     def _shut(self) -> None:
         server, place, self._server, self._place = self._server, self._place, None, None
@@ -132,6 +137,12 @@ class Control:
         self._server = self._place = None
         self._pid = os.getpid()
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that answers take which are still to be sent. Takes no lock."""
+        server = self._server
+        return 0 if server is None else server.held
+
     def reported(self) -> dict[str, Any]:
         """For status(). Takes no lock."""
         place = self._place
@@ -140,6 +151,7 @@ class Control:
             "problem": self.problem,
             "requests": self.books.requests,
             "refused": self.books.refused,
+            "postponed": self.books.postponed,
             "killed": self.killed,
         }
 
@@ -147,7 +159,7 @@ class Control:
         """In the ruler's log, and on the disk before the peer is told."""
         from ..audit import Actor  # here, as a program that nobody controls needs it not
 
-        actor = Actor.here("control") if peer is None else Actor(peer.uid, peer.pid, "control")
+        actor = Actor.here("control") if peer is None else peer.actor
         self.ruler.note(event, old, new, actor, until)
         self.ruler.flush()
 
@@ -177,6 +189,7 @@ class Control:
         """Its own socket comes with its first look, as most children call exec before that."""
         self._lock = _thread.allocate_lock()
         self.books.forget()
+        self.pace.begin()
         self._forget()
 
     def close(self) -> None:
@@ -204,11 +217,11 @@ class Control:
         targets: tuple[str, ...] = self.ruler.supposing({"deep.targets": None})["deep.targets"]
         return targets
 
-    def change_targets(self, add: list[str], remove: list[str], lasting: float, by: str) -> None:
+    def change_targets(self, add: list[str], remove: list[str], lasting: float, by: str, actor: Actor) -> None:
         """Raises ValueError, and nothing has changed."""
         beneath, now = self.targets_beneath(), self._clock()
         targets = self._targets.at(now).with_added(add, now + lasting).with_removed(remove, now + lasting, beneath)
-        self._override_targets(targets, beneath, by)
+        self._override_targets(targets, beneath, by, actor)
 
     def _refresh_targets(self) -> None:
         """Where one has ended, or what is beneath has changed."""
@@ -217,15 +230,15 @@ class Control:
                 return
             beneath, targets = self.targets_beneath(), self._targets.at(self._clock())
             if targets is not self._targets or targets.over(beneath) != self.ruler.in_force()["deep.targets"]:
-                self._override_targets(targets, beneath, self._by)
+                self._override_targets(targets, beneath, *self._by)
 
-    def _override_targets(self, targets: Targets, beneath: tuple[str, ...], by: str) -> None:
+    def _override_targets(self, targets: Targets, beneath: tuple[str, ...], by: str, actor: Actor | None) -> None:
         now = self._clock()
         if targets.end is None:
             self.ruler.withdraw("deep.targets", noted=False)
         else:
-            self.ruler.override("deep.targets", targets.over(beneath), self.wall() + targets.end - now, by, noted=False)
-        self._targets, self._by = targets, by
+            self.ruler.override("deep.targets", targets.over(beneath), self.wall() + targets.end - now, by, actor, noted=False)
+        self._targets, self._by = targets, (by, actor)
 
 
 __all__ = ["Audit", "Control"]

@@ -26,7 +26,7 @@ class Bookkeeper:
 
     def __init__(self, audit: Audit, clock: Callable[[], float]) -> None:
         self.audit = audit
-        self.requests = self.refused = 0
+        self.requests = self.refused = self.postponed = 0
         self._clock = clock
         self._lock = _thread.allocate_lock()
         self._minute, self._in_minute, self._unsaid = clock(), 0, 0
@@ -43,6 +43,11 @@ class Bookkeeper:
         if said:
             first = line.splitlines()[0] if line.strip() else b""
             self.audit("control refused", peer=peer, new={"status": status, "why": why, "request": first[:200].decode("latin-1")})
+
+    def later(self) -> None:
+        """Who is told to come again has done nothing that the log must know."""
+        with self._lock:
+            self.postponed += 1
 
     def tick(self) -> None:
         """Now and then, so that what was counted is said though nobody knocks any more."""
@@ -76,4 +81,4 @@ class Bookkeeper:
     def forget(self) -> None:
         """In a forked child, where another thread may have held the lock."""
         self._lock = _thread.allocate_lock()
-        self.requests = self.refused = self._in_minute = self._unsaid = 0
+        self.requests = self.refused = self.postponed = self._in_minute = self._unsaid = 0

@@ -13,13 +13,16 @@ caps stays capped, and a kill file outranks all of it.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, api
 from ..resolve import Override
+from ..rotation import program, roots
 from ..schema import SCHEMA, checked
 from ..stages import reaches
 from .durations import seconds, shown
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 LASTING = 3600.0  # seconds of a change that says nothing about it
 DEFAULT_FORMAT = "hyprof"
 FOREVER = float("inf")
+LONGEST_RETRY = 600  # seconds that a client is told to wait: a program may work more than it did
 
 
 class Commands:
@@ -83,7 +87,10 @@ class Commands:
         return answer
 
     def refused(self, peer: Peer, status: int, why: str, line: bytes) -> None:
-        self._control.books.refusal(peer, status, why, line)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._control.books.later()
+        else:
+            self._control.books.refusal(peer, status, why, line)
 
     # --- what reads ----------------------------------------------------------------------------------------------------------------------------
 
@@ -95,12 +102,31 @@ class Commands:
         writable = [each[0] for each in _core.formats() if each[4]]
         if name not in writable:
             raise ValueError(f"format must be one of {', '.join(writable)}, not {name[:40]!r}")
-        profile = api.snapshot()
-        if not profile.meta["pid"]:
-            raise Refusal(HTTPStatus.CONFLICT, f"nothing has been measured: {api.status()['why']}")
-        body = profile.encode(name)  # without the GIL
+        began = self._begun_snapshot()
+        # As in the files of output_dir: whoever may ask need not learn what the command line holds.
+        try:
+            profile = api.snapshot_for_others(roots(self._ruler.in_force()["output.paths"] == "short"), program())
+            if not profile.meta["pid"]:
+                raise Refusal(HTTPStatus.CONFLICT, f"nothing has been measured: {api.status()['why']}")
+            body = profile.encode(name)  # without the GIL
+        finally:
+            self._control.pace.charge(time.thread_time() - began)
         self._control.books.read(peer, "control snapshot")
         return Answer(HTTPStatus.OK, body, "application/octet-stream")
+
+    def _begun_snapshot(self) -> float:
+        """The thread's CPU seconds so far. Raises Refusal while the last one is not paid for: no other request costs by what was measured."""
+        budget, pace = self._ruler.in_force()["output.budget"], self._control.pace
+        wait = pace.wait(budget)
+        if wait > 0:
+            seconds = max(1, min(LONGEST_RETRY, math.ceil(wait)))
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"the last snapshot is not paid for yet, of the {budget:g} % that output.budget allows; try again in {seconds} s",
+                seconds,
+            )
+        pace.begin()
+        return time.thread_time()
 
     # --- what changes: with api's lock held, so that nobody comes between the question and the change --------------------------------------------
 
@@ -151,7 +177,7 @@ class Commands:
             def change() -> None:
                 if rate is not None and lasting is not None:  # first: a cap may refuse it, and then nothing has changed
                     self._override("deep.rate", rate, lasting, peer)()
-                self._control.change_targets(add, remove, lasting or 0.0, _by(peer))
+                self._control.change_targets(add, remove, lasting or 0.0, _by(peer), peer.actor)
 
             return self._done("control targets", peer, now["deep.targets"], change, lasting)
 
@@ -166,7 +192,7 @@ class Commands:
             raise Refusal(HTTPStatus.CONFLICT, f"this process was {self._control.killed}, and stays so until it ends")
 
     def _override(self, key: str, value: object, lasting: float, peer: Peer) -> Callable[[], None]:
-        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), noted=False)
+        return lambda: self._ruler.override(key, value, self._control.wall() + lasting, _by(peer), peer.actor, noted=False)
 
     def _lasting_of_targets(self, given: Mapping[str, Any], add: list[str], remove: list[str], now: tuple[str, ...]) -> float | None:
         """None where something that was added is taken back, and no more."""

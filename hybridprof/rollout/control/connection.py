@@ -39,12 +39,17 @@ class Connection:
         self._received = bytearray()
         self._line = b""  # the first, for the audit
         self._exchange: Exchange | None = None
-        self._output = memoryview(b"")
+        self._output, self._size = memoryview(b""), 0
         self._lingers = False
 
     @property
     def writes(self) -> bool:
         return bool(self._output)
+
+    @property
+    def held(self) -> int:
+        """Bytes of an answer that is still to be sent. The whole of it is kept until its last byte has gone."""
+        return self._size if self._output else 0
 
     def advance(self, service: Service, now: float) -> bool:
         """The channel is ready. False when it is over. Raises OSError where the peer went away."""
@@ -102,13 +107,14 @@ class Connection:
 
     def _refuse(self, service: Service, refusal: Refusal, now: float) -> None:
         service.refused(self.peer, refusal.status, str(refusal), self._line)
-        self._begin(sentence(refusal.status, str(refusal)), now)
+        self._begin(sentence(refusal), now)
 
     def _begin(self, answer: Answer, now: float) -> None:
         self._received.clear()
         head = head_of(answer) if self._exchange is None else head_of(answer, self._exchange)
         bare = self._exchange is not None and self._exchange.command == "HEAD"
         self._output = memoryview(head if bare else head + answer.body)
+        self._size = len(self._output)
         self.deadline = now + ANSWER_TIME
 
     def _write(self, now: float) -> bool:
@@ -122,7 +128,7 @@ class Connection:
 
 def turn_away(channel: socket.socket, refusal: Refusal) -> None:
     """Answers at once, reads nothing. What does not fit in the socket's own room is lost."""
-    answer = sentence(refusal.status, str(refusal))
+    answer = sentence(refusal)
     try:
         channel.setblocking(False)
         channel.send(head_of(answer) + answer.body, NO_SIGNAL)

@@ -22,11 +22,11 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
 class Refusal(Exception):
-    """What a request gets that is not done. status: HTTP's; the message is one sentence for who sent it."""
+    """What a request gets that is not done. status: HTTP's; the message is one sentence for who sent it; retry_after: seconds, 0 where nothing is gained by waiting."""
 
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+    def __init__(self, status: HTTPStatus, sentence: str, retry_after: int = 0) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,15 @@ class Answer:
     status: HTTPStatus
     body: bytes
     kind: str = "application/json"
+    retry_after: int = 0
 
 
-def plain(value: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    return Answer(status, json.dumps(value, default=str).encode("utf-8") + b"\n")
+def plain(value: object, status: HTTPStatus = HTTPStatus.OK, retry_after: int = 0) -> Answer:
+    return Answer(status, json.dumps(value, default=str).encode("utf-8") + b"\n", retry_after=retry_after)
 
 
-def sentence(status: HTTPStatus, text: str) -> Answer:
-    return plain({"error": text}, status)
+def sentence(refusal: Refusal) -> Answer:
+    return plain({"error": str(refusal)}, refusal.status, refusal.retry_after)
 
 
 def head_end(received: bytes | bytearray) -> int:
@@ -141,6 +142,8 @@ def head_of(answer: Answer, exchange: BaseHTTPRequestHandler | None = None) -> b
     handler.wfile, handler.request_version = head, "HTTP/1.1"
     handler.send_response_only(answer.status)
     headers = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body)), "Connection": "close", "Cache-Control": "no-store"}
+    if answer.retry_after:
+        headers["Retry-After"] = str(answer.retry_after)
     for name, value in headers.items():
         handler.send_header(name, value)
     handler.end_headers()

@@ -8,6 +8,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from ..audit import Actor
+
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
@@ -17,6 +19,10 @@ class Peer:
 
     uid: int
     pid: int
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.uid, self.pid, "control")
 
     def __str__(self) -> str:
         return f"uid {self.uid}, pid {self.pid}"

@@ -31,11 +31,17 @@ PAUSE = 1.0  # seconds without new connections where the system refuses them: th
 
 
 class Server:
-    """Answers at `listener` while its thread runs. The listener is its own from now on."""
+    """Answers at `listener` while its thread runs. The listener is its own from now on. charge: is told the CPU seconds of each round, in the thread."""
 
-    def __init__(self, listener: socket.socket, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        service: Service,
+        clock: Callable[[], float] = time.monotonic,
+        charge: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._listener = listener
-        self._service = service
+        self._service, self._charge = service, charge
         self._clock = clock
         self._connections: dict[int, Connection] = {}  # by descriptor; the thread's, and nobody's while it is stopped
         self._accepts_from = 0.0
@@ -49,6 +55,11 @@ class Server:
     def runs(self) -> bool:
         """Also false in a child that was forked past Python's hooks."""
         return self._pid == os.getpid()
+
+    @property
+    def held(self) -> int:
+        """Bytes of answers that are still to be sent. Any thread may ask."""
+        return sum(each.held for each in list(self._connections.values()))
 
     def start(self) -> None:
         """Does nothing while the thread of before is still about to end; to be called again. Raises RuntimeError where the system refuses a thread."""
@@ -115,17 +126,23 @@ class Server:
             idle.release()
 
     def _serve(self, wake: int) -> None:
+        spent = 0.0
         while True:
             ready = self._wait(wake)
             if wake in ready:
                 return
-            now = self._clock()
-            for descriptor in ready:
-                if descriptor in self._connections:
-                    self._advance(self._connections[descriptor], now)
-            if self._listener.fileno() in ready:  # last: who has gone has made room
-                self._accept(now)
-            self._expire(self._clock())
+            self._round(ready)
+            before, spent = spent, time.thread_time()
+            self._charge(spent - before)
+
+    def _round(self, ready: list[int]) -> None:
+        now = self._clock()
+        for descriptor in ready:
+            if descriptor in self._connections:
+                self._advance(self._connections[descriptor], now)
+        if self._listener.fileno() in ready:  # last: who has gone has made room
+            self._accept(now)
+        self._expire(self._clock())
 
     def _wait(self, wake: int) -> list[int]:
         """Descriptors that are ready. Without connections it sleeps for as long as nobody comes."""
