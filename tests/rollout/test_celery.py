@@ -48,7 +48,7 @@ def test_tasks_are_traced_beneath_their_names_and_each_process_writes(tmp_path: 
     (tmp_path / "tasks.py").write_text(TASKS)
     config = tmp_path / "config.toml"
     config.write_text(
-        f"stage = 'deep'\noutput_dir = '{tmp_path / 'out'}'\n[deep]\ntargets = ['nowhere:f']\n[rollout]\nrequests = 1.0\n[output]\ninterval = 1\n"
+        f"stage = 'deep'\noutput_dir = '{tmp_path / 'out'}'\n[deep]\ntargets = ['nowhere:f']\n[rollout]\nrequests = 1.0\n[caps]\nrequests = 1.0\n[output]\ninterval = 1\n"
     )
     config.chmod(0o600)
     environment = clean_environment(HYBRIDPROF_CONFIG=str(config), PYTHONPATH=str(tmp_path))

@@ -263,7 +263,7 @@ def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPat
 
 
 def test_slots_ceilings_and_requests(hand: Hand) -> None:
-    hand.configured("stage = 'deep'\n[rollout]\nprocesses = 0.5\nrequests = 0.5\n")
+    hand.configured("stage = 'deep'\n[rollout]\nprocesses = 0.5\nrequests = 0.5\n[caps]\nrequests = 0.5\n")
     traced = {}
     for slot in map(str, range(20)):
         hand.ruler.set_slot(slot)
@@ -272,6 +272,8 @@ def test_slots_ceilings_and_requests(hand: Hand) -> None:
     hand.ruler.set_slot(next(slot for slot, on in traced.items() if on))
     picked = [hand.ruler.picks_request(f"trace-{number}") for number in range(200)]
     assert 60 < sum(picked) < 140
+    with pytest.raises(ValueError, match=r"rollout\.requests is 1, and \[caps\] requests allows at most 0\.5"):
+        hand.ruler.override("rollout.requests", 1.0, hand.until())
     hand.ruler.ceiling("crash loop", "fleet", "two crashes in 10 min")
     assert hybridprof.status()["why"] == "stage 'fleet' (crash loop: two crashes in 10 min)"
     assert not any(hand.ruler.picks_request(f"trace-{number}") for number in range(200))
