@@ -84,7 +84,7 @@ def _plain(path: str | None, now: InForce) -> dict[str, Any]:
         "tracer": now.traces,
         "why": now.why,
         "members": dict(now.members),
-        "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
+        "in_force": now.listed(),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .buckets import digest
 from .lines import Path, lines_of
 from .schema import SCHEMA, cap_of, checked, flattened, shown
 from .stages import reaches
@@ -27,6 +28,11 @@ class ConfigError(ValueError):
         self.errors = errors
 
 
+def sentences(error: Exception, path: str) -> list[str]:
+    """What is wrong with the file, whatever came of it."""
+    return error.errors if isinstance(error, ConfigError) else [f"{path}: {type(error).__name__}: {error}"]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a file says. values: by key of the schema, checked; places: "FILE:LINE" of each."""
@@ -34,6 +40,11 @@ class Settings:
     path: str
     values: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+
+
+def key_of(values: Mapping[str, Any]) -> str:
+    """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""
+    return digest(repr(sorted(values.items())))
 
 
 def read(path: str) -> Settings:

@@ -112,14 +112,23 @@ class Followed:
         if self._file is None or self._file.path != path:
             self._file = WatchedFile(path, self._clock)
         if self._file.changed():
-            self.verdict = _read_or_stop(path)
+            self.verdict = read_or_stop(path)
+
+    def may_differ(self, folder: str | None) -> bool:
+        """Whether a look at this folder could find another verdict."""
+        return folder is not None and (self._file is None or self._file.may_differ())
 
     @property
-    def ceiling(self) -> tuple[str, str] | None:
-        return None if self.verdict is None else (self.verdict.stage, self.verdict.reason)
+    def ceilings(self) -> dict[str, tuple[str, str]]:
+        """For resolve.Layers."""
+        return ceilings(self.verdict)
 
 
-def _read_or_stop(path: str) -> Verdict | None:
+def ceilings(verdict: Verdict | None) -> dict[str, tuple[str, str]]:
+    return {} if verdict is None else {"judge": (verdict.stage, verdict.reason)}
+
+
+def read_or_stop(path: str) -> Verdict | None:
     try:
         return read(os.path.dirname(path))
     except (OSError, ValueError) as error:
