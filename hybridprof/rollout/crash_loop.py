@@ -127,6 +127,21 @@ class Guard:
         with self._lock:
             return self._kept(self._look)
 
+    def foreseen(self, user: int) -> Decision:
+        """What a life of this user would be told if it began now. Nothing is written, and no folder made."""
+        try:
+            if self.folder.exists():
+                _check_trust(self.folder, user)
+                self._crashes = self._load()
+                _, dead, damaged = self._looked_through()
+                for key in sorted(dead):
+                    self._crashes = recorded(self._crashes, key, self._clock.monotonic())
+                if damaged is not None:
+                    raise damaged
+        except Exception as error:
+            self._blame(error)
+        return self._decision()
+
     def may_differ(self) -> bool:
         """Whether somebody has written down crashes since they were read here. Reads no file."""
         return _written(self.folder) != self._read_at
@@ -162,8 +177,11 @@ class Guard:
             try:
                 step()
             except Exception as error:
-                self.problem = f"{self.folder}: crashes cannot be known, so nothing deep is traced: {why(error)}"
+                self._blame(error)
         return self._decision()
+
+    def _blame(self, error: Exception) -> None:
+        self.problem = f"{self.folder}: crashes cannot be known, so nothing deep is traced: {why(error)}"
 
     def _decision(self) -> Decision:
         found = standing(self._crashes, self.key, self._clock.monotonic())
@@ -307,8 +325,12 @@ os.register_at_fork(after_in_child=_in_child)
 
 def _make(folder: Path) -> None:
     make_folder(folder)
+    _check_trust(folder, os.geteuid())
+
+
+def _check_trust(folder: Path, user: int) -> None:
     for each in (folder, folder.parent):
-        if complaint := distrust_folder(os.stat(each), os.geteuid(), sticky=each is not folder):
+        if complaint := distrust_folder(os.stat(each), user, sticky=each is not folder):
             raise PermissionError(errno.EPERM, f"{each} {complaint}")
 
 
