@@ -60,7 +60,7 @@ class Ruler:
         self._ceilings: dict[str, tuple[str, str]] = {}
         self._host, self._slot = os.uname().nodename, "0"
         self._slot_is_named = False
-        self._session = Session()
+        self._session = Session(clock)
         self._accounts = Accounts(clock, costs)
         self.charge = self._accounts.charge  # CPU seconds of a thread of ours that writes or ships profiles
         self._guarding = Guarding(clock, wall)

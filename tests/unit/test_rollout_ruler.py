@@ -254,6 +254,22 @@ def test_what_is_refused_is_a_problem_and_no_exception(hand: Hand, monkeypatch: 
     assert (status["running"], status["problem"]) == (True, "")
 
 
+def test_sessions_begin_no_more_often_than_thirty_times_a_minute(hand: Hand) -> None:
+    """Whoever makes stages flap, by whatever way: between two looks each would cost what nobody knows of."""
+    hand.configured("stage = 'dark'")
+    begun = 0
+    for _ in range(50):
+        hand.ruler.override("stage", "fleet", hand.until())
+        begun += _core.running()
+        hand.ruler.override("stage", "dark", hand.until())
+    assert begun == 30
+    hand.ruler.override("stage", "fleet", hand.until() + 600)
+    status = hand.look()
+    assert not status["running"]
+    assert status["problem"] == "sessions have begun 30 times within 60 s, each by a change; the next waits until that is over"
+    assert hand.look(60.0)["running"] and hybridprof.status()["problem"] == ""
+
+
 def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `*` within a budget does on 3.11."""
     monkeypatch.setattr(options, "check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
