@@ -151,10 +151,10 @@ class Ruler:
                 self._ceilings[who] = (stage, why)
             self._apply()
 
-    def set_slot(self, slot: str) -> None:
-        """Which of the service's worker processes this is: "0", "1" ... The same after a restart, unlike a pid."""
+    def set_slot(self, slot: str, guarded: bool = True) -> None:
+        """Which of the service's worker processes this is: "0", "1" ... The same after a restart, unlike a pid. guarded: whether it is a crash if it ends without a word."""
         with api._lock:
-            self._slot, self._slot_is_named = slot, True
+            self._slot, self._slot_is_named = slot, guarded
             self._apply()
 
     def leave(self) -> None:
