@@ -47,7 +47,7 @@ class Hand:
 
     def look(self, seconds: float = 1.0) -> dict[str, Any]:
         self.now += seconds
-        self.ruler.look()
+        self.ruler.tick()
         return hybridprof.status()
 
     def costs(self, seconds: float = 1.0, process: float = 1.0, sampler: float = 0.0, tracer: float = 0.0) -> dict[str, Any]:

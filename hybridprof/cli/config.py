@@ -6,12 +6,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
+import hybridprof
 from hybridprof.rollout import environment
-from hybridprof.rollout.config import ConfigError, Settings, read
+from hybridprof.rollout.config import ConfigError, Settings, key_of, read
+from hybridprof.rollout.crash_loop import Guard
+from hybridprof.rollout.guarding import FOLDER as CRASHES
 from hybridprof.rollout.resolve import InForce, Layers, Value, resolve
-from hybridprof.rollout.watched import presence
+from hybridprof.rollout.verdict import FILE as VERDICT
+from hybridprof.rollout.verdict import ceilings, read_or_stop
 
 from . import table
 from .main import BadInput, Parser, complain
@@ -69,11 +74,27 @@ def _show(path: str | None, as_json: bool) -> int:
 def _here(settings: Settings | None, values: dict[str, Any]) -> InForce:
     """In a process that starts now, whose code says nothing."""
     layers = Layers("", {}, settings, values, host=os.uname().nodename)
-    kill_file = resolve(layers, 0.0)["kill_file"]
-    stopped = presence(kill_file) if kill_file else ""
-    if not stopped and environment.is_disabled(os.environ):
-        stopped = f"{environment.DISABLE} is set"
-    return resolve(Layers(stopped, {}, settings, values, host=layers.host), 0.0)
+    asked = resolve(layers, 0.0)
+    layers = replace(layers, stopped=environment.why_stopped(asked["kill_file"]))
+    if asked["state_dir"] is not None:
+        layers = _lowered(layers, asked["state_dir"], key_of(settings.values if settings is not None else values))
+    return resolve(layers, 0.0)
+
+
+def _lowered(layers: Layers, folder: str, config: str) -> Layers:
+    """With what is held against the program in its state_dir, as the folder's owner would find it. Nothing is written."""
+    try:
+        user = os.stat(folder).st_uid
+        os.listdir(folder)
+    except FileNotFoundError:  # it has never run here
+        return layers
+    except OSError as error:
+        complain(f"state_dir {folder} cannot be read: {error.strerror}; without its verdict and crashes:")
+        return layers
+    verdict = read_or_stop(os.path.join(folder, VERDICT), user)
+    guard = Guard(os.path.join(folder, CRASHES), version=hybridprof.__version__, config=config)
+    crashes = guard.foreseen(user)
+    return replace(layers, ceilings=ceilings(verdict), crashes=(crashes.standing, crashes.reason))
 
 
 def _plain(path: str | None, now: InForce) -> dict[str, Any]:
@@ -84,7 +105,7 @@ def _plain(path: str | None, now: InForce) -> dict[str, Any]:
         "tracer": now.traces,
         "why": now.why,
         "members": dict(now.members),
-        "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
+        "in_force": now.listed(),
     }
 
 

@@ -53,7 +53,7 @@ def parser() -> Parser:
     add(
         "--apply",
         metavar="STATE_DIR",
-        help="let services with this state_dir follow the verdict: a failed canary is rolled back within two seconds",
+        help="let services with this state_dir follow the verdict: a failed canary is rolled back within five seconds",
     )
     add(
         "--roll-back-to",

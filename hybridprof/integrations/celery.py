@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Celery: `profile()` where the app is made, and `Celery(..., task_cls="hybridprof.integrations.celery:Task")` for traced tasks.
 
-Each process of a prefork worker profiles itself, and writes its last file when Celery ends it. Of the tasks the share `rollout.requests` is traced, by
+Each process of a prefork worker profiles itself, and writes its last file when Celery ends it. Its slot is its number in the pool, the same in the process that takes its place. Of the tasks the share `rollout.requests` is traced, by
 the trace id in their headers (`traceparent`), else by their root task's id, beneath the task's name.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from billiard.process import current_process
 from celery import Task as _Task
 from celery.signals import worker_process_init, worker_process_shutdown
 
@@ -48,7 +49,8 @@ def profile() -> None:
 
 
 def _begin(**_: Any) -> None:
-    workers.begin()
+    index = getattr(current_process(), "index", None)  # in the pool: a process that takes another's place has its number
+    workers.begin(None if index is None else str(index))
 
 
 def _end(**_: Any) -> None:

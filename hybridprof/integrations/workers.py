@@ -17,18 +17,18 @@ def ruler() -> Any:
     return current()
 
 
-def begin(slot: str | None = None) -> None:
-    """Starts what the configuration says, or the sampler where there is none. slot: which of the service's workers this is. Raises RuntimeError where the system
-    or the interpreter refuses."""
+def begin(slot: str | None = None, guarded: bool = True) -> None:
+    """Starts what the configuration says, or the sampler where there is none. slot: which of the service's workers this is; guarded: whether it is a crash when this worker ends without a
+    word. Raises RuntimeError where the system or the interpreter refuses."""
     now = ruler()
     if now is not None and slot is not None:  # first: what starts is that worker's
-        now.set_slot(slot)
+        now.set_slot(slot, guarded)
     hybridprof.start()
     known, now = now is not None, ruler()
     if now is None:
         return
     if slot is not None and not known:
-        now.set_slot(slot)
+        now.set_slot(slot, guarded)
     now.look()  # at once: a forked child waits a second otherwise, because it may call exec
 
 

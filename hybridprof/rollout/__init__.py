@@ -18,6 +18,7 @@
     watched    what the file system says of the file and of the kill file
     trust      whose files and folders are believed
     follower   a thread that looks once in a period
+    looking    how often, at how much, and what that may cost
     session    a session as a plan wants it
     readings, accounts                the ledger's sums, and ledger and ladder of this process
     audit, audit_chain, locks         who changed what: a log whose lines are chained by their hashes

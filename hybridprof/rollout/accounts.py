@@ -7,7 +7,6 @@ Guarded by api's lock, but for `charge`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from . import ladder
@@ -46,8 +45,8 @@ class Accounts:
         window = self._ledger.add(replace(read, own=read.own + self.held()))
         if window is None:
             return False
-        if not runs:  # by somebody's will: nothing is held against what is started next
-            changed, self._state = bool(self._state.steps), State()
+        if not runs:
+            changed, self._state = bool(self._state.steps), ladder.at_rest(self._state, window, budgets_of(unrestricted))
             return changed
         targets = unrestricted["deep.targets"] if unrestricted.traces else ()
         before = self._state.steps
@@ -56,8 +55,8 @@ class Accounts:
         return self._state.steps != before
 
     def forgive(self) -> None:
-        """What runs has changed by somebody's will (other targets, another rate): windows of before tell nothing about it. Steps stay, and must be recovered from."""
-        self._state = replace(self._state, windows=(), clean=0)
+        """What runs has changed by somebody's will."""
+        self._state = ladder.willed(self._state)
 
     def forget(self) -> None:
         """In a forked child."""
@@ -81,6 +80,7 @@ class Accounts:
                 "why": steps[-1].why if steps else "",
                 "clean_windows": self._state.clean,
                 "clean_windows_needed": self._state.patience,
+                "owed_cpu_s": self._state.owed,
             },
         }
 

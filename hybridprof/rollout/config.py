@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .buckets import digest
 from .lines import Path, lines_of
 from .schema import SCHEMA, cap_of, checked, flattened, shown
 from .stages import reaches
@@ -25,6 +26,11 @@ class ConfigError(ValueError):
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
         self.errors = errors
+
+
+def sentences(error: Exception, path: str) -> list[str]:
+    """What is wrong with the file, whatever came of it."""
+    return error.errors if isinstance(error, ConfigError) else [f"{path}: {type(error).__name__}: {error}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ class Settings:
     values: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     written: Written | None = None
+
+
+def key_of(values: Mapping[str, Any]) -> str:
+    """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""
+    return digest(repr(sorted(values.items())))
 
 
 def read(path: str) -> Settings:

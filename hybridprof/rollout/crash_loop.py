@@ -34,6 +34,7 @@ from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowe
 from .locks import locked, opened, why
 from .trust import distrust_folder, make_folder
 
+FILE = "crashes.json"
 _LARGEST = 64 << 10  # bytes of a file that can be ours
 END_PATIENCE = 2.0  # seconds that the end of a life waits for another thread of its process
 
@@ -97,6 +98,7 @@ class Guard:
         self._found = False  # whether all markers were looked through
         self._over = False  # it has ended: a look that comes late leaves no marker
         self._crashes: Crashes = ()
+        self._read_at: tuple[int, ...] = ()
         self._lock = threading.Lock()
         _guards.add(self)
 
@@ -124,6 +126,25 @@ class Guard:
         """To be called every few seconds: what other workers met counts here too, and health is noted."""
         with self._lock:
             return self._kept(self._look)
+
+    def foreseen(self, user: int) -> Decision:
+        """What a life of this user would be told if it began now. Nothing is written, and no folder made."""
+        try:
+            if self.folder.exists():
+                _check_trust(self.folder, user)
+                self._crashes = self._load()
+                _, dead, damaged = self._looked_through()
+                for key in sorted(dead):
+                    self._crashes = recorded(self._crashes, key, self._clock.monotonic())
+                if damaged is not None:
+                    raise damaged
+        except Exception as error:
+            self._blame(error)
+        return self._decision()
+
+    def may_differ(self) -> bool:
+        """Whether somebody has written down crashes since they were read here. Reads no file."""
+        return _written(self.folder) != self._read_at
 
     def end(self) -> None:
         """The life ends as it should."""
@@ -156,8 +177,11 @@ class Guard:
             try:
                 step()
             except Exception as error:
-                self.problem = f"{self.folder}: crashes cannot be known, so nothing deep is traced: {why(error)}"
+                self._blame(error)
         return self._decision()
+
+    def _blame(self, error: Exception) -> None:
+        self.problem = f"{self.folder}: crashes cannot be known, so nothing deep is traced: {why(error)}"
 
     def _decision(self) -> Decision:
         found = standing(self._crashes, self.key, self._clock.monotonic())
@@ -214,7 +238,8 @@ class Guard:
                 self._save(cleared(self._load(), self.key, self._born, now))
 
     def _load(self) -> Crashes:
-        path = self.folder / "crashes.json"
+        path = self.folder / FILE
+        self._read_at = _written(self.folder)  # before it is read: what comes between is read again
         try:
             found = _read(path)
         except FileNotFoundError:
@@ -235,7 +260,7 @@ class Guard:
     def _save(self, crashes: Crashes) -> None:
         rows = [[each.at, each.key, each.cleared] for each in crashes]
         found = {"boot": _boot(), "monotonic": self._clock.monotonic(), "wall": self._clock.wall(), "crashes": rows}
-        _write(self.folder / "crashes.json", found, False)
+        _write(self.folder / FILE, found, False)
         self._crashes = crashes
 
     def _path(self, pid: int) -> Path:
@@ -277,6 +302,15 @@ class Guard:
                 os.close(file)
 
 
+def _written(folder: Path) -> tuple[int, ...]:
+    """What tells one file of crashes from another: each is a new one, renamed."""
+    try:
+        status = os.stat(folder / FILE)
+    except OSError as error:
+        return (error.errno or 0,)
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
+
+
 def _key(version: str, config: str) -> str:
     return f"{version} {config}"
 
@@ -291,8 +325,12 @@ os.register_at_fork(after_in_child=_in_child)
 
 def _make(folder: Path) -> None:
     make_folder(folder)
+    _check_trust(folder, os.geteuid())
+
+
+def _check_trust(folder: Path, user: int) -> None:
     for each in (folder, folder.parent):
-        if complaint := distrust_folder(os.stat(each), os.geteuid(), sticky=each is not folder):
+        if complaint := distrust_folder(os.stat(each), user, sticky=each is not folder):
             raise PermissionError(errno.EPERM, f"{each} {complaint}")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .schema import SCHEMA, from_text, variable
+from .watched import presence
 
 CONFIG = "HYBRIDPROF_CONFIG"
 DISABLE = "HYBRIDPROF_DISABLE"
@@ -35,6 +36,12 @@ def values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
 
 def is_disabled(environment: Mapping[str, str]) -> bool:
     return environment.get(DISABLE, "") not in ("", "0")
+
+
+def why_stopped(kill_file: str | None) -> str:
+    """Why nothing may run, whatever the configuration says; "" where it may."""
+    found = presence(kill_file) if kill_file is not None else ""
+    return found or (f"{DISABLE} is set" if is_disabled(os.environ) else "")
 
 
 def says_anything(environment: Mapping[str, str]) -> bool:

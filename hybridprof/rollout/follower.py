@@ -21,7 +21,7 @@ LONGEST_WAIT = 2.0  # seconds for a look that is under way to end
 
 class Follower:
     """Calls `look` each `period` seconds, which may change at any time. `look` must not raise. name: in profiles; patience: seconds that `stop` waits for a look under way. charge: is told
-    the CPU seconds of each look, in the thread."""
+    the CPU seconds of each look and of what it took to wake up for it, in the thread."""
 
     def __init__(
         self,
@@ -63,15 +63,23 @@ class Follower:
         self._pid = os.getpid()
         try:
             self._thread_id, self._last = [], []
-            _thread.start_new_thread(_run, (self, self._charged, self._wake, self._ended, self._thread_id, self._name, self._last))
+            _thread.start_new_thread(_run, (self, self._charging(), self._wake, self._ended, self._thread_id, self._name, self._last))
         except RuntimeError:
             self._pid = 0
             raise
 
-    def _charged(self) -> None:
-        began = time.thread_time()
-        self._look()
-        self._charge(time.thread_time() - began)
+    def _charging(self) -> Callable[[], None]:
+        """`look` for one thread, whose clock begins at 0."""
+        told = 0.0
+
+        def look() -> None:
+            nonlocal told
+            self._look()
+            now = time.thread_time()
+            self._charge(now - told)
+            told = now
+
+        return look
 
     def stop(self, patience: float | None = None) -> bool:
         """Waits for its end, but not for ever, and not in the thread itself. Whether it has ended."""

@@ -20,6 +20,7 @@ from .crash_rules import Standing
 
 FOLDER = "crashes"  # in state_dir
 LOOK = 5.0  # seconds between two looks
+ANYWAY = 60.0  # likewise, where nothing is held against the program and nobody has written down a crash
 CLEAR = (Standing.CLEAR, "")
 
 
@@ -55,12 +56,18 @@ class Guarding:
         self._asked = (config, stage)
         _end_with_multiprocessing(self._guard.end)
 
+    def is_due(self) -> bool:
+        """Whether a look could find anything: what it reads is mostly as it was."""
+        since = self._clock() - self._looked
+        if self._guard is None or 0 <= since < LOOK:
+            return False
+        return not 0 <= since < ANYWAY or self.standing[0] is not Standing.CLEAR or self._guard.may_differ()
+
     def look(self) -> None:
-        """What other workers met, and health; every five seconds."""
-        guard, now = self._guard, self._clock()
-        if guard is not None and not 0 <= now - self._looked < LOOK:
-            self._looked = now
-            self._take(guard.tick())
+        """What other workers met, and health; every five seconds at most."""
+        if self._guard is not None and self.is_due():
+            self._looked = self._clock()
+            self._take(self._guard.tick())
 
     def _take(self, decision: Decision) -> None:
         self.standing = (decision.standing, decision.reason)

@@ -26,6 +26,10 @@ halving can help, and targets go at once: with the last one what was beneath it 
 A quarter of each budget is left for what happens before a step works: steps begin where a single window is over the budget, or where the mean since the last step, over two to ten
 seconds, is over three quarters of it (HEADROOM). So ten seconds with a jump in them keep within the whole.
 
+A beginning (of a session, of another rate) costs what no rate makes cheaper, and at low rates one step would be the reason for the next. So no step follows from it; but it is owed, and paid with
+what later windows leave of the sampler's budget. While something is owed no step of the sampler's is given back, for that would be another beginning. Who makes it begin again and again by will (a
+file that flaps) is forgiven until so much is owed as FORGIVEN seconds of the budget pay: from then on beginnings count like all else.
+
 Up, the last step first: one for each `patience` clean windows, ten at first. A window is clean where giving the step back would leave the headroom, as far as that is known (a halving undone is twice
 the cost; what a target will cost nobody knows). A step that was given back and is needed again at once doubles the patience: a target that is always too dear is tried less and less often.
 """
@@ -47,9 +51,11 @@ MOST_PATIENCE = 640
 STEADY = 2.0  # seconds: of a shorter time the mean is no mean
 SAMPLER_WINDOW = 1.0  # seconds: in a shorter one a single dear sample would look like a rate that is too high
 MEGABYTE = 1_000_000  # bytes
+FORGIVEN, MOST_OWED = 30.0, 60.0  # seconds of the sampler's budget: of which beginnings by will are forgiven, and which are owed at most
 FLOOR = 0.001  # of a core: what each of them may always take, so that a program that sleeps is profiled at all
 
 TRACER_KINDS = ("halve", "drop", "untrace")
+SAMPLER_KINDS = ("lengthen", "off")
 KINDS = (*TRACER_KINDS, "lengthen", "shed", "off")
 
 
@@ -73,13 +79,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """steps: those in force, the first one taken first. windows: since steps changed, up to ten seconds. since_up: windows since a step was given back."""
+    """steps: those in force, the first one taken first. windows: since steps changed, up to ten seconds. since_up: windows since a step was given back. owed: CPU seconds of the sampler that were not
+    held against it yet. willed: whoever decides what runs has changed that, and no window has closed since."""
 
     steps: tuple[Step, ...] = ()
     windows: tuple[Window, ...] = ()
     clean: int = 0
     patience: int = PATIENCE
     since_up: int | None = None
+    owed: float = 0.0
+    willed: bool = False
 
     def count(self, kind: str) -> int:
         return sum(1 for step in self.steps if step.kind == kind)
@@ -94,8 +103,12 @@ Shares = Callable[[], Mapping[str, float]]  # each target's share of what tracin
 
 def load(cost: float, budget: float, window: Window) -> float:
     """Of the budget; 1 is all of it. budget: percent."""
-    allowed = max(budget / 100 * window.process, FLOOR * window.seconds)
+    allowed = _allowed(budget, window)
     return cost / allowed if allowed > 0 else inf if cost > 0 else 0.0
+
+
+def _allowed(budget: float, window: Window) -> float:
+    return max(budget / 100 * window.process, FLOOR * window.seconds)
 
 
 def memory_load(window: Window, budgets: Budgets) -> float:
@@ -105,10 +118,8 @@ def memory_load(window: Window, budgets: Budgets) -> float:
 
 def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str], shares: Shares) -> State:
     """One window later. targets: those that would be traced if nothing had been dropped."""
-    if not state.windows:
-        # The sampler has begun anew or changed its rate, which costs what no rate does: at low rates one step would be the reason for the next.
-        window = replace(window, sampler=0.0)
-    state = replace(state, windows=_recent((*state.windows, window)))
+    window, owed = _with_beginning_owed(state, window, budgets)
+    state = replace(state, windows=_recent((*state.windows, window)), owed=owed, willed=False)
     since_up = None if state.since_up is None else state.since_up + 1
     tracer, sampler = _newest(state.windows, budgets)
     steady_tracer, steady_sampler = _steady(state.windows, budgets)
@@ -119,16 +130,36 @@ def after(state: State, window: Window, budgets: Budgets, targets: Sequence[str]
     if taken:
         relapsed = since_up is not None and since_up <= state.patience
         patience = min(MOST_PATIENCE, 2 * state.patience) if relapsed else state.patience
-        return State((*state.steps, *taken), patience=patience)
+        return State((*state.steps, *taken), patience=patience, owed=owed)
     if since_up is not None and since_up > state.patience:
         state, since_up = replace(state, patience=PATIENCE), None  # what was given back was not too much
     state = replace(state, since_up=since_up)
     if not state.steps:
         return state
-    clean = state.clean + 1 if _is_clean(state.steps[-1], tracer, sampler) and memory <= HEADROOM else 0
+    begins = state.steps[-1].kind in SAMPLER_KINDS
+    clean = state.clean + 1 if _is_clean(state.steps[-1], tracer, sampler) and memory <= HEADROOM and not (begins and owed) else 0
     if clean < state.patience:
         return replace(state, clean=clean)
-    return State(state.steps[:-1], patience=state.patience, since_up=0)
+    return State(state.steps[:-1], patience=state.patience, since_up=0, owed=owed)
+
+
+def _with_beginning_owed(state: State, window: Window, budgets: Budgets) -> tuple[Window, float]:
+    """The window as it counts, and what is owed after it."""
+    allowed = _allowed(budgets.sampler, window)
+    a_second = allowed / window.seconds
+    if state.windows or (state.willed and state.owed > FORGIVEN * a_second):
+        return window, max(0.0, state.owed - max(0.0, allowed - window.sampler))
+    return replace(window, sampler=0.0), min(max(0.0, state.owed + window.sampler - allowed), MOST_OWED * a_second)
+
+
+def at_rest(state: State, window: Window, budgets: Budgets) -> State:
+    """Nothing has run in this window, by somebody's will: nothing is held against what is started next, but what beginnings have cost before."""
+    return State(owed=max(0.0, state.owed + window.sampler - _allowed(budgets.sampler, window)), willed=True)
+
+
+def willed(state: State) -> State:
+    """What runs has changed by somebody's will (other targets, another rate): windows of before tell nothing about it. Steps stay, and must be recovered from."""
+    return replace(state, windows=(), clean=0, willed=True)
 
 
 def _recent(windows: tuple[Window, ...]) -> tuple[Window, ...]:

@@ -67,7 +67,8 @@ class Output:
             self._rotation.hurry()
         self._sampled = samples
         _core.keep_windows(True)  # another clock begins another session, and the one before is to be written too
-        self._rotation.begin()
+        if samples or not self._rotation.rests():
+            self._rotation.begin()
 
     def _ship(self, settings: shipping.Settings | None) -> None:
         if self._shipper is not None and settings != self._shipper.settings:

@@ -35,6 +35,10 @@ class Overrides:
     def withdraw(self, key: str) -> Override | None:
         return self._set.pop(key, None)
 
+    def are_set(self) -> bool:
+        """Those too that have ended and were not asked for by `ended`."""
+        return bool(self._set)
+
     def ended(self) -> dict[str, Override]:
         """Those that have ended by themselves since it was last asked."""
         now = self._clock()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What this process says of itself, a file in state_dir that `hybridprof status` reads: status.PID.json.
 
-Written when something has changed and every ten seconds besides, whole or not at all, 0600, without fsync: it is worth nothing after a crash. It goes with the process; those that killed ones
+Written when something has changed and every ten seconds besides (while nothing runs it is touched instead: its time says when its process was last heard of), whole or not at all, 0600, without fsync: it is worth nothing after a crash. It goes with the process; those that killed ones
 left behind go when the next process of the folder publishes its first.
 """
 
@@ -16,7 +16,8 @@ from typing import Any
 
 from .locks import opened, why
 
-EVERY = 10.0  # seconds
+EVERY = 10.0  # seconds; twice as long while nothing runs
+SOONEST = 0.9 * EVERY  # whoever looks every ten seconds is not exact
 _NAME = re.compile(r"status\.(\d+)\.json")
 _LARGEST = 1 << 20  # bytes
 
@@ -43,8 +44,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         with opened(path, os.O_RDONLY) as file:
             found = json.loads(os.read(file, _LARGEST))
+            said = os.fstat(file).st_mtime
         if isinstance(found, dict) and type(found.get("pid")) is int and type(found.get("started")) is int:
-            return found
+            return {**found, "at": said}
     except (OSError, ValueError, RecursionError):
         pass
     return None
@@ -59,8 +61,8 @@ class Published:
         self._at = 0.0
         self.problem: str | None = None
 
-    def say(self, folder: str | None, gist: object, report: Callable[[], dict[str, Any]]) -> None:
-        """gist: what a change of is worth a new file at once. Never raises."""
+    def say(self, folder: str | None, gist: object, report: Callable[[], dict[str, Any]], still: bool = False) -> None:
+        """gist: what a change of is worth a new file at once. still: nothing runs, and without such a change the file is as good as a new one. Never raises."""
         place = (folder, os.getpid())
         if place != self._place:
             self.end()
@@ -69,7 +71,10 @@ class Published:
             _sweep(self._path)
         path = self._path
         now = self._clock()
-        if path is None or (gist == self._said and 0 <= now - self._at < EVERY):
+        if path is None or (gist == self._said and 0 <= now - self._at < SOONEST):
+            return
+        if still and gist == self._said and _touched(path):
+            self._at = now
             return
         self._said, self._at = gist, now
         try:
@@ -89,6 +94,14 @@ class Published:
     def forget(self) -> None:
         """In a forked child: the file is the parent's."""
         self._path = self._place = self._said = None
+
+
+def _touched(path: Path) -> bool:
+    try:
+        os.utime(path)
+        return True
+    except OSError:
+        return False
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:

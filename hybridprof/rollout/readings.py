@@ -12,6 +12,7 @@ from ..patterns import Pattern
 from .ledger import Reading
 from .pace import Spent
 
+RSS_EVERY = 5.0  # seconds: it is for status alone, and the dearest of all that is read here
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -22,6 +23,7 @@ class Readings:
         self._clock = clock
         self._writing = Spent()
         self._ruler = Spent()
+        self._rss, self._rss_at = 0, float("-inf")
 
     def charge(self, seconds: float) -> None:
         """CPU seconds of a thread of ours that writes or ships profiles."""
@@ -31,9 +33,11 @@ class Readings:
         self._ruler.add(seconds)
 
     def __call__(self) -> Reading:
-        costs = _core.costs()
+        costs, now = _core.costs(), self._clock()
+        if not 0 <= now - self._rss_at < RSS_EVERY:
+            self._rss, self._rss_at = _rss(), now
         return Reading(
-            at=self._clock(),
+            at=now,
             process=time.process_time(),
             session=costs["session"],
             sampler=costs["sampler_cpu_ns"] / 1e9,
@@ -44,7 +48,7 @@ class Readings:
             streaming=costs["writer_cpu_ns"] / 1e9,
             writing=self._writing.total(),
             ruler=self._ruler.total(),
-            rss=_rss(),
+            rss=self._rss,
             own=costs["own_bytes"],
         )
 

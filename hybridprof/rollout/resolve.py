@@ -71,6 +71,23 @@ class InForce:
     def __getitem__(self, key: str) -> Any:
         return self.values[key].value if key in self.values else None
 
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """Each value and where it came from, for status() and others."""
+        return {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in self.values.items()}
+
+    def described(self) -> dict[str, Any]:
+        """The same in short, for reports."""
+        return {
+            "stage": self.stage,
+            "why": self.why,
+            "runs": {"sampler": self.samples, "tracer": self.traces},
+            "service": self["service"],
+            "members": {**self.members, "requests": self["rollout.requests"] if self.traces else 0.0},
+            "rate_in_force_hz": self["sampler.rate"] if self.samples else 0.0,
+            "deep_rate": self["deep.rate"] if self.traces else 0.0,
+            "deep_targets": list(self["deep.targets"]) if self.traces else [],
+        }
+
 
 class Resolver:
     """Remembers what the last two different layers came to: mostly nothing has changed since the last look, and resolving is the larger part of what one costs. Overrides

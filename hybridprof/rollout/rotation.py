@@ -113,6 +113,13 @@ class Rotation:
         except RuntimeError as error:
             self.problem = f"no thread could be started to write profiles: {error}"
 
+    def rests(self) -> bool:
+        """Nothing runs any more: once all of it is written there is no thread, until `begin`. It is not waited for: a look under way is its last."""
+        rests = not (self._hurry or self._waiting or self.problem)
+        if rests:
+            self._follower.stop(0.0)
+        return rests
+
     def hurry(self) -> None:
         """What there is goes to a file at the next look, paid for or not, but once in an interval: nothing runs any more."""
         self._hurry = True

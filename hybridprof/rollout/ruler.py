@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What is in force, made true in this process: files are looked at, layers resolved, the session begun, changed and ended.
 
-Lock: api's, the one that guards who owns the session. Files are read and written without it, but for the crash guard's marker (guarding.py says why). The follower's thread calls `look` each
-second, so that a change is in force within two, whatever the file system's clock says; four times a second while something is traced, so that what it costs is known before it is much.
+Lock: api's, the one that guards who owns the session. Files are read and written without it, but for the crash guard's marker (guarding.py says why). The follower's thread calls `tick` each
+second or so: as much of a look as can find something (looking.py says how often, and what it may cost), so that a change is in force within five.
 
 `override`, `withdraw`, `ceiling`, `note`, `charge`, `report` and what follows them are for any thread: control sockets, integrations, writers of profiles.
 """
@@ -20,24 +20,22 @@ from .. import api, marking, ruling
 from . import buckets, environment
 from .accounts import Accounts
 from .audit import Actor
-from .config import ConfigError, Settings, read
+from .config import Settings, key_of, read, sentences
 from .control import Control
 from .crash_rules import Standing
 from .follower import Follower
 from .guarding import Guarding, is_helper
 from .journal import Journal
 from .ledger import Reading
+from .looking import PERIOD, Attention
 from .output import Output
 from .overrides import Overrides
 from .published import Published
 from .resolve import InForce, Layers, Override, Resolver
 from .session import NOTHING, Plan, Session, planned
 from .verdict import Followed
-from .watched import WatchedFile, presence
+from .watched import WatchedFile
 from .wishes import Wishes
-
-PERIOD = 1.0  # seconds between two looks
-TRACED = 4  # times as often while something is traced: the ledger's shortest window
 
 
 class Ruler:
@@ -51,7 +49,7 @@ class Ruler:
         period: float = PERIOD,
         costs: Callable[[], Reading] | None = None,
     ) -> None:
-        self._clock, self._wall, self._period = clock, wall, period
+        self._clock, self._wall = clock, wall
         self._environment, self._environment_errors = environment.values(os.environ)
         self._config: WatchedFile | None = None
         self._settings: Settings | None = None  # the last good ones
@@ -62,8 +60,9 @@ class Ruler:
         self._ceilings: dict[str, tuple[str, str]] = {}
         self._host, self._slot = os.uname().nodename, "0"
         self._slot_is_named = False
-        self._session = Session()
+        self._session = Session(clock)
         self._accounts = Accounts(clock, costs)
+        self.charge = self._accounts.charge  # CPU seconds of a thread of ours that writes or ships profiles
         self._guarding = Guarding(clock, wall)
         self._journal = Journal()
         self._published = Published(clock)
@@ -72,14 +71,16 @@ class Ruler:
         self._forked = False  # a child that nobody has started anything in: it may end by os._exit, as such children do
         self._left = False
         self._wanted: Plan = NOTHING  # without the ladder
+        self._attention = Attention(clock, period)
         self._problem = ""
         self.overrides = Overrides(clock, wall)
         self.control = Control(self, clock=clock, wall=wall)
-        self.follower = Follower(self.look, period, charge=self._accounts.charge_ruler)
+        self.follower = Follower(self.tick, period, charge=self._charge_look)
         self.output = Output(self.renew, self.charge)
         self._accounts.held = lambda: self.output.held + self.control.held
         self._resolve = Resolver()
-        self._latest = self.in_force()  # at the last look
+        self._latest = self._unrestricted = self.in_force()  # at the last change; without the ladder
+        self._made: tuple[InForce, int] | None = None  # by the last look, and in which process
 
     # --- what the program and operators say ------------------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class Ruler:
         try:
             self.follow(path)
         except Exception as error:  # whatever it is, the program goes on
-            self._file_errors = _sentences(error, path)
+            self._file_errors = sentences(error, path)
             self._settings = Settings(path, {"stage": "off"}, {"stage": self._file_errors[0]})
             self._config = WatchedFile(path, self._clock)
             self.begin()
@@ -152,10 +153,10 @@ class Ruler:
                 self._ceilings[who] = (stage, why)
             self._apply()
 
-    def set_slot(self, slot: str) -> None:
-        """Which of the service's worker processes this is: "0", "1" ... The same after a restart, unlike a pid."""
+    def set_slot(self, slot: str, guarded: bool = True) -> None:
+        """Which of the service's worker processes this is: "0", "1" ... The same after a restart, unlike a pid. guarded: whether it is a crash if it ends without a word."""
         with api._lock:
-            self._slot, self._slot_is_named = slot, True
+            self._slot, self._slot_is_named = slot, guarded
             self._apply()
 
     def leave(self) -> None:
@@ -174,10 +175,6 @@ class Ruler:
     def note(self, what: str, old: object = None, new: object = None, actor: Actor | None = None, until: float | None = None) -> None:
         """For the audit log. Never raises, never waits: the follower's thread writes it."""
         self._journal.note(what, old, new, actor or Actor.here("code"), until)
-
-    def charge(self, seconds: float) -> None:
-        """CPU time of a thread of ours that writes or ships profiles, for the ledger."""
-        self._accounts.charge(seconds)
 
     # --- api's ruler: with api's lock held ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +199,7 @@ class Ruler:
         return {
             **status,
             **self._report(now),
-            "in_force": {key: {"value": each.value, "from": each.source, "asked": each.capped} for key, each in now.values.items()},
+            "in_force": now.listed(),
         }
 
     def report(self) -> dict[str, Any]:
@@ -213,20 +210,13 @@ class Ruler:
     def _report(self, now: InForce) -> dict[str, Any]:
         verdict = self._verdict.verdict
         return {
-            "stage": now.stage,
-            "why": now.why,
-            "runs": {"sampler": now.samples, "tracer": now.traces},
-            "service": now["service"],
+            **now.described(),
             "host": self._host,
             "slot": self._slot,
             "at": self._wall(),
             "config": self._config.path if self._config is not None else None,
             "config_errors": self.config_errors,
             "problem": self.problem,
-            "members": {**now.members, "requests": now["rollout.requests"] if now.traces else 0.0},
-            "rate_in_force_hz": now["sampler.rate"] if now.samples else 0.0,
-            "deep_rate": now["deep.rate"] if now.traces else 0.0,
-            "deep_targets": list(now["deep.targets"]) if now.traces else [],
             **self._accounts.report(now),
             "crashes": self._guarding.report(),
             "audit": self._journal.report(),
@@ -255,21 +245,17 @@ class Ruler:
     def supposing(self, overrides: Mapping[str, Override | None]) -> InForce:
         """What would be in force with these overrides, and without those that are None here."""
         layers = self._layers()
-        changed = {**layers.overrides, **overrides}
-        kept = {key: each for key, each in changed.items() if each is not None}
+        kept = {key: each for key, each in {**layers.overrides, **overrides}.items() if each is not None}
         return self._resolve(replace(layers, overrides=kept), self._clock())
 
     def _layers(self) -> Layers:
-        ceilings = dict(self._ceilings)
-        if self._verdict.ceiling is not None:
-            ceilings["judge"] = self._verdict.ceiling
         return Layers(
             self._why_stopped(),
             self.overrides.copy(),
             self._settings,
             self._environment,
             self._code.together(),
-            ceilings,
+            self._ceilings | self._verdict.ceilings,
             self._guarding.standing,
             self._accounts.easing,
             self._host,
@@ -279,25 +265,64 @@ class Ruler:
     def _why_stopped(self) -> str:
         return self._stopped or ("hybridprof.stop() was called in this process" if self._halted else "")
 
+    def tick(self) -> None:
+        """As much of a look as can find something. Never raises."""
+        with suppress(Exception):  # whatever it is, a whole look tells
+            if not self._has_news():
+                self._journal.flush()
+                return
+        self.look()
+
     def look(self) -> None:
         """Reads what has changed, makes it true, and writes down what was done. Never raises."""
         self._look()
+        self._made = (self._latest, os.getpid())
+        self._attention.looked()
         self._journal.flush()
         now = self._latest
         gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
-        self._published.say(now["state_dir"], gist, self.report)
+        self._published.say(now["state_dir"], gist, self.report, still=not self._wanted.samples)
+
+    def _has_news(self) -> bool:
+        """Found out in the order of what it costs."""
+        made, now = self._made, self._latest
+        if made is None or made[0] is not now or made[1] != os.getpid() or self._attention.wants_all():
+            return True
+        if self._attention.wants_glance() and self._sees_change(now):
+            return True
+        if not self._wanted.samples:
+            return False
+        with api._lock:
+            return self._weigh()
+
+    def _sees_change(self, now: InForce) -> bool:
+        """Also where something is to be tried again, or ends by itself."""
+        return (
+            environment.why_stopped(now["kill_file"]) != self._stopped
+            or (self._config is not None and self._config.may_differ())
+            or self._verdict.may_differ(now["state_dir"])
+            or self.overrides.are_set()
+            or self._guarding.is_due()
+            or bool(self._problem)
+            or not self._session.is_as(planned(now))
+        )
+
+    def _charge_look(self, seconds: float) -> None:
+        self._accounts.charge_ruler(seconds)
+        self.follower.period = self._attention.charge(seconds)
 
     def _look(self) -> None:
         try:
             now = self.in_force() if self._reread() else self._latest
-            stopped = _why_stopped(now["kill_file"])
+            stopped = environment.why_stopped(now["kill_file"])
             self._journal.keep_in(now["state_dir"])
             if not stopped:  # a kill waits for no file that other processes hold
                 self._verdict.look(now["state_dir"])
                 self._guarding.look()
-                stopped = _why_stopped(now["kill_file"])  # it may have come while those were waited for
+                stopped = environment.why_stopped(now["kill_file"])  # it may have come while those were waited for
             with api._lock:
                 self._stopped = stopped
+                self._reconsider()
                 self._weigh()
                 self._apply()
             self.output.update(self._latest, self._slot, self._host)
@@ -315,7 +340,7 @@ class Ruler:
         try:
             settings = read(config.path)
         except Exception as error:  # the last good ones stay
-            errors = _sentences(error, config.path)
+            errors = sentences(error, config.path)
         with api._lock:
             if config is self._config:  # nobody has called configure() meanwhile
                 self._settings, self._file_errors = settings, errors
@@ -323,18 +348,22 @@ class Ruler:
 
     # --- made true -----------------------------------------------------------------------------------------------------------------------------
 
-    def _weigh(self) -> None:
-        """What profiling has cost since the last look, and what follows from that; with api's lock held."""
+    def _reconsider(self) -> None:
+        """What would run without the ladder; with api's lock held."""
         layers = self._layers()
-        unrestricted = self._resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
-        wanted = planned(unrestricted)
+        self._unrestricted = self._resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
+        wanted = planned(self._unrestricted)
         if wanted != self._wanted:
             self._wanted = wanted
             self._accounts.forgive()
-        self._accounts.look(unrestricted, wanted.samples)
+
+    def _weigh(self) -> bool:
+        """What profiling has cost since it was last weighed, and whether something follows from that; with api's lock held."""
+        changed = self._accounts.look(self._unrestricted, self._wanted.samples)
         if self._accounts.sheds:
             self._session.end()  # `_apply` begins it anew
             self.output.hurry()  # what it had is memory too, until it is written
+        return changed
 
     def _apply(self) -> None:
         """Nothing where nothing has changed; with api's lock held. Nothing begins any more in a process that ends."""
@@ -350,11 +379,10 @@ class Ruler:
         plan = planned(now)
         if not self._session.is_as(plan):
             self._session.make(plan)
-        self.follower.period = self._period / TRACED if now.traces else self._period
+        self.follower.period = self._attention.suit(self._wanted.samples or now.samples, now.traces)
 
     def _config_key(self) -> str:
-        """What crashes are blamed on besides the version: another text with the same meaning is the same configuration."""
-        return buckets.digest(repr(sorted((self._settings.values if self._settings is not None else self._environment).items())))
+        return key_of(self._settings.values if self._settings is not None else self._environment)
 
     def _record(self, now: InForce) -> None:
         """For the audit log; with api's lock held."""
@@ -414,17 +442,10 @@ class Ruler:
         self._published.forget()
         self._accounts.forget()
         self._wanted, self._slot_is_named, self._forked, self._left = NOTHING, False, True, False
+        self._made = None
+        self.follower.period = self._attention.forget()
         self.follower.forget()
         self.output.after_fork_in_child()
         self.control.after_fork_in_child()
         if self._followed:
             self._keep_looking()
-
-
-def _why_stopped(kill_file: str | None) -> str:
-    found = presence(kill_file) if kill_file is not None else ""
-    return found or (f"{environment.DISABLE} is set" if environment.is_disabled(os.environ) else "")
-
-
-def _sentences(error: Exception, path: str) -> list[str]:
-    return error.errors if isinstance(error, ConfigError) else [f"{path}: {type(error).__name__}: {error}"]

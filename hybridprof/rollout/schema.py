@@ -13,7 +13,7 @@ from typing import Any
 
 from ..options import CLOCKS, MAX_RATE
 from ..patterns import Pattern
-from .stages import BUILT_IN_CAPS, DEEP_RATES, STAGES
+from .stages import BUILT_IN_CAPS, STAGE_CAPS, STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ SCHEMA: Mapping[str, Key] = {
     "memory.budget": Key(_megabytes, overridable=True, capped="caps.memory_budget"),
     "rollout.hosts": Key(_share, overridable=True),
     "rollout.processes": Key(_share, overridable=True),
-    "rollout.requests": Key(_share, overridable=True),
+    "rollout.requests": Key(_share, overridable=True, capped="caps.requests"),
     "control.socket": Key(_path),
     "output.interval": Key(_seconds),
     "output.budget": Key(_percent),
@@ -147,6 +147,7 @@ SCHEMA: Mapping[str, Key] = {
     "caps.deep_budget": Key(_percent),
     "caps.deep_rate": Key(_calls),
     "caps.memory_budget": Key(_megabytes),
+    "caps.requests": Key(_share),
 }
 TABLES = {key.partition(".")[0] for key in SCHEMA if "." in key}
 
@@ -206,8 +207,8 @@ def cap_of(key: str, caps: Mapping[str, Any], stage: str) -> tuple[float, str]:
         return float("inf"), ""
     if name in caps:
         return caps[name], f"[caps] {name.partition('.')[2]}"
-    if name == "caps.deep_rate":
-        return DEEP_RATES.get(stage, 1.0), f"stage {stage!r}"
+    if name in STAGE_CAPS:
+        return STAGE_CAPS[name].get(stage, 1.0), f"stage {stage!r}"
     return BUILT_IN_CAPS[name], "the built-in cap"
 
 

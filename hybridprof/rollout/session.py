@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .. import _core, api, marking
@@ -21,6 +23,8 @@ class Plan(NamedTuple):
     event_limit: int
 
 
+MOST_BEGUN, WITHIN = 30, 60.0  # sessions, seconds
+
 NOTHING = Plan(False, 0.0, "wall", (), 0.0, 0.0, 0)
 
 
@@ -35,7 +39,9 @@ def planned(now: InForce) -> Plan:
 class Session:
     """problem: why the last plan could not be made true, one sentence; "" where it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: list[float] = []  # when, the last MOST_BEGUN ones
         self._profiler: api.Profiler | None = None
         self._plan: Plan | None = None  # what the session was made of
         self.problem = ""
@@ -61,7 +67,7 @@ class Session:
 
     def forget(self) -> None:
         """In a forked child: the session is the parent's; its targets are here too, and nobody would take them away."""
-        profiler, self._profiler, self._plan = self._profiler, None, None
+        profiler, self._profiler, self._plan, self._begun = self._profiler, None, None, []
         if profiler is not None:
             profiler.forget()
 
@@ -104,6 +110,7 @@ class Session:
             profiler.set_deep_rate(plan.deep_rate)
 
     def _begin(self, plan: Plan) -> None:
+        self._check_pace()
         marking.limit(plan.deep_rate)
         profiler = api.Profiler(
             rate=plan.rate,
@@ -115,3 +122,13 @@ class Session:
         )
         self._profiler = profiler
         profiler.begin()
+        self._begun.append(self._clock())
+
+    def _check_pace(self) -> None:
+        """Raises RuntimeError where beginnings come too often. Between two looks many could come and go, and nobody would know what they cost."""
+        now = self._clock()
+        self._begun = [at for at in self._begun if 0 <= now - at < WITHIN]
+        if len(self._begun) >= MOST_BEGUN:
+            raise RuntimeError(
+                f"sessions have begun {MOST_BEGUN} times within {WITHIN:g} s, each by a change; the next waits until that is over"
+            )

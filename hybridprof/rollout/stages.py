@@ -9,6 +9,8 @@
 | deep   | everywhere                        | on at most 1 % of their calls, on the hosts' share   |
 | wide   | everywhere                        | on at most 5 % of their calls, on the hosts' share   |
 
+Of requests the same shares are traced at most, whole.
+
 Shares bound what a stage adds to the one before: promotion to fleet ends the canaries' privilege, and the share of hosts then waits for the targets.
 """
 
@@ -28,7 +30,11 @@ BUILT_IN_CAPS: Mapping[str, float] = {
     "caps.deep_budget": 10.0,
     "caps.memory_budget": 1024.0,
 }
-DEEP_RATES: Mapping[str, float] = {"deep": 0.01, "wide": 0.05}  # of stages, where there is no caps.deep_rate
+# The same by stage: the most calls of a target, and the most requests, that are traced.
+STAGE_CAPS: Mapping[str, Mapping[str, float]] = {
+    "caps.deep_rate": {"deep": 0.01, "wide": 0.05},
+    "caps.requests": {"deep": 0.01, "wide": 0.05},
+}
 
 DEFAULTS: Mapping[str, Any] = {
     "stage": "off",

@@ -39,15 +39,14 @@ class Verdict:
     uid: int = 0
 
 
-def read(folder: str | os.PathLike[str]) -> Verdict | None:
-    """None where there is none. Raises ValueError or OSError."""
+def read(folder: str | os.PathLike[str], user: int | None = None) -> Verdict | None:
+    """None where there is none. user: whose word counts besides root's, else this process'. Raises ValueError or OSError."""
+    user = os.geteuid() if user is None else user
     try:
-        if os.path.isdir(folder) and (
-            complaint := distrust_folder(os.stat(folder), os.geteuid())
-        ):  # who may write there can take a verdict away
+        if os.path.isdir(folder) and (complaint := distrust_folder(os.stat(folder), user)):  # who may write there can take a verdict away
             raise ValueError(f"{folder} {complaint}")
         with opened(Path(folder) / FILE, os.O_RDONLY) as file:
-            complaint = distrust_file(os.fstat(file), os.geteuid())
+            complaint = distrust_file(os.fstat(file), user)
             raw = os.read(file, _LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -112,15 +111,24 @@ class Followed:
         if self._file is None or self._file.path != path:
             self._file = WatchedFile(path, self._clock)
         if self._file.changed():
-            self.verdict = _read_or_stop(path)
+            self.verdict = read_or_stop(path)
+
+    def may_differ(self, folder: str | None) -> bool:
+        """Whether a look at this folder could find another verdict."""
+        return folder is not None and (self._file is None or self._file.may_differ())
 
     @property
-    def ceiling(self) -> tuple[str, str] | None:
-        return None if self.verdict is None else (self.verdict.stage, self.verdict.reason)
+    def ceilings(self) -> dict[str, tuple[str, str]]:
+        """For resolve.Layers."""
+        return ceilings(self.verdict)
 
 
-def _read_or_stop(path: str) -> Verdict | None:
+def ceilings(verdict: Verdict | None) -> dict[str, tuple[str, str]]:
+    return {} if verdict is None else {"judge": (verdict.stage, verdict.reason)}
+
+
+def read_or_stop(path: str, user: int | None = None) -> Verdict | None:
     try:
-        return read(os.path.dirname(path))
+        return read(os.path.dirname(path), user)
     except (OSError, ValueError) as error:
         return Verdict(NOTHING_RUNS, "unreadable", f"{path} cannot be used: {why(error)}")

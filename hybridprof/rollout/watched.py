@@ -27,6 +27,10 @@ class WatchedFile:
             return True
         return now - self._since <= YOUNG
 
+    def may_differ(self) -> bool:
+        """Whether `changed` would say so; it still does then."""
+        return self._signature() != self._seen or self._clock() - self._since <= YOUNG
+
     def _signature(self) -> tuple[int, ...]:
         try:
             status = os.stat(self.path)

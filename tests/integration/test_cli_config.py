@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import RunCli
 
+import hybridprof
+from hybridprof.rollout import verdict
+from hybridprof.rollout.config import key_of, read
+from hybridprof.rollout.crash_loop import Guard, _me
+
 # A service whose code knows nothing of files; what it prints is decided by the one that HYBRIDPROF_CONFIG names.
 SERVICE = """
 import os, sys, time, warnings
@@ -203,3 +208,57 @@ def test_show(run_cli: RunCli, tmp_path: Path) -> None:
     assert "HYBRIDPROF_DISABLE is set" in run_cli("config", "show", env={"HYBRIDPROF_DISABLE": "1"}).stdout
     done = run_cli("config", "show", status=2)
     assert done.stderr == "hybridprof: no configuration: give a FILE, or set HYBRIDPROF_CONFIG\n"
+
+
+def lines_of_show(run_cli: RunCli) -> tuple[str, str]:
+    """The first line, and the stage's."""
+    shown = run_cli("config", "show", "c.toml").stdout.splitlines()
+    return shown[0], next(" ".join(line.split()) for line in shown if line.startswith("stage "))
+
+
+def test_show_says_what_lowers_the_stage(run_cli: RunCli, tmp_path: Path) -> None:
+    """The judge's verdict and crashes of earlier lives, as a service that starts now would find them; and nothing is written."""
+    state, path = tmp_path / "state", tmp_path / "c.toml"
+    path.write_text(f"stage = 'fleet'\nstate_dir = '{state}'\n")
+    path.chmod(0o600)
+    runs = f"the sampler would run: stage 'fleet' ({path}:1)"
+    assert lines_of_show(run_cli)[0] == runs and not state.exists()
+    state.mkdir(mode=0o700)
+    verdict.write(state, "dark", "fail", "p95: worse")
+    first, stage = lines_of_show(run_cli)
+    assert first.startswith("nothing would run: stage 'dark' (judge: p95: worse)")
+    assert stage == "stage dark judge: p95: worse (fleet was asked for)"
+    verdict.write(state, "fleet", "pass", "all is well")
+    assert lines_of_show(run_cli)[0] == runs
+    (state / "verdict.json").write_text("{")
+    assert "verdict.json cannot be used: it is damaged" in lines_of_show(run_cli)[0]
+    verdict.withdraw(state)
+    crashes = state / "crashes"
+    crashes.mkdir(mode=0o700)
+    values = read(str(path)).values
+    for number, (allowed, why) in enumerate(
+        (("canary", "it crashed: down a stage"), ("fleet", "it crashed twice"), ("off", "it crashed three times"))
+    ):
+        guard = Guard(crashes, version=hybridprof.__version__, config=key_of(values), slot=str(number))
+        mark(crashes, key_of(values), number)  # a life that nobody has looked through yet
+        before = sorted(each.name for each in crashes.iterdir())
+        first, stage = lines_of_show(run_cli)
+        assert f"stage '{allowed}'" in first and (allowed == "fleet" or why in first), first
+        assert sorted(each.name for each in crashes.iterdir()) == before
+        guard.begin("fleet")  # writes the crash down
+        assert lines_of_show(run_cli)[0] == first
+        guard.end()
+    path.write_text(f"stage = 'fleet'\nstate_dir = '{state}'\nsampler.rate = 50\n")
+    assert lines_of_show(run_cli)[0] == runs  # another configuration begins with a clean record
+    (crashes / "crashes.json").write_text("{")
+    path.write_text(f"stage = 'deep'\nstate_dir = '{state}'\n")
+    assert "crashes.json is damaged" in lines_of_show(run_cli)[0]
+
+
+def mark(crashes: Path, config: str, number: int) -> None:
+    """Of a process that did not end as it should: its pid is above what Linux gives."""
+    me, pid = _me(), (1 << 23) + number
+    marker = {"owner": {"boot": me.boot, "pids": me.pids, "pid": pid, "start": 1}, "slot": "9"}
+    (crashes / f"worker.9.{pid}.json").write_text(
+        json.dumps({**marker, "version": hybridprof.__version__, "config": config, "stage": "fleet"})
+    )

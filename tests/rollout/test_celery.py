@@ -48,7 +48,7 @@ def test_tasks_are_traced_beneath_their_names_and_each_process_writes(tmp_path: 
     (tmp_path / "tasks.py").write_text(TASKS)
     config = tmp_path / "config.toml"
     config.write_text(
-        f"stage = 'deep'\noutput_dir = '{tmp_path / 'out'}'\n[deep]\ntargets = ['nowhere:f']\n[rollout]\nrequests = 1.0\n[output]\ninterval = 1\n"
+        f"stage = 'deep'\noutput_dir = '{tmp_path / 'out'}'\n[deep]\ntargets = ['nowhere:f']\n[rollout]\nrequests = 1.0\n[caps]\nrequests = 1.0\n[output]\ninterval = 1\n"
     )
     config.chmod(0o600)
     environment = clean_environment(HYBRIDPROF_CONFIG=str(config), PYTHONPATH=str(tmp_path))
@@ -88,6 +88,8 @@ def test_tasks_are_traced_beneath_their_names_and_each_process_writes(tmp_path: 
             worker.wait()
     profiles = [hybridprof.load(path) for path in (tmp_path / "out").glob("*.hyprof")]
     assert len({profile.meta["pid"] for profile in profiles} - {worker.pid}) == 2
+    slots = {path.name.split(".")[1] for path in (tmp_path / "out").glob("*.hyprof") if f".p{worker.pid}." not in path.name}
+    assert slots == {"s0", "s1"}  # of the pool's processes
     rows = [row for profile in profiles for row in profile.functions]
     assert sum(row.calls or 0 for row in rows if row.kind == "block" and row.name == "shop.total") == 4
     assert sum(row.calls or 0 for row in rows if row.name == "price") == 10 + 11 + 12 + 13

@@ -202,7 +202,7 @@ def test_a_configuration_s_share_of_requests_counts(tmp_path: Any, monkeypatch: 
     from hybridprof.rollout.process import retire
 
     path = tmp_path / "config.toml"
-    path.write_text("stage = 'deep'\n[deep]\ntargets = ['nowhere:f']\nrate = 0.001\n[rollout]\nrequests = 0.5\n")
+    path.write_text("stage = 'deep'\n[deep]\ntargets = ['nowhere:f']\nrate = 0.001\n[rollout]\nrequests = 0.5\n[caps]\nrequests = 0.5\n")
     path.chmod(0o600)
     hybridprof.configure(path)
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from hybridprof.rollout.ladder import (
     HALVINGS,
     HEADROOM,
     LENGTHENINGS,
+    MOST_OWED,
     PATIENCE,
     TRACER_KINDS,
     Budgets,
@@ -20,11 +23,13 @@ from hybridprof.rollout.ladder import (
     State,
     Step,
     after,
+    at_rest,
     described,
     easing,
     load,
     most_windows,
     sheds,
+    willed,
 )
 from hybridprof.rollout.ledger import Window
 
@@ -282,11 +287,99 @@ def test_steps_come_in_their_order(targets: dict[str, float], loads: list[tuple[
 def test_it_recovers_fully(
     targets: dict[str, float], tracer: float, marks: float, sampler: float, tracer_then: float, sampler_then: float
 ) -> None:
-    """Once all of it fits within nine tenths of the headroom."""
+    """Once all of it fits within nine tenths of the headroom, and what beginnings have cost is paid."""
     service = Service(targets, tracer, marks, 0.0, sampler, window=1.0)
     service.runs(30)
     service.tracer, service.marks = tracer_then * BUDGETS.tracer / 100 / max(1e-9, sum(targets.values())), 0.0
     service.sampler = sampler_then * BUDGETS.sampler / 100
     steps, patience = len(service.state.steps), service.state.patience
-    service.runs(steps * patience + 1)
+    service.runs(steps * patience + 1 + ceil(MOST_OWED / (1 - 0.65)))
     assert service.state.steps == ()
+
+
+# --- what a beginning costs -----------------------------------------------------------------------------------------------------------------------
+
+FLOOR_OF_A_SECOND = 0.001  # CPU seconds, of a program that does next to nothing
+
+
+@dataclass
+class Beginning:
+    """A sampler in a program that sleeps: `begins` CPU seconds when it begins or changes its rate, and `rate` a second besides."""
+
+    begins: float
+    rate: float
+    state: State = field(default_factory=State)
+    spent: list[float] = field(default_factory=list)
+    changed: bool = True
+
+    def second(self, will: bool = False) -> None:
+        if will:
+            self.state, self.changed = willed(self.state), True
+        now = easing(self.state) or Easing()
+        cost = 0.0 if now.off else self.rate / now.interval + self.begins * self.changed
+        self.spent.append(cost)
+        before, self.changed = self.state.steps, False
+        self.state = after(self.state, Window(1.0, 0.0, cost), BUDGETS, (), dict)
+        self.changed = self.state.steps != before
+
+    def mean(self, last: int) -> float:
+        return sum(self.spent[-last:]) / last
+
+
+def test_a_beginning_is_the_reason_for_no_step() -> None:
+    service = Beginning(begins=0.0157, rate=0.0006)
+    for _ in range(120):
+        service.second()
+    assert service.state.steps == () and service.state.owed == 0.0
+    assert service.mean(120) <= FLOOR_OF_A_SECOND  # and it is paid for
+    service = Beginning(begins=0.0157, rate=0.0015)  # too dear by itself: one step, whose own beginning is no reason for another
+    for _ in range(60):
+        service.second()
+    assert kinds(service.state) == ["lengthen"]
+
+
+def test_what_a_beginning_cost_is_owed_and_paid() -> None:
+    state = after(State(), Window(1.0, 0.0, 0.0157), BUDGETS, (), dict)
+    owed = [state.owed]
+    for _ in range(40):
+        state = after(state, Window(1.0, 0.0, 0.0005), BUDGETS, (), dict)
+        owed.append(state.owed)
+    assert owed[0] == pytest.approx(0.0147) and owed[10] == pytest.approx(0.0097) and owed[29] == pytest.approx(0.0002) and owed[30] == 0.0
+
+
+def test_no_step_of_the_sampler_is_given_back_while_something_is_owed() -> None:
+    owing, free = State((Step("lengthen"),), owed=0.03), State((Step("lengthen"),))
+    for _ in range(PATIENCE + 1):
+        owing, free = (after(each, Window(1.0, 0.0, 0.0002), BUDGETS, (), dict) for each in (owing, free))
+    assert kinds(owing) == ["lengthen"] and kinds(free) == []
+    for _ in range(40):
+        owing = after(owing, Window(1.0, 0.0, 0.0002), BUDGETS, (), dict)
+    assert kinds(owing) == []
+    tracer = State((Step("halve"),), owed=0.03)  # which begins nothing
+    for _ in range(PATIENCE):
+        tracer = after(tracer, Window(1.0, 0.0, 0.0002), BUDGETS, (), dict)
+    assert kinds(tracer) == []
+
+
+@pytest.mark.parametrize("every", [1, 2, 5, 12])
+def test_who_changes_his_mind_all_the_time_is_not_forgiven_for_ever(every: int) -> None:
+    """A configuration that flaps: each change begins anew. In the long run it costs what the budget allows, nearly."""
+    service = Beginning(begins=0.0157, rate=0.0003)
+    for number in range(1200):
+        service.second(will=number % every == 0)
+    assert service.mean(600) <= 1.7 * FLOOR_OF_A_SECOND, service.mean(600) / FLOOR_OF_A_SECOND
+    service.second(will=True)
+    for _ in range(1500):
+        service.second()
+    assert service.state.steps == ()  # and once that has ended, all of it runs again
+
+
+def test_what_is_owed_is_not_forgotten_while_nothing_runs() -> None:
+    state = after(State(), Window(1.0, 0.0, 0.0157), BUDGETS, (), dict)
+    state = at_rest(state, Window(1.0, 0.0, 0.0), BUDGETS)
+    assert state.steps == () and state.owed == pytest.approx(0.0137)
+    for _ in range(20):  # begun and ended again and again
+        state = after(willed(state), Window(1.0, 0.0, 0.0157), BUDGETS, (), dict)
+        state = at_rest(state, Window(1.0, 0.0, 0.0), BUDGETS) if not state.steps else state
+    assert "lengthen" in kinds(state)
+    assert at_rest(state, Window(100.0, 0.0), BUDGETS) == State(willed=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import hybridprof
 from hybridprof import _core, api
+from hybridprof.rollout import readings as readings_
 from hybridprof.rollout.control import Control
 from hybridprof.rollout.ledger import LONGEST, SHORTEST, Ledger, Reading, Window, between, total
 from hybridprof.rollout.output import Output
@@ -149,6 +150,16 @@ def test_a_real_reading() -> None:
         found = readings()
     assert (found.at, found.writing, found.ruler) == (5.0, 0.5, 0.25)
     assert found.process > 0 and found.rss > 1 << 20 and found.own > 0 and found.session > 0
+
+
+def test_the_process_s_memory_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rss = [5.0], [100]
+    monkeypatch.setattr(readings_, "_rss", lambda: rss[0])
+    readings = Readings(lambda: now[0])
+    seen = []
+    for now[0], rss[0] in ((5.0, 100), (5.25, 200), (9.9, 300), (10.0, 400), (3.0, 500)):
+        seen.append(readings().rss)
+    assert seen == [100, 100, 100, 400, 500]
 
 
 def test_calls_belong_to_the_outermost_target() -> None:

@@ -89,6 +89,27 @@ until(lambda: len(files()) == 2, 'the file of the second')
     assert len(profiles(tmp_path)) == 2
 
 
+def test_where_nothing_runs_no_thread_waits_to_write(run_python: RunPython, tmp_path: Path) -> None:
+    run_python(
+        PRELUDE
+        + f"""
+from hybridprof.rollout import current
+def names():
+    current().look()
+    return {{open(f'/proc/self/task/{{each}}/comm').read().strip() for each in os.listdir('/proc/self/task')}}
+config({EACH_SECOND!r})
+hybridprof.configure('config.toml')
+until(lambda: output()['written'] >= 1 and 'hybridprof-outp' in names(), 'a file and its thread')
+open('kill', 'w').close()
+until(lambda: 'hybridprof-outp' not in names(), 'no thread')
+written = output()['written']
+assert not hybridprof.running() and written >= 2, written  # what was measured until then was written first
+os.unlink('kill')
+until(lambda: output()['written'] > written and 'hybridprof-outp' in names(), 'a file of what runs again')
+"""
+    )
+
+
 def test_nothing_is_made_where_nothing_runs(run_python: RunPython, tmp_path: Path) -> None:
     done = run_python(
         PRELUDE

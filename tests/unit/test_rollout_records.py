@@ -20,7 +20,7 @@ from hybridprof.rollout.config import read
 from hybridprof.rollout.control.commands import Commands
 from hybridprof.rollout.control.exchange import Request
 from hybridprof.rollout.control.peers import Peer
-from hybridprof.rollout.crash_loop import _me
+from hybridprof.rollout.crash_loop import Guard, _me
 from hybridprof.rollout.crash_rules import HEALTHY
 from hybridprof.rollout.schema import SCHEMA
 
@@ -289,6 +289,28 @@ def test_health_clears_the_blame(hand: Hand, state: Path) -> None:
     assert hand.look(HEALTHY - 2)["stage"] == "fleet"
     hand.look(3.0)
     assert hand.look(6.0)["stage"] == "deep"
+
+
+def test_what_other_workers_met_is_known_within_seconds(hand: Hand, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is read while nobody has written."""
+    hand.configured(text(state, "deep"))
+    ticks = []
+    guard = hand.ruler._guarding._guard
+    assert guard is not None
+    tick = guard.tick
+    monkeypatch.setattr(guard, "tick", lambda: ticks.append(hand.now) or tick())
+    for _ in range(30):
+        hand.look()
+    assert len(ticks) <= 2
+    other = Guard(state / "crashes", version=hybridprof.__version__, config=hand.ruler._config_key(), slot="8")
+    crashed(state, hand.ruler._config_key(), 1)
+    other.begin("deep")
+    try:
+        for _ in range(6):
+            status = hand.look()
+        assert (status["stage"], status["crashes"]["standing"]) == ("fleet", "down")
+    finally:
+        other.end()
 
 
 def test_a_corrupt_state_folder_ends_deep_tracing_and_says_so(hand: Hand, state: Path) -> None:

@@ -70,6 +70,23 @@ def test_the_stage_bounds_the_share_of_calls(stage: str, rate: float) -> None:
     assert resolve(Layers(code={"stage": stage, "deep.rate": 0.5}), 0.0)["deep.rate"] == rate
 
 
+@pytest.mark.parametrize(("stage", "share"), [("fleet", 1.0), ("deep", 0.01), ("wide", 0.05)])
+def test_the_stage_bounds_the_share_of_requests(stage: str, share: float) -> None:
+    """Whatever layer asks for more: a request that is picked is traced with all that it runs."""
+    asked: Any = {
+        "overrides": {"rollout.requests": Override(1.0, 1.0)},
+        "environment": {"rollout.requests": 1.0},
+        "code": {"rollout.requests": 1.0},
+    }
+    for layer, value in asked.items():
+        now = resolve(Layers(file=from_file(stage=stage), **{layer: value}), 0.0)
+        assert now["rollout.requests"] == share
+    capped = from_file(stage=stage, caps__requests=0.002)
+    assert resolve(Layers(file=capped, code={"rollout.requests": 1.0}), 0.0)["rollout.requests"] == 0.002
+    allowed = from_file(stage=stage, caps__requests=1.0, rollout__requests=1.0)
+    assert resolve(Layers(file=allowed), 0.0)["rollout.requests"] == 1.0
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("member", [True, False])
 def test_what_runs_in_each_stage(stage: str, member: bool) -> None:

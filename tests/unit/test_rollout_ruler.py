@@ -254,6 +254,22 @@ def test_what_is_refused_is_a_problem_and_no_exception(hand: Hand, monkeypatch: 
     assert (status["running"], status["problem"]) == (True, "")
 
 
+def test_sessions_begin_no_more_often_than_thirty_times_a_minute(hand: Hand) -> None:
+    """Whoever makes stages flap, by whatever way: between two looks each would cost what nobody knows of."""
+    hand.configured("stage = 'dark'")
+    begun = 0
+    for _ in range(50):
+        hand.ruler.override("stage", "fleet", hand.until())
+        begun += _core.running()
+        hand.ruler.override("stage", "dark", hand.until())
+    assert begun == 30
+    hand.ruler.override("stage", "fleet", hand.until() + 600)
+    status = hand.look()
+    assert not status["running"]
+    assert status["problem"] == "sessions have begun 30 times within 60 s, each by a change; the next waits until that is over"
+    assert hand.look(60.0)["running"] and hybridprof.status()["problem"] == ""
+
+
 def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `*` within a budget does on 3.11."""
     monkeypatch.setattr(options, "check_spares_functions", lambda hook: (_ for _ in ()).throw(ValueError("not here")))
@@ -263,7 +279,7 @@ def test_bad_targets_leave_the_sampler(hand: Hand, monkeypatch: pytest.MonkeyPat
 
 
 def test_slots_ceilings_and_requests(hand: Hand) -> None:
-    hand.configured("stage = 'deep'\n[rollout]\nprocesses = 0.5\nrequests = 0.5\n")
+    hand.configured("stage = 'deep'\n[rollout]\nprocesses = 0.5\nrequests = 0.5\n[caps]\nrequests = 0.5\n")
     traced = {}
     for slot in map(str, range(20)):
         hand.ruler.set_slot(slot)
@@ -272,6 +288,8 @@ def test_slots_ceilings_and_requests(hand: Hand) -> None:
     hand.ruler.set_slot(next(slot for slot, on in traced.items() if on))
     picked = [hand.ruler.picks_request(f"trace-{number}") for number in range(200)]
     assert 60 < sum(picked) < 140
+    with pytest.raises(ValueError, match=r"rollout\.requests is 1, and \[caps\] requests allows at most 0\.5"):
+        hand.ruler.override("rollout.requests", 1.0, hand.until())
     hand.ruler.ceiling("crash loop", "fleet", "two crashes in 10 min")
     assert hybridprof.status()["why"] == "stage 'fleet' (crash loop: two crashes in 10 min)"
     assert not any(hand.ruler.picks_request(f"trace-{number}") for number in range(200))
