@@ -7,6 +7,7 @@ Guarded by api's lock, but for `charge`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from . import ladder

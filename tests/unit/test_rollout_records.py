@@ -131,6 +131,7 @@ caps.rate = 500
 caps.sampler_budget = '6%'
 caps.deep_budget = '7%'
 caps.deep_rate = 0.02
+caps.requests = 0.5
 caps.memory_budget = 512
 """
 
