@@ -48,10 +48,12 @@ def test_once(run_cli: RunCli, service: Service) -> None:
 
 def test_it_waits_until_a_snapshot_is_paid_for(run_cli: RunCli, tmp_path: Path) -> None:
     with Service(tmp_path, serving(tmp_path), env={"HYBRIDPROF_OUTPUT_BUDGET": "0.1%"}) as service:
+        service.ask("!hybridprof.rollout.current().control.pace.charge(0.01)")  # ten seconds: nobody takes so long to ask
         done = run_cli("top", service.pid, "--once", "--interval", "0.1")
         assert done.stdout.startswith(f"process {service.pid}: ")
         assert done.stderr.count("\n") == 1 and "the last snapshot is not paid for yet" in done.stderr
         assert service.get("/status")[1]["control"]["postponed"] >= 1
+        service.ask("!hybridprof.rollout.current().control.pace.charge(0.01)")
         done = run_cli("ctl", service.pid, "snapshot", "-o", "-", "-f", "collapsed")
         assert "<thread " in done.stdout and "the last snapshot is not paid for yet" in done.stderr
 
