@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """How often the thread that follows the configuration looks, at how much, and what that may cost.
 
-Most looks find nothing, and in a program that sleeps each of them runs with cold caches, at ten times of what it costs in a loop. So there are three kinds:
+Most looks find nothing, and in a program that sleeps each of them runs with cold caches, at ten times of what it costs in a loop. So there are four kinds:
 
     weigh    what profiling costs, alone: four times a second while something is traced, else with the next
     glance   what a few system calls can tell (kill file, environment, the files' stat): once a second, and where nothing runs every two
-    all      where one of these found something, and every ten seconds besides; where nothing runs every twenty
+    report   what this process says of itself: every ten seconds, and where nothing runs every twenty
+    all      where one of these found something, and once a minute besides
 
 Looks are held to a budget of their own like all that we do beside the program, SHARE of its CPU time or FLOOR of a core: where their mean cost is more, they come later. But LONGEST is the
 longest that a kill file or a change waits to be seen, whatever that costs.
@@ -27,7 +28,7 @@ FLOOR = 0.0002  # of a core
 MEMORY = (
     8  # looks: what one costs is a mean over about as many, so that a dear one is paid for by those after it and makes no pause of its own
 )
-ALL = 10.0  # seconds between two looks at all
+REPORT, ALL = 10.0, 60.0  # seconds between two reports, and two looks at all
 EARLY = 0.75  # of a period: the thread's wake-ups are not exact, and a glance must not be missed by a microsecond
 
 
@@ -38,7 +39,7 @@ class Attention:
         self._clock, self._process, self._period = clock, process, period
         self._rests, self._times = False, 1.0
         self._mean = self._busy = 0.0  # of the costs of looks, in CPU seconds; of a core, what the process took since the last one
-        self._glanced = self._looked = float("-inf")
+        self._glanced = self._told = self._looked = float("-inf")
         self._at, self._before = clock(), process()
 
     def suit(self, runs: bool, traces: bool) -> float:
@@ -63,7 +64,15 @@ class Attention:
         return max(self._times * self._period, min(paid, LONGEST * self._period))
 
     def wants_all(self) -> bool:
-        return not 0 <= self._clock() - self._looked < (2 * ALL if self._rests else ALL)
+        return not 0 <= self._clock() - self._looked < ALL
+
+    def wants_report(self) -> bool:
+        """Whether it is time for one; and then it is taken."""
+        now = self._clock()
+        if 0 <= now - self._told < (2 * REPORT if self._rests else REPORT):
+            return False
+        self._told = now
+        return True
 
     def wants_glance(self) -> bool:
         """Whether it is time for one; and then it is taken."""
@@ -75,12 +84,12 @@ class Attention:
 
     def looked(self) -> None:
         """At all."""
-        self._glanced = self._looked = self._clock()
+        self._glanced = self._told = self._looked = self._clock()
 
     def forget(self) -> float:
         """In a forked child: its CPU time is its own. The first look comes after a period, whatever the parent's cost."""
         self._mean = self._busy = 0.0
         self._at, self._before = self._clock(), self._process()
-        self._glanced = self._looked = float("-inf")
+        self._glanced = self._told = self._looked = float("-inf")
         self._times = 1.0
         return self.period

@@ -57,6 +57,7 @@ class Published:
         self._clock = clock
         self._place: tuple[str | None, int] | None = None
         self._path: Path | None = None
+        self._started: int | None = None  # this process
         self._said: object = None
         self._at = 0.0
         self.problem: str | None = None
@@ -66,7 +67,7 @@ class Published:
         place = (folder, os.getpid())
         if place != self._place:
             self.end()
-            self._place = place
+            self._place, self._started = place, started(os.getpid())
             self._path = None if folder is None else Path(folder) / f"status.{os.getpid()}.json"
             _sweep(self._path)
         path = self._path
@@ -78,7 +79,7 @@ class Published:
             return
         self._said, self._at = gist, now
         try:
-            _write(path, {"pid": os.getpid(), "started": started(os.getpid()), **report()})
+            _write(path, {"pid": os.getpid(), "started": self._started, **report()})
             self.problem = None
         except Exception as error:
             self.problem = f"{path}: cannot be written: {why(error)}"

@@ -54,12 +54,10 @@ class Ruler:
         self._config: WatchedFile | None = None
         self._settings: Settings | None = None  # the last good ones
         self._file_errors: list[str] = []  # of the file as it is now
-        self._stopped = ""
-        self._halted = False
+        self._stopped, self._halted = "", False
         self._code = Wishes()
         self._ceilings: dict[str, tuple[str, str]] = {}
-        self._host, self._slot = os.uname().nodename, "0"
-        self._slot_is_named = False
+        self._host, self._slot, self._slot_is_named = os.uname().nodename, "0", False
         self._session = Session(clock)
         self._accounts = Accounts(clock, costs)
         self.charge = self._accounts.charge  # CPU seconds of a thread of ours that writes or ships profiles
@@ -196,11 +194,7 @@ class Ruler:
     def reported(self, status: dict[str, Any]) -> dict[str, Any]:
         self._keep_looking()
         now = self.in_force()
-        return {
-            **status,
-            **self._report(now),
-            "in_force": now.listed(),
-        }
+        return {**status, **self._report(now), "in_force": now.listed()}
 
     def report(self) -> dict[str, Any]:
         """What `hybridprof status` shows: stage and why, members, costs against budgets, the ladder, crashes, and what is wrong."""
@@ -270,6 +264,9 @@ class Ruler:
         with suppress(Exception):  # whatever it is, a whole look tells
             if not self._has_news():
                 self._journal.flush()
+                if self._attention.wants_report():
+                    self.control.follow(self._latest["control.socket"])
+                    self._publish()
                 return
         self.look()
 
@@ -279,6 +276,9 @@ class Ruler:
         self._made = (self._latest, os.getpid())
         self._attention.looked()
         self._journal.flush()
+        self._publish()
+
+    def _publish(self) -> None:
         now = self._latest
         gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
         self._published.say(now["state_dir"], gist, self.report, still=not self._wanted.samples)
