@@ -162,7 +162,7 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
                       "thread's own stack");
     if (gathered->tasks_impossible)
         warn(profile, "stacks were not continued through awaiting tasks: this asyncio's tasks do not look as expected");
-    uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
+    uint64_t overflowed = profile->tree.overflowed; /* of both trees, and of joining them: memory may have become short only then */
     if (overflowed > 0)
         warn(profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
     if (gathered->clock == HP_CLOCK_CPU && gathered->traced.counts.calls > 0)
