@@ -117,7 +117,7 @@ def snapshot(*, roots: Sequence[str] | None = None, program: str | None = None) 
     """What was measured so far in the running or last session. RuntimeError if there never was one. roots, program: as for `window`."""
 
 def status() -> dict[str, Any]:
-    """running, rate_hz, clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, remote, unresolved_by {cause: samples}), tasks (state: "off", "on",
+    """running, rate_hz, rate_had_hz (less what was missed), clock, targets, sampler_method, tracer_hook, samples (kept, retried, unresolved, missed, ticks, lowered, remote, unresolved_by {cause: samples}), tasks (state: "off", "on",
     "asyncio not met" or "unknown asyncio"; samples, names_refused), sampler_cpu_ns, tracing
     (calls, events, gated, truncated, skipped, learned, overhead_ns, memory_bytes: what the tracer holds), stream_error (a sentence, or None)."""
 

@@ -33,7 +33,7 @@ class EmptyProfile:
             "clock": "wall",
             "rate_hz": 0.0,
             "samples": {
-                **dict.fromkeys(("kept", "retried", "unresolved", "missed", "remote"), 0),
+                **dict.fromkeys(("kept", "retried", "unresolved", "missed", "ticks", "lowered", "remote"), 0),
                 "unresolved_by": dict.fromkeys(("moved", "interrupted", "changed", "switched", "halfway", "code", "memory"), 0),
             },
             "sampler_cpu_ns": 0,

@@ -10,6 +10,13 @@ CLOCKS = ("wall", "cpu")
 METHODS = ("auto", "same-cpu", "signal", "remote")
 HOOKS = ("auto", "monitoring", "setprofile")
 MAX_RATE = 10_000.0
+MAX_REMOTE_RATE = 200_000.0  # reading from another CPU stops nobody, and need not go to where the thread runs
+
+
+def checked_sampling(rate: object, method: object) -> tuple[float, str]:
+    """The rate and how stacks are read, which decides what rates there are."""
+    how = checked_choice("method", method, METHODS)
+    return checked_number("rate", rate, MAX_REMOTE_RATE if how == "remote" else MAX_RATE), how
 
 
 def checked_number(name: str, value: object, limit: float) -> float:

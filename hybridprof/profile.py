@@ -244,7 +244,12 @@ class Profile:
 
     @cached_property
     def states(self) -> dict[State, int]:
-        """Sampled time (ns) by state, the largest first."""
+        """Sampled time (ns) by state, the largest first.
+
+        "c" is time in C functions that were called. Where a call does not say what it calls (callees that change, `*arguments` before 3.15,
+        keywords before 3.14, other tools that watch calls), entering a Python function there is "c" too. What operators, attributes and
+        iteration do in C is "python".
+        """
         sums: dict[State, int] = {}
         for _node, _line, _samples, ns, state in self._core.lines():
             sums[cast(State, state)] = sums.get(cast(State, state), 0) + ns

@@ -8,9 +8,12 @@ enum { TIMEBASE_TRIES = 8, CALIBRATION_NS = 1000000 };
 
 bool hp_ticks_are_tsc = false; /* static: hp_ticks is inlined into hot paths that have no object at hand */
 
+/* -1 where the system refuses. Some policies do that with the clocks of threads, which are system calls; the others are read without one.
+ */
 static int64_t read_clock(clockid_t clock) {
     struct timespec t;
-    clock_gettime(clock, &t);
+    if (clock_gettime(clock, &t) != 0)
+        return -1;
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 

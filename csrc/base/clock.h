@@ -16,7 +16,7 @@
 int64_t hp_now_ns(void);
 /* CLOCK_REALTIME, ns since the epoch. */
 int64_t hp_wall_clock_ns(void);
-/* CPU time of the calling thread, ns. A system call (about 0.5 us): never per event. */
+/* CPU time of the calling thread, ns; -1 where the system refuses. A system call (about 0.5 us): never per event. */
 int64_t hp_thread_cpu_ns(void);
 
 /* For loops that wait: gives the other thread of the core a chance. */

@@ -135,8 +135,9 @@ uint32_t hp_frame_unit_index(const hp_frame *frame);
  * afterwards). */
 #define HP_CODE_TRAMPOLINE UINT32_MAX
 uint32_t hp_code_units_at(uintptr_t code);
-/* Whether the instruction there is a call, by a copy that cannot fault; true only if no code object died since. */
-bool hp_instruction_is_call(uintptr_t instruction);
+/* Whether the instruction there calls C code, or may: see instructions.c. By a copy that cannot fault; true only if no code object died
+ * since, and for now: the interpreter specialises instructions while they run. */
+bool hp_instruction_is_c_call(uintptr_t instruction);
 
 /* --- lifetime of code objects -------------------------------------------------------------------------------------------- */
 

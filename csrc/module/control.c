@@ -270,7 +270,8 @@ PyMethodDef hp_session_methods[] = {
      "snapshot($module, /, *, roots=None, program=None)\n--\n\nWhat was measured so far in the running or last session. RuntimeError if "
      "there never was one."},
     {"status", hp_core_status, METH_NOARGS,
-     "status($module, /)\n--\n\nrunning, rate_hz, clock, targets, sampler_method, tracer_hook, samples, sampler_cpu_ns, tracing."},
+     "status($module, /)\n--\n\nrunning, rate_hz, rate_had_hz, clock, targets, sampler_method, tracer_hook, samples, sampler_cpu_ns, "
+     "tracing."},
     {"costs", hp_core_costs, METH_NOARGS,
      "costs($module, /)\n--\n\nWhat profiling has cost in the running session: session, sampler_cpu_ns, writer_cpu_ns, events, gated, "
      "units, unit_ns, own_bytes."},

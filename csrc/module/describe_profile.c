@@ -46,7 +46,9 @@ static void fill_counts(const hp_gathered *gathered, hp_profile *profile) {
     meta->samples_kept = sampled->kept;
     meta->samples_retried = sampled->retried;
     meta->samples_unresolved = sampled->unresolved;
+    meta->ticks = sampled->ticks;
     meta->ticks_missed = sampled->missed;
+    meta->ticks_lowered = sampled->lowered;
     meta->samples_remote = sampled->remote;
     memcpy(meta->unresolved_by, sampled->unresolved_by, sizeof meta->unresolved_by);
     meta->sampler_cpu_ns = sampled->cpu_ns;
@@ -105,6 +107,39 @@ static void tell_spread(const hp_gathered *gathered, hp_profile *profile) {
          low, low * (1 + traced->overhead_spread), (double)error_ns / 1e6);
 }
 
+/* Of the ticks that were asked for: the rate may have been changed meanwhile, and time in which the sampler stood still has none. */
+static void tell_rate(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_sampler_counts *counts = &gathered->sampled.counts;
+    uint64_t asked = counts->ticks + counts->missed;
+    char lowered[64] = "";
+    if (counts->missed * 100 <= counts->ticks)
+        return;
+    if (counts->lowered > 0)
+        snprintf(lowered, sizeof lowered, ", %" PRIu64 " of them of its own accord", counts->lowered);
+    warn(profile, "the sampler left out %" PRIu64 " of %" PRIu64 " ticks%s: %.4g Hz of %g asked for", counts->missed, asked, lowered,
+         (double)counts->ticks * 1e9 / (double)(profile->meta.duration_ns + 1), gathered->rate_hz);
+}
+
+/* What is in no table, because memory or a bound was reached. */
+static void tell_left_out(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_sampled *sampled = &gathered->sampled;
+    const hp_sampler_counts *counts = &sampled->counts;
+    if (sampled->left_out_of_lines > 0)
+        warn(profile, "the table of lines reached its bound: lines and states leave out %" PRIu64 " of %" PRIu64 " samples",
+             sampled->left_out_of_lines, counts->kept);
+    if (sampled->left_out_beneath > 0)
+        warn(profile,
+             "the table of samples beneath targets reached its bound: the time of what was left to the sampler is divided without %" PRIu64
+             " of them",
+             sampled->left_out_beneath);
+    if (counts->unwatched > 0)
+        warn(profile, "too many threads at a time, or too little memory: %" PRIu64 " samples of some threads were not taken",
+             counts->unwatched);
+    if (counts->clocks_refused > 0)
+        warn(profile, "the system has begun to refuse the clocks of threads, %" PRIu64 " times: what they did then is in no sample",
+             counts->clocks_refused);
+}
+
 static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     const hp_sampler_counts *counts = &gathered->sampled.counts;
     for (uint32_t i = 0; i < gathered->warning_count; i++)
@@ -114,9 +149,8 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     if (counts->unresolved * 1000 > counts->kept)
         warn(profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,
              counts->kept);
-    if (counts->missed * 100 > counts->ticks)
-        warn(profile, "the sampler was late for %" PRIu64 " of %" PRIu64 " ticks: the true rate was lower than %g Hz", counts->missed,
-             counts->ticks + counts->missed, gathered->rate_hz);
+    tell_rate(gathered, profile);
+    tell_left_out(gathered, profile);
     if (gathered->has_sampled && gathered->sampled.method == HP_METHOD_REMOTE)
         warn(profile, "sampled from another CPU (%s): self times of functions shorter than about 0.3 us are biased",
              gathered->sampled.method_reason && *gathered->sampled.method_reason ? gathered->sampled.method_reason : "as asked for");
@@ -128,16 +162,13 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
                       "thread's own stack");
     if (gathered->tasks_impossible)
         warn(profile, "stacks were not continued through awaiting tasks: this asyncio's tasks do not look as expected");
-    uint64_t overflowed = gathered->sampled.tree.overflowed + gathered->traced.tree.overflowed;
+    uint64_t overflowed = profile->tree.overflowed; /* of both trees, and of joining them: memory may have become short only then */
     if (overflowed > 0)
         warn(profile, "the call tree reached its bound: %" PRIu64 " stacks or calls were counted under <overflow>", overflowed);
     if (hp_code_table_is_full(gathered->code))
         warn(profile,
              "this process has met %" PRIu32 " code objects, as many as are kept apart: those that came later stand under <overflow>",
              hp_code_table_count(gathered->code));
-    if (gathered->sampled.left_out_of_lines > 0)
-        warn(profile, "the table of lines reached its bound: lines and states leave out %" PRIu64 " of %" PRIu64 " samples",
-             gathered->sampled.left_out_of_lines, counts->kept);
     if (gathered->clock == HP_CLOCK_CPU && gathered->traced.counts.calls > 0)
         warn(profile, "CPU clock: exact call counts are kept, exact times are not, for they are wall time; times come from samples");
 }

@@ -107,9 +107,10 @@ PyObject *hp_causes_dict(const uint64_t counts[HP_CAUSES]) {
 }
 
 static PyObject *samples_dict(const hp_meta *meta) {
-    return Py_BuildValue("{sK sK sK sK sK sN}", "kept", (unsigned long long)meta->samples_kept, "retried",
+    return Py_BuildValue("{sK sK sK sK sK sK sK sN}", "kept", (unsigned long long)meta->samples_kept, "retried",
                          (unsigned long long)meta->samples_retried, "unresolved", (unsigned long long)meta->samples_unresolved, "missed",
-                         (unsigned long long)meta->ticks_missed, "remote", (unsigned long long)meta->samples_remote, "unresolved_by",
+                         (unsigned long long)meta->ticks_missed, "ticks", (unsigned long long)meta->ticks, "lowered",
+                         (unsigned long long)meta->ticks_lowered, "remote", (unsigned long long)meta->samples_remote, "unresolved_by",
                          hp_causes_dict(meta->unresolved_by));
 }
 

@@ -20,9 +20,11 @@ static PyObject *tracing_dict(const tracing *now) {
 }
 
 static PyObject *samples_dict(const hp_sampler_counts *counts) {
-    return Py_BuildValue("{sK sK sK sK sK sN}", "kept", (unsigned long long)counts->kept, "retried", (unsigned long long)counts->retried,
-                         "unresolved", (unsigned long long)counts->unresolved, "missed", (unsigned long long)counts->missed, "remote",
-                         (unsigned long long)counts->remote, "unresolved_by", hp_causes_dict(counts->unresolved_by));
+    return Py_BuildValue("{sK sK sK sK sK sK sK sN}", "kept", (unsigned long long)counts->kept, "retried",
+                         (unsigned long long)counts->retried, "unresolved", (unsigned long long)counts->unresolved, "missed",
+                         (unsigned long long)counts->missed, "ticks", (unsigned long long)counts->ticks, "lowered",
+                         (unsigned long long)counts->lowered, "remote", (unsigned long long)counts->remote, "unresolved_by",
+                         hp_causes_dict(counts->unresolved_by));
 }
 
 /* How stacks of asyncio tasks are read, and how many were. */
@@ -86,11 +88,19 @@ static hp_status look_at_sampling(const hp_session *session, hp_sampler_counts *
     return HP_OK;
 }
 
+/* The mean rate that was had: some of the ticks that were asked for are missed. */
+static double rate_had(const hp_session *session, const hp_sampler_counts *counts) {
+    if (!session)
+        return 0.0;
+    int64_t ended = session->running ? hp_now_ns() : session->ended.ns;
+    return (double)counts->ticks * 1e9 / (double)(ended - session->began.ns + 1);
+}
+
 static PyObject *status_dict(hp_module_state *state, const hp_session *session, const hp_sampler_counts *sampled, const char *method,
                              const tracing *traced) {
     const hp_session_options *options = session ? &session->options : NULL;
-    return Py_BuildValue("{sN sd ss sn ss ss sN sN sK sN sN}", "running", PyBool_FromLong(hp_session_is_running(state)), "rate_hz",
-                         options ? options->sampler.rate_hz : 0.0, "clock",
+    return Py_BuildValue("{sN sd sd ss sn ss ss sN sN sK sN sN}", "running", PyBool_FromLong(hp_session_is_running(state)), "rate_hz",
+                         options ? options->sampler.rate_hz : 0.0, "rate_had_hz", rate_had(session, sampled), "clock",
                          options && options->sampler.clock == HP_CLOCK_CPU ? "cpu" : "wall", "targets", PyDict_GET_SIZE(state->targets),
                          "sampler_method", method, "tracer_hook", session ? session->hook : "", "samples", samples_dict(sampled), "tasks",
                          tasks_dict(options, sampled), "sampler_cpu_ns", (unsigned long long)sampled->cpu_ns, "tracing",

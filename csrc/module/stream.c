@@ -195,8 +195,9 @@ static bool wait_for_next(hp_stream *stream) {
 /* By the thread itself: from elsewhere its clock can only be asked for while it surely lives. A thread that a fork has ended and begun anew
  * counts from 0, and whoever adds up differences notices. */
 static void note_cpu(hp_stream *stream) {
+    int64_t cpu = hp_thread_cpu_ns();
     pthread_mutex_lock(&stream->mutex);
-    stream->cpu_ns = (uint64_t)hp_thread_cpu_ns();
+    stream->cpu_ns = cpu < 0 ? stream->cpu_ns : (uint64_t)cpu;
     pthread_mutex_unlock(&stream->mutex);
 }
 

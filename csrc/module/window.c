@@ -28,7 +28,7 @@ struct hp_window {
     told sampled_nodes, lines, estimates, threads, beneath, beneath_lines;
     told traced_nodes, traced_threads, lives;
     uint64_t sampler_counts[SAMPLER_COUNTS], tracer_counts[TRACER_COUNTS];
-    uint64_t left_out_of_lines, sampled_overflowed, traced_overflowed;
+    uint64_t left_out_of_lines, left_out_beneath, sampled_overflowed, traced_overflowed;
     uint32_t nodes; /* of the session's trees at the last cut: what a cut costs */
 };
 
@@ -116,6 +116,7 @@ static void cut_lines(hp_window *w, hp_sampled *sampled) {
     }
     sampled->line_count = kept;
     sampled->left_out_of_lines = take(&w->left_out_of_lines, sampled->left_out_of_lines);
+    sampled->left_out_beneath = take(&w->left_out_beneath, sampled->left_out_beneath);
 }
 
 /* A run that goes on across a cut was counted where it began; here it is one too. */

@@ -59,6 +59,7 @@ bool hp_beneath_copy(const hp_beneath_table *table, hp_sampled *out) {
     out->beneath_lines = copy_of(table->lines.entries, table->lines.count * sizeof *out->beneath_lines);
     if (out->beneath == NULL || out->beneath_lines == NULL)
         return false;
+    out->left_out_beneath = table->left_out;
     out->beneath_count = table->count;
     out->beneath_line_count = table->lines.count;
     return true;

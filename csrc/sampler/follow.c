@@ -95,7 +95,6 @@ bool hp_follow_go(hp_follow *follow, int cpu) {
     follow->pinned = cpu;
     follow->failures = 0;
     follow->reason = "";
-    follow->moves++;
     return true;
 }
 

@@ -19,9 +19,8 @@ typedef struct hp_follow {
     uint32_t failures;     /* moves in a row that failed */
     ptrdiff_t rseq_offset; /* from a pthread_t to its rseq area */
     bool has_rseq;
-    int pinned;       /* CPU we are bound to, or -1 */
-    size_t mask_size; /* bytes of `original` that the kernel uses */
-    uint64_t moves;
+    int pinned;                           /* CPU we are bound to, or -1 */
+    size_t mask_size;                     /* bytes of `original` that the kernel uses */
     unsigned long original[HP_CPU_WORDS]; /* our affinity before we moved */
 } hp_follow;
 

@@ -187,8 +187,8 @@ struct hp_sampler {
     long filters;          /* seccomp filters that were there when the thread began */
     struct hp_call_cache {
         uintptr_t instruction;
-        uint64_t epoch;
-        bool is_call;
+        uint64_t epoch, tick; /* when it was read */
+        bool is_c_call;
     } calls[HP_CALL_CACHE];  /* by a hash of the instruction's address */
     uint32_t *units_of_slot; /* instruction units of a slot's code, 0 until looked at, or HP_CODE_TRAMPOLINE */
     uint32_t units_capacity;

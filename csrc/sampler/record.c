@@ -160,7 +160,7 @@ static bool earn_first_cpu(hp_watched *w, int64_t cpu, int64_t now) {
 /* CPU: what the thread's clock advanced. It goes to the stack only if the thread is on a CPU now: the holder of the GIL whose clock
  * advanced since the last tick, or another thread whose clock advances while we look twice. There is no exact CPU time, so extents of
  * targets are sampled like everything else. */
-static bool earn_cpu(hp_watched *w, uint64_t tick, int64_t now) {
+static bool earn_cpu(hp_watched *w, uint64_t tick, int64_t now, uint64_t *refused) {
     /* A thread that has rested at one stack for a while is asked at every eighth tick: the question is a system call. Nothing is lost,
      * its clock goes on counting, and as soon as its stack changes it is asked again. */
     enum { REST = 8 };
@@ -168,6 +168,7 @@ static bool earn_cpu(hp_watched *w, uint64_t tick, int64_t now) {
     if (w->cpu_rest >= REST && (tick + w->thread->index) % REST != 0)
         return false;
     int64_t cpu = hp_other_thread_cpu_ns(w->native_id);
+    *refused += cpu < 0 && hp_thread_cpu_ns() < 0; /* a thread that has ended has no clock either, but ours has not */
     if (w->is_new)
         return earn_first_cpu(w, cpu, now);
     int64_t earned = cpu < 0 || w->cpu_prev < 0 ? 0 : cpu - w->cpu_prev;
@@ -212,7 +213,8 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *
     hp_thread_seen(watched->thread, now);
     if (stands_aside(watched, cpu, now))
         return;
-    bool give = cpu ? earn_cpu(watched, sampler->tick, now) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
+    bool give =
+        cpu ? earn_cpu(watched, sampler->tick, now, &sampler->counts.clocks_refused) : earn_wall(watched, now, ticks, sampler->ns_per_tick);
     watched->t_prev = now;
     watched->is_new = false;
     bool kept = give || !cpu, part = watched->progress == HP_READ_PART;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The sampler's life: new, start, the loop, stop, fork. */
+#include "sampler/pace.h"
 #include "sampler/private.h"
 
 #include <errno.h>
@@ -70,39 +71,13 @@ static void ask_for_short_slices(void) {
     (void)syscall(SYS_sched_setattr, 0, &now, 0);
 }
 
-/* How much slower than asked for we go, because ticks take too long: a power of two. Owner: the loop. */
-typedef struct pace {
-    double slower;
-    int64_t window_began, cpu_then;
-    int64_t waited; /* of our CPU time in this window, ns: spinning */
-    uint32_t ticks;
-} pace;
-
-enum { PACE_TICKS = 128 };
-
-static pace pace_begin(double slower) {
-    return (pace){.slower = slower, .window_began = hp_now_ns(), .cpu_then = hp_thread_cpu_ns()};
-}
-
-/* By CPU time: a tick in whose midst the system ran somebody else for some ms has not cost more. Who spins has given us the CPU. */
-static void pace_adapt(pace *p) {
-    if (++p->ticks < PACE_TICKS)
-        return;
-    double share = (double)(hp_thread_cpu_ns() - p->cpu_then - p->waited) / (double)(hp_now_ns() - p->window_began + 1);
-    if (share > (p->waited > 0 ? 0.9 : 0.5))
-        p->slower *= 2;
-    else if (share < 0.15 && p->slower > 1)
-        p->slower /= 2;
-    *p = pace_begin(p->slower);
-}
-
 /* Remote reading was asked for, so we are not on the program's CPU. */
 static bool may_spin(const hp_sampler *s, int64_t interval) {
     enum { SHORTEST_SLEEP_NS = 40000 }; /* a sleep and the wake-up after it cost some 15 us of CPU time */
     return s->options.method == HP_METHOD_REMOTE && s->cpu_count > 1 && interval < SHORTEST_SLEEP_NS;
 }
 
-static void wait_until(hp_sampler *s, pace *p, int64_t due) {
+static void wait_until(hp_sampler *s, hp_pace *p, int64_t due) {
     int64_t now = hp_now_ns();
     if (!may_spin(s, due - now)) {
         sleep_until(s, due);
@@ -112,35 +87,37 @@ static void wait_until(hp_sampler *s, pace *p, int64_t due) {
     p->waited += due > now ? due - now : 0;
 }
 
-static int64_t next_interval(hp_sampler *s, const pace *p) {
+static int64_t next_interval(hp_sampler *s, const hp_pace *p) {
     double rate = atomic_load_explicit(&s->rate_hz, memory_order_relaxed);
     return hp_intervals_next(&s->intervals, rate / p->slower);
 }
 
 /* Moments that are past by more than a mean interval are missed, not made up for in a burst. Each stands for as many of those that were
  * asked for as we are slower. */
-static int64_t skip_missed(hp_sampler *s, const pace *p, int64_t due, int64_t now) {
+static int64_t skip_missed(hp_sampler *s, const hp_pace *p, int64_t due, int64_t now) {
     int64_t mean = (int64_t)(1e9 * p->slower / atomic_load_explicit(&s->rate_hz, memory_order_relaxed));
     while (due + mean < now) {
         due += next_interval(s, p);
         s->counts.missed += (uint64_t)p->slower;
+        s->counts.lowered += (uint64_t)(p->slower - 1);
     }
     return due;
 }
 
-static void one_tick(hp_sampler *s, pace *p, int64_t *due) {
+static void one_tick(hp_sampler *s, hp_pace *p, int64_t *due) {
     pthread_mutex_lock(&s->mutex);
     int64_t begin = hp_now_ns();
     *due = skip_missed(s, p, *due, begin);
     s->counts.missed += (uint64_t)(p->slower - 1);
+    s->counts.lowered += (uint64_t)(p->slower - 1);
     hp_sampler_tick(s, begin);
     pthread_mutex_unlock(&s->mutex);
-    pace_adapt(p);
+    hp_pace_ticked(p, hp_now_ns() - begin);
 }
 
 static void *loop(void *argument) {
     hp_sampler *s = argument;
-    pace p = pace_begin(1);
+    hp_pace p = hp_pace_begin(1);
     prctl(PR_SET_NAME, "hybridprof");
     ask_for_short_slices();
     hp_thread_states_begin(s);
@@ -158,7 +135,8 @@ static void *loop(void *argument) {
         one_tick(s, &p, &due);
         due += next_interval(s, &p);
     }
-    s->earlier_cpu_ns += (uint64_t)hp_thread_cpu_ns();
+    int64_t cpu = hp_thread_cpu_ns();
+    s->earlier_cpu_ns += cpu > 0 ? (uint64_t)cpu : 0;
     s->status_file = -1; /* it goes with this thread */
     s->joined_id = atomic_load_explicit(&s->native_id, memory_order_relaxed);
     atomic_store_explicit(&s->native_id, 0, memory_order_relaxed);
@@ -366,9 +344,16 @@ static int create_thread(hp_sampler *s) {
     return failed;
 }
 
+static bool lacks_clock(const hp_sampler *s) {
+    return s->options.clock == HP_CLOCK_CPU && hp_other_thread_cpu_ns((uint64_t)syscall(SYS_gettid)) < 0;
+}
+
 hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error) {
     if (sampler->started && atomic_load_explicit(&sampler->alive, memory_order_relaxed))
         return HP_OK;
+    if (lacks_clock(sampler)) /* there would be no samples, and nobody would know why */
+        return hp_fail(error, HP_UNSUPPORTED, errno,
+                       "this system does not let threads' CPU clocks be read (clock_gettime: %s); use the clock 'wall'", strerror(errno));
     hp_sampler_stop(sampler);
     pthread_mutex_lock(&forks);
     forked = sampler;

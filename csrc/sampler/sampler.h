@@ -40,13 +40,15 @@ typedef struct hp_sampler_counts {
     uint64_t retried;    /* walks that had to be repeated */
     uint64_t unresolved; /* ended under `<unresolved>`: counted in kept too, never dropped */
     uint64_t unresolved_by[HP_CAUSES];
-    uint64_t remote; /* kept, of a running thread, read from another CPU */
-    uint64_t missed; /* ticks that the sampler was too late for, by more than one mean interval */
-    uint64_t ticks;
-    uint64_t moves;              /* changes of CPU to follow a thread */
+    uint64_t remote;             /* kept, of a running thread, read from another CPU */
+    uint64_t missed;             /* ticks that the sampler was too late for, by more than one mean interval */
+    uint64_t lowered;            /* of those: left out, because ticks took too long (pace.h) */
+    uint64_t ticks;              /* at which threads were sampled */
     uint64_t cpu_ns;             /* of the sampler's own thread */
     uint64_t in_tasks;           /* kept, of a stack with its chain of tasks */
     uint64_t task_names_refused; /* times that a task's name was one too many */
+    uint64_t clocks_refused;     /* looks at a thread's CPU clock that the system refused */
+    uint64_t unwatched;          /* times that a thread was not sampled, because there were too many or memory was short */
 } hp_sampler_counts;
 
 /* A copy, owned by the caller; hp_sampled_fini frees it. Keys are code-table slots; times ns. */
@@ -80,6 +82,7 @@ typedef struct hp_sampled {
     hp_sampled_line *lines;
     uint32_t line_count;
     uint64_t left_out_of_lines; /* samples of the tree that have none: their table was full */
+    uint64_t left_out_beneath;  /* samples beneath targets that have no entry in `beneath` */
     hp_estimate *estimates;     /* thread = index in hp_threads, function = slot */
     uint32_t estimate_count;
     hp_sampled_thread *threads;

@@ -20,6 +20,7 @@ enum {
     FEW_THREADS = 8, /* up to so many are asked at every tick */
     REST = 8,        /* of more, those that stand still are asked at every eighth, */
     ASKED = 8,       /* and of very many so few at each */
+    CALL_KNOWN = 8,  /* ticks after which an instruction is read again: it may have been specialised since */
 };
 
 /* How many seccomp filters this thread is under; -1 where the system does not say (before Linux 5.9). */
@@ -64,16 +65,20 @@ void hp_thread_state_forget(hp_watched *watched) {
     watched->no_syscall = false; /* whoever has its record next, under another id, is asked anew */
 }
 
+static bool is_known(const hp_sampler *s, const hp_watched *w, const struct hp_call_cache *known, uintptr_t instruction) {
+    return known->instruction == instruction && known->epoch == w->last_epoch && s->tick - known->tick < CALL_KNOWN;
+}
+
 static bool stands_at_call(hp_sampler *s, const hp_watched *w) {
     uintptr_t instruction = w->last.frames[w->top].instruction;
     struct hp_call_cache *known = &s->calls[(instruction >> 1) * 0x9E3779B1u % HP_CALL_CACHE];
-    if (known->instruction != instruction || known->epoch != w->last_epoch) {
-        bool is_call = hp_instruction_is_call(instruction);
+    if (!is_known(s, w, known, instruction)) {
+        bool is_c_call = hp_instruction_is_c_call(instruction);
         if (hp_code_table_epoch(s->code) != w->last_epoch)
             return false; /* it may have been other code's byte */
-        *known = (struct hp_call_cache){instruction, w->last_epoch, is_call};
+        *known = (struct hp_call_cache){instruction, w->last_epoch, s->tick, is_c_call};
     }
-    return known->is_call;
+    return known->is_c_call;
 }
 
 static hp_thread_state state_of_holder(hp_sampler *s, const hp_watched *w) {

@@ -293,12 +293,18 @@ static void let_it_run(hp_sampler *s) {
     nanosleep(&t, NULL);
 }
 
+static uint64_t count_unwatched(const hp_sampler *s) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; s->watched_full && i < s->state_count; i++)
+        count += s->present[i] == NULL;
+    return count;
+}
+
 void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
     uint64_t ticks = hp_ticks();
     enum { SWEEP_EVERY = 256 };
     bool holder = false, listed = true;
     sampler->tick++;
-    sampler->counts.ticks++;
     if (ticks > sampler->begin.ticks)
         sampler->ns_per_tick = (double)(now - sampler->begin.ns) / (double)(ticks - sampler->begin.ticks);
     sampler->trust_ranges = hp_memory_watched();
@@ -322,9 +328,11 @@ void hp_sampler_tick(hp_sampler *sampler, int64_t now) {
         if (round > 0)
             pause_us(20); /* what is in the way may need our CPU to get out of it */
     }
-    sampler->counts.moves = sampler->follow.moves;
     if (sampler->tasks != NULL)
         ask_for_tasks(sampler->tasks, now);
+    sampler->counts.ticks += listed;
+    if (listed)
+        sampler->counts.unwatched += count_unwatched(sampler);
     loosen(sampler, holder);
     if (listed && sampler->tick % SWEEP_EVERY == 0)
         hp_watched_sweep(sampler);

@@ -431,7 +431,8 @@ void hp_tracer_look(hp_tracer *tracer, bool last) {
     tracer->hook->refresh(tracer);
     if (tracer_goes_on(c))
         look_uncharged(c, thread->c_profilefunc == NULL && (!tracer->everything || tracer->by_function));
-    int64_t taken = hp_thread_cpu_ns() - began;
+    int64_t ended = hp_thread_cpu_ns();
+    int64_t taken = began < 0 || ended < began ? HP_LONGEST_NS : ended - began; /* the clock was refused: as if it had been dear */
     c->next_ns = hp_now_ns() + (taken < HP_LONGEST_NS ? taken : HP_LONGEST_NS) * times;
     (void)end_look(c);
 }

@@ -20,6 +20,8 @@ static void counters_add(hp_meta *to, const hp_meta *from) {
     to->samples_retried = sum_of(to->samples_retried, from->samples_retried);
     to->samples_unresolved = sum_of(to->samples_unresolved, from->samples_unresolved);
     to->ticks_missed = sum_of(to->ticks_missed, from->ticks_missed);
+    to->ticks = sum_of(to->ticks, from->ticks);
+    to->ticks_lowered = sum_of(to->ticks_lowered, from->ticks_lowered);
     to->samples_remote = sum_of(to->samples_remote, from->samples_remote);
     for (int i = 0; i < HP_CAUSES; i++)
         to->unresolved_by[i] = sum_of(to->unresolved_by[i], from->unresolved_by[i]);

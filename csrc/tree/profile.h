@@ -78,6 +78,8 @@ typedef struct hp_meta {
     const char *sampler_method; /* "same-cpu", "signal", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
+    uint64_t ticks;                    /* at which all threads were sampled; 0: not known */
+    uint64_t ticks_lowered;            /* of those missed: left out by the sampler, which was too slow for the rate */
     uint64_t samples_remote;           /* of those kept: of a running thread, read from another CPU */
     uint64_t unresolved_by[HP_CAUSES]; /* sum: samples_unresolved */
     uint64_t sampler_cpu_ns;

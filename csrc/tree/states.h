@@ -6,7 +6,7 @@
 typedef enum hp_thread_state {
     HP_STATE_UNKNOWN, /* it waits, or runs without the GIL: the system did not say */
     HP_STATE_PYTHON,  /* holds the GIL and runs Python code */
-    HP_STATE_C,       /* holds the GIL, inside a C function that Python code called */
+    HP_STATE_C,       /* holds the GIL, inside a C function that Python code called; see frame/instructions.c */
     HP_STATE_GC,      /* holds the GIL while garbage is collected */
     HP_STATE_NATIVE,  /* runs, or is ready to, without the GIL */
     HP_STATE_GIL,     /* waits for the GIL */

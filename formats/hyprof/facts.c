@@ -37,6 +37,8 @@ static const fact counter_facts[] = {
     FACT("samples_retried", FACT_U64, meta.samples_retried),
     FACT("samples_unresolved", FACT_U64, meta.samples_unresolved),
     FACT("ticks_missed", FACT_U64, meta.ticks_missed),
+    FACT("ticks", FACT_U64, meta.ticks),
+    FACT("ticks_lowered", FACT_U64, meta.ticks_lowered),
     FACT("samples_remote", FACT_U64, meta.samples_remote),
     FACT("unresolved_moved", FACT_U64, meta.unresolved_by[HP_CAUSE_MOVED]),
     FACT("unresolved_interrupted", FACT_U64, meta.unresolved_by[HP_CAUSE_INTERRUPTED]),

@@ -33,6 +33,8 @@ static const fact meta_facts[] = {
     META("samples_retried", FACT_NUMBER, samples_retried),
     META("samples_unresolved", FACT_NUMBER, samples_unresolved),
     META("ticks_missed", FACT_NUMBER, ticks_missed),
+    META("ticks", FACT_NUMBER, ticks),
+    META("ticks_lowered", FACT_NUMBER, ticks_lowered),
     META("samples_remote", FACT_NUMBER, samples_remote),
     META("unresolved_moved", FACT_NUMBER, unresolved_by[HP_CAUSE_MOVED]),
     META("unresolved_interrupted", FACT_NUMBER, unresolved_by[HP_CAUSE_INTERRUPTED]),

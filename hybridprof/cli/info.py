@@ -10,14 +10,28 @@ from typing import Any
 
 from hybridprof.profile import Profile, State, Timeline, load
 
-from . import table
+from . import rates, table
 from .main import Parser
 
 KEYS = (
-    *("python", "platform", "pid", "argv", "started", "duration_ns", "clock", "rate_hz", "samples", "sampler_cpu_ns", "tracing"),
+    *(
+        "python",
+        "platform",
+        "pid",
+        "argv",
+        "started",
+        "duration_ns",
+        "clock",
+        "rate_hz",
+        "sampler_method",
+        "samples",
+        "sampler_cpu_ns",
+        "tracing",
+    ),
     *("threads", "residual_ns", "warnings"),
 )
 SAMPLES = ("kept", "retried", "unresolved", "missed", "remote")
+TICKS = ("ticks", "lowered")
 TRACING = ("targets", "calls", "events", "overhead_ns", "overhead_error_ns", "truncated")
 
 
@@ -28,7 +42,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     profile = load(options.file)
     facts = {key: profile.meta[key] for key in KEYS}
-    facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, "unresolved_by")}
+    facts["samples"] = {key: facts["samples"][key] for key in (*SAMPLES, *TICKS, "unresolved_by")}
+    facts["rate_had_hz"] = rates.had(facts)
     facts["states"] = profile.states
     if profile.timeline is not None:
         facts["timeline"] = {"samples": profile.timeline.samples, "lost": profile.timeline.lost}
@@ -49,7 +64,7 @@ def _show(profile: Profile, facts: dict[str, Any]) -> None:
         ("python", f"{facts['python']} on {facts['platform']}, process {facts['pid']}"),
         ("started", str(facts["started"])),
         ("duration", table.duration(facts["duration_ns"])),
-        ("sampling", f"{facts['rate_hz']:g} Hz, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
+        ("sampling", f"{rates.in_words(facts)}, {facts['clock']} clock{_by(profile, 'sampler_method')}" if facts["rate_hz"] else "none"),
         ("samples", ", ".join(f"{samples[key]:,} {key}" for key in SAMPLES) + _causes(samples["unresolved_by"])),
         ("states", _shares(profile.states) or "none"),
         *((("timeline", _timeline(profile.timeline)),) if profile.timeline is not None else ()),

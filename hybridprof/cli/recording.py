@@ -19,7 +19,7 @@ import hybridprof
 from hybridprof import _core, api
 from hybridprof.profile import Profile
 
-from . import standard_output
+from . import rates, standard_output
 from .main import BadInput, complain, os_sentence, silence_stdout
 
 NATIVE = "hyprof"
@@ -151,7 +151,7 @@ class Recording:
         written = [output for output in ordered if self._write(profile, output) and not output.is_standard]
         if self.quiet:
             return
-        for warning in self.profiler.warnings:
+        for warning in (*self.profiler.warnings, *filter(None, [rates.complaint(profile.meta)])):
             complain(warning)
         if written:
             names = ", ".join(output.shown for output in written)

@@ -54,7 +54,14 @@ def parser() -> Parser:
         "the profile alone: what the program writes there goes to standard error",
     )
     add("-f", "--format", metavar="FORMAT", help="the format of an OUT whose name tells none, such as - (see: hybridprof export --help)")
-    add("-r", "--rate", type=float, default=100.0, metavar="HZ", help="samples per second, 0 for tracing only (default 100)")
+    add(
+        "-r",
+        "--rate",
+        type=float,
+        default=100.0,
+        metavar="HZ",
+        help="samples per second, 0 for tracing only (default 100; at most 10000, 200000 with --method remote)",
+    )
     add("--clock", choices=("wall", "cpu"), default="wall", help="which time is sampled (default wall)")
     add(
         "--deep",

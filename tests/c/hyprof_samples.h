@@ -122,6 +122,8 @@ static inline void sample_meta(hp_profile *profile, const hp_sample_shape *shape
     bool in_golden = shape->seed == 7 || shape->seed == 8; /* nor of this */
     meta->tracing_overhead_error_ns = in_golden ? 0 : shape->stacks * UINT64_C(40);
     meta->tracing_truncated = 1;
+    meta->ticks = in_golden ? 0 : shape->stacks / 2;
+    meta->ticks_lowered = in_golden ? 0 : 3;
     profile->tree.overflowed = 0;
     hp_profile_add_warning(profile, "the machine was busy: 12 % of the samples came late");
 }
@@ -215,6 +217,8 @@ static inline void dump_meta(FILE *to, const hp_profile *profile) {
             U(m->tracing_events), U(m->tracing_gated), U(m->tracing_overhead_ns), U(m->tracing_truncated), U(profile->tree.overflowed), 0);
     if (m->tracing_overhead_error_ns != 0)
         fprintf(to, "overhead error %llu%c", U(m->tracing_overhead_error_ns), 0);
+    if (m->ticks != 0)
+        fprintf(to, "ticks %llu, lowered %llu%c", U(m->ticks), U(m->ticks_lowered), 0);
     for (uint32_t i = 0; i < m->warning_count; i++)
         fprintf(to, "warning %s%c", m->warnings[i], 0);
 }

@@ -38,7 +38,16 @@ ROW = {
     "measured": str,
 }
 EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
-SAMPLES = {"kept": int, "retried": int, "unresolved": int, "missed": int, "remote": int, "unresolved_by": dict}
+SAMPLES = {
+    "kept": int,
+    "retried": int,
+    "unresolved": int,
+    "missed": int,
+    "remote": int,
+    "ticks": int,
+    "lowered": int,
+    "unresolved_by": dict,
+}
 TRACING = {"targets": int, "calls": int, "events": int, "overhead_ns": int, "overhead_error_ns": int, "truncated": int}
 INFO = {
     "python": str,
@@ -49,12 +58,14 @@ INFO = {
     "duration_ns": int,
     "clock": str,
     "rate_hz": (int, float),
+    "sampler_method": str,
     "samples": dict,
     "sampler_cpu_ns": int,
     "tracing": dict,
     "threads": list,
     "residual_ns": int,
     "warnings": list,
+    "rate_had_hz": (int, float),
     "states": dict,
 }
 
@@ -264,7 +275,7 @@ def test_info(run_cli: RunCli, sample_profile: Path) -> None:
     assert (answer["clock"], answer["rate_hz"], answer["tracing"]["calls"]) == ("wall", 1000, 35)
     assert [thread["name"] for thread in answer["threads"]] == ["MainThread"]
     text = run_cli("info", sample_profile).stdout
-    assert "1000 Hz, wall clock" in text
+    assert "1000 Hz, wall clock" in text or " Hz of 1,000 asked for" in text  # on a busy machine
     assert "MainThread" in text
 
 

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import gc
 import os
 import socket
+import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 
@@ -24,9 +27,9 @@ pytestmark = pytest.mark.skipif(
 SECONDS = 0.6
 
 
-def measured(*functions: Callable[[], None], rate: float = 1000) -> Profile:
+def measured(*functions: Callable[[], None], rate: float = 1000, clock: Literal["wall", "cpu"] = "wall") -> Profile:
     """A profile of these functions, each in a thread of its own, all at once."""
-    with hybridprof.Profiler(rate=rate) as profiler:
+    with hybridprof.Profiler(rate=rate, clock=clock) as profiler:
         threads = [threading.Thread(target=function) for function in functions]
         for thread in threads:
             thread.start()
@@ -36,11 +39,13 @@ def measured(*functions: Callable[[], None], rate: float = 1000) -> Profile:
     return profiler.profile
 
 
-def shares(profile: Profile, name: str) -> dict[str, float]:
-    """Of the sampled self time in the function and what it called, by state."""
+def shares(profile: Profile, name: str, without: str = "") -> dict[str, float]:
+    """Of the sampled self time in the function and what it called, by state. without: a function whose own time does not count."""
     sums: dict[str, int] = {}
     for line in profile.lines:
         node = line.node
+        if node.function is not None and node.function.name == without:
+            continue
         while node is not None:
             if node.function is not None and node.function.name == name:
                 sums[line.state] = sums.get(line.state, 0) + line.self_ns
@@ -118,6 +123,172 @@ def waits_for_input() -> None:
 def test_a_thread_that_does_one_thing(function: Callable[[], None], state: str, least: float) -> None:
     found = shares(measured(function), function.__name__)
     assert found.get(state, 0) >= least, found
+
+
+class Tiny:
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+
+    def method(self, value: int, more: int = 1) -> int:
+        return value
+
+
+def tiny() -> None:
+    pass
+
+
+def tiny_with(first: int, second: int = 2, third: int = 3) -> int:
+    return first
+
+
+def numbers(count: int) -> Iterator[int]:
+    number = 0
+    while number < count:
+        yield number
+        number = number + 1
+
+
+def fibonacci(n: int) -> int:
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+
+MANY = 200_000  # between two looks at the clock
+
+
+def until_cpu() -> Callable[[], bool]:
+    end = time.thread_time() + SECONDS
+    return lambda: time.thread_time() < end
+
+
+def calls_functions() -> None:
+    more = until_cpu()
+    while more():
+        for _ in range(MANY):
+            tiny()
+            tiny()
+
+
+def calls_with_defaults() -> None:
+    more = until_cpu()
+    while more():
+        for _ in range(MANY):
+            tiny_with(1)
+            tiny_with(1, 2)
+
+
+def calls_with_keywords() -> None:
+    more = until_cpu()
+    while more():
+        for _ in range(MANY):
+            tiny_with(1, third=2)
+            tiny_with(first=1, second=2)
+
+
+def calls_methods() -> None:
+    more = until_cpu()
+    thing = Tiny()
+    bound = thing.method
+    while more():
+        for _ in range(MANY):
+            thing.method(1)
+            thing.method(1, 2)
+            bound(1, 2)
+
+
+def makes_instances() -> None:
+    more = until_cpu()
+    while more():
+        for _ in range(MANY):
+            Tiny(1)
+            Tiny(2).method(3, 4)
+
+
+def resumes_generators() -> None:
+    more = until_cpu()
+    while more():
+        for _ in numbers(MANY):
+            pass
+
+
+def recurses() -> None:
+    more = until_cpu()
+    while more():
+        fibonacci(25)
+
+
+needs_calls_of_classes = pytest.mark.skipif(sys.version_info < (3, 13), reason="classes are called by C code before 3.13")
+needs_calls_with_keywords = pytest.mark.skipif(sys.version_info < (3, 14), reason="calls with keywords are not specialised before 3.14")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        calls_functions,
+        calls_with_defaults,
+        pytest.param(calls_with_keywords, marks=needs_calls_with_keywords),
+        calls_methods,
+        pytest.param(makes_instances, marks=needs_calls_of_classes),
+        resumes_generators,
+        recurses,
+    ],
+)
+def test_entering_a_python_function_is_no_c_code(function: Callable[[], None]) -> None:
+    """The caller's frame is the top one while the interpreter makes the other, and again after its end, and stands at the call."""
+    found = shares(measured(function, clock="cpu"), function.__name__, without="until_cpu.<locals>.<lambda>")  # which asks the clock, in C
+    assert found.get("python", 0) >= 0.95, found
+
+
+def sums_long_lists() -> None:
+    more, values = until_cpu(), list(range(100_000))
+    while more():
+        sum(values)
+
+
+def sorts() -> None:
+    more, values = until_cpu(), [str(number * 7919 % 100_003) for number in range(50_000)]
+    while more():
+        sorted(values)
+        values.copy().sort(reverse=True)
+
+
+def encodes() -> None:
+    more, data = until_cpu(), os.urandom(1_000_000)
+    while more():
+        base64.b64encode(data)
+
+
+def translates() -> None:
+    more, text = until_cpu(), "word " * 100_000
+    while more():
+        text.upper()
+        text.encode(encoding="utf-16")
+
+
+@pytest.mark.parametrize("function", [sums_long_lists, sorts, encodes, translates])
+def test_c_functions_are_c_code(function: Callable[[], None]) -> None:
+    found = shares(measured(function, clock="cpu"), function.__name__)
+    assert found.get("c", 0) >= 0.9, found
+
+
+def calls_what_changes() -> None:
+    """One call, of a Python function for a long time and then of a C function for as long: its instruction changes meanwhile."""
+    values = list(range(1000))
+    for function, argument in ((numbers, 0), (sum, values)):
+        end = time.thread_time() + SECONDS
+        while time.thread_time() < end:
+            calls_each(function, argument)
+
+
+def calls_each(function: Callable[[object], object], argument: object) -> None:
+    for _ in range(5000):
+        function(argument)
+
+
+def test_a_call_whose_callee_changes() -> None:
+    """What is remembered of an instruction must not outlive what it was specialised for."""
+    profile = measured(calls_what_changes, clock="cpu")
+    found = shares(profile, "calls_each")
+    assert 0.35 <= found.get("c", 0) <= 0.65, found
 
 
 def holds_the_gil() -> None:

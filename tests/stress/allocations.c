@@ -3,7 +3,7 @@
  * interpreter gets all it wants. Who asks is told by the return address.
  *
  * shim_arm(N, COUNT): of their allocations from now on, COUNT (0: all) fail from the Nth on; N = 0: none. shim_asked() tells how many there
- * were since. */
+ * were since. shim_pages(1): only mmap and mremap count, which are few and come late (csrc/base/pages.c). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -26,6 +29,7 @@ static struct {
 } ranges[RANGES]; /* written before `first` is set, by the one thread that arms */
 static int range_count;
 static atomic_long first, count, asked;
+static atomic_bool pages;
 
 static bool is_ours(const char *name) {
     return strstr(name, "/_core.") != NULL || strstr(name, "/libmsgpack") != NULL || strstr(name, "/libz.so") != NULL;
@@ -58,7 +62,11 @@ long shim_asked(void) {
     return atomic_load(&asked);
 }
 
-static bool refuse(void *caller) {
+void shim_pages(int only) {
+    atomic_store(&pages, only != 0);
+}
+
+static bool refuse_any(void *caller) {
     long from = atomic_load(&first), many = atomic_load(&count);
     bool ours = false;
     for (int i = 0; from != 0 && i < range_count; i++)
@@ -70,6 +78,26 @@ static bool refuse(void *caller) {
         return false;
     errno = ENOMEM;
     return true;
+}
+
+static bool refuse(void *caller) {
+    return !atomic_load(&pages) && refuse_any(caller);
+}
+
+void *mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    if (refuse_any(__builtin_return_address(0)))
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mmap, at, size, protection, flags, file, offset);
+}
+
+void *mremap(void *old, size_t old_size, size_t size, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    void *at = (flags & MREMAP_FIXED) != 0 ? va_arg(arguments, void *) : NULL;
+    va_end(arguments);
+    if (refuse_any(__builtin_return_address(0)))
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mremap, old, old_size, size, flags, at);
 }
 
 void *malloc(size_t size) {

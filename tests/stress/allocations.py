@@ -18,6 +18,7 @@ from typing import Any
 
 from hybridprof import _core
 
+DEEP = 6000  # calls in one another
 FORMATS = [name for name, _, _, _, can_write in _core.formats() if can_write]
 
 
@@ -30,6 +31,9 @@ class Shim:
     def arm(self, first: int, count: int) -> None:
         assert self.library.shim_arm(ctypes.c_long(first), ctypes.c_long(count)) > 0
 
+    def only_pages(self) -> None:
+        self.library.shim_pages(1)
+
     def asked(self) -> int:
         asked: int = self.library.shim_asked()
         return asked
@@ -41,6 +45,22 @@ def traced(n: int) -> int:
 
 # Where calls are reported by setprofile (3.11), a target has to be wrapped.
 calls_traced = _core.deep_function(traced) if _core.needs_wrapper(traced.__code__) else traced
+
+
+def left(n: int) -> int:
+    return n and left(n - 1) + right(n - 1)
+
+
+def right(n: int) -> int:
+    return n and left(n - 1) + right(n - 1)
+
+
+def spread(n: int) -> int:
+    return left(n)
+
+
+calls_spread = _core.deep_function(spread) if _core.needs_wrapper(spread.__code__) else spread
+SPREAD = 12  # levels: 2 ** 13 contexts
 
 
 def descend(levels: int) -> int:
@@ -111,6 +131,60 @@ def session(said: Said, folder: Path, turn: int, clock: Any) -> None:
     said.attempt(lambda: _core.remove_target(traced.__code__))
 
 
+def wide_session(said: Said, folder: Path) -> _core.Profile | None:
+    """More than 5,000 contexts, exact and sampled: tables that large are pages of their own."""
+    said.attempt(lambda: _core.add_target(spread.__code__))
+    started = said.attempt(lambda: _core.start(rate=10_000))
+    said.attempt(lambda: calls_spread(SPREAD))
+    said.attempt(lambda: [descend(DEEP) for _ in range(40)])
+    profile: _core.Profile | None = said.attempt(_core.snapshot) if started else None
+    stopped = said.attempt(_core.stop)
+    if bool(started) != bool(stopped) or _core.running():
+        said.odd.append(f"started {started}, stopped {stopped}, running {_core.running()}")
+    if profile is not None:
+        saved = str(folder / "wide.hyprof")
+        for step in (profile.meta, lambda: profile.write(saved), lambda: _core.load(saved), lambda: profile.select(["python", "c"])):
+            said.attempt(step)
+    said.attempt(lambda: _core.remove_target(spread.__code__))
+    return profile
+
+
+def has_all(profile: _core.Profile) -> bool:
+    counts = {row[0]: row[5] for row in profile.functions() if row[0] in ("left", "right")}
+    sampled = sum(line[2] for line in profile.lines())
+    samples = sum(node[5] for node in profile.nodes())
+    return sum(counts.values()) == 2 ** (SPREAD + 1) - 1 and len(profile.nodes()) > 5000 + DEEP and sampled == samples
+
+
+def lacks(profile: _core.Profile) -> str:
+    rows = {row[0]: row[5] for row in profile.functions() if row[0] in ("left", "right", "descend", "<overflow>", "<unresolved>")}
+    samples = profile.meta()["samples"]
+    return f"{rows}, {len(profile.nodes())} nodes, {sum(line[2] for line in profile.lines())} of {sum(node[5] for node in profile.nodes())} samples with lines, {samples}"
+
+
+def wide(folder: str, count: str) -> None:
+    """Each time that pages are asked of the system fails once. What a profile lacks then, a sentence in it tells."""
+    shim, said, place, told = Shim(), Said(), Path(folder), 0
+    sys.setrecursionlimit(2 * DEEP)
+    shim.only_pages()
+    shim.arm(1 << 40, 0)
+    whole = wide_session(said, place)
+    most = shim.asked()
+    broken = whole is None or not has_all(whole)
+    for first in range(1, most + 1):
+        shim.arm(first, int(count))
+        profile = wide_session(said, place)
+        shim.arm(0, 0)
+        short = [text for text in profile.meta()["warnings"] if "bound" in text or "memory" in text] if profile is not None else []
+        told += bool(short)
+        if profile is not None and not has_all(profile) and not short:
+            said.odd.append(f"without page {first} of {most} a profile lacks something and does not say so: {lacks(profile)}")
+    whole = wide_session(said, place)
+    broken |= whole is None or not has_all(whole)
+    said.sentences = Counter({re.sub(r"\d+", "n", text): number for text, number in said.sentences.items()})
+    print(json.dumps({"most": most, "broken": broken, "told": told, "said": said.sentences, "odd": said.odd[:20]}))
+
+
 def is_whole(folder: Path, turn: int) -> bool:
     """With memory again, all is as ever."""
     said = Said()
@@ -147,4 +221,4 @@ def sweep(folder: str, count: str, seconds: str, phase: str) -> None:
 
 
 if __name__ == "__main__":
-    {"sweep": sweep}[sys.argv[1]](*sys.argv[2:])
+    {"sweep": sweep, "wide": wide}[sys.argv[1]](*sys.argv[2:])

@@ -13,6 +13,7 @@ NUMBERS = {
         "open": 2,
         "openat": 257,
         "clone": 56,
+        "clock_gettime": 228,  # for the CPU clocks of threads and processes; programs read the others without a call
         "sched_setaffinity": 203,
         "sched_getaffinity": 204,
         "process_vm_readv": 310,
@@ -23,6 +24,7 @@ NUMBERS = {
     "aarch64": {
         "openat": 56,
         "clone": 220,
+        "clock_gettime": 113,
         "sched_setaffinity": 122,
         "sched_getaffinity": 123,
         "process_vm_readv": 270,

@@ -17,7 +17,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +72,18 @@ void *calloc(size_t count, size_t size) {
 
 void *realloc(void *old, size_t size) {
     return no_memory() ? NULL : __libc_realloc(old, size);
+}
+
+void *mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    return no_memory() ? MAP_FAILED : (void *)syscall(SYS_mmap, at, size, protection, flags, file, offset);
+}
+
+void *mremap(void *old, size_t old_size, size_t size, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    void *at = (flags & MREMAP_FIXED) != 0 ? va_arg(arguments, void *) : NULL;
+    va_end(arguments);
+    return no_memory() ? MAP_FAILED : (void *)syscall(SYS_mremap, old, old_size, size, flags, at);
 }
 
 /* The sampler names its thread before it allocates anything. */

@@ -29,3 +29,12 @@ def test_every_allocation_fails_once(shim: str, tmp_path: Path, count: int) -> N
     assert found["odd"] == [] and found["broken"] == 0
     assert found["most"] > 300 and found["sessions"] >= 20 and found["last"] > found["most"] / 2
     assert sum(found["said"].values()) > found["sessions"] / 10
+
+
+@pytest.mark.parametrize("count", [1, 0], ids=["one", "all-from-there-on"])
+def test_every_page_that_is_asked_for_fails_once(shim: str, tmp_path: Path, count: int) -> None:
+    """Tables of more than 128 KiB, exact ones, sampled ones, and those of a profile, are pages of the system, and none of malloc's."""
+    found = result("allocations.py", "wide", tmp_path, count, env={"LD_PRELOAD": shim})
+    print(found)
+    assert found["odd"] == [] and not found["broken"]
+    assert found["most"] >= 10 and found["told"] + sum(found["said"].values()) >= 5

@@ -135,12 +135,24 @@ def test_status() -> None:
     assert [warning for warning in status["warnings"] if "did you mean" in warning]
 
 
+def test_remote_reading_has_higher_rates() -> None:
+    with hybridprof.Profiler(rate=200_000, method="remote") as profiler:
+        while not hybridprof.status()["samples"]["kept"]:
+            spin(0.001)
+    assert profiler.profile is not None
+    assert (profiler.profile.meta["rate_hz"], profiler.profile.meta["sampler_method"]) == (200_000, "remote")
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
         ({"rate": -1}, ValueError, "rate must be from 0 (no sampling) to 10000 Hz, not -1"),
         ({"rate": 1e9}, ValueError, "rate must be from 0 (no sampling) to 10000 Hz, not 1000000000.0"),
         ({"rate": float("nan")}, ValueError, "rate must be from 0 (no sampling) to 10000 Hz, not nan"),
+        ({"rate": 10_001}, ValueError, "rate must be from 0 (no sampling) to 10000 Hz, not 10001"),
+        ({"rate": 200_001, "method": "remote"}, ValueError, "rate must be from 0 (no sampling) to 200000 Hz, not 200001"),
+        ({"rate": -1, "method": "remote"}, ValueError, "rate must be from 0 (no sampling) to 200000 Hz, not -1"),
+        ({"rate": 10_001, "method": "signal"}, ValueError, "rate must be from 0 (no sampling) to 10000 Hz, not 10001"),
         ({"rate": "100"}, TypeError, "rate is a number of Hz, not str '100'"),
         ({"rate": True}, TypeError, "rate is a number of Hz, not bool True"),
         ({"clock": "sun"}, ValueError, "clock must be 'wall' or 'cpu', not 'sun'"),
