@@ -238,6 +238,33 @@ def test_a_thread_that_is_started_beneath_a_target_is_outside(hook: str) -> None
         assert "in_thread" not in names or (thread.exact_ns == 0 and "target" not in names)
 
 
+@HOOKS
+def test_threads_that_end_between_two_samples(hook: str) -> None:
+    """Of what such a thread lived only the tracer knows the last part; what was sampled of it comes on top of neither."""
+
+    def target() -> int:
+        return work(2 * INNER)
+
+    marked = target_of(target)
+
+    def in_thread() -> None:
+        for _ in range(4):
+            work(INNER)
+            marked()
+
+    def program() -> None:
+        for _ in range(40):
+            threads = [threading.Thread(target=in_thread) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    profile = measured(hook, program, rate=2000)
+    assert row_of(profile, "target").calls == 480
+    assert sum(thread.exact_ns > 0 for thread in profile.threads) == 120
+
+
 # --- what is left ------------------------------------------------------------------------------------------------------------------------------
 
 
