@@ -97,7 +97,8 @@ typedef struct hp_row {
     uint64_t calls, primitive_calls; /* meaningless when measured == HP_SAMPLED; a lower bound when HP_MIXED */
     uint64_t self_sampled, self_exact;
     uint64_t total_sampled, total_exact;    /* inclusive, once per stack at the outermost activation */
-    uint64_t self_error_ns, total_error_ns; /* half width of the 95 % interval of the sampled part; 0 where exact */
+    uint64_t self_error_ns, total_error_ns; /* half width of the 95 % interval of the sampled part; 0 where exact. A mixed row without one
+                                               was traced in part, and nobody sampled: its times are lower bounds */
 } hp_row;
 
 typedef struct hp_edge {

@@ -135,6 +135,8 @@ def test_rules_about_rows_and_threads_are_awake(good: hybridprof.Profile) -> Non
         {"measured": "mixed", "calls": None},
         {"measured": "exact", "calls": 1, "samples": 2},
         {"measured": "sampled", "calls": None, "self_ns": 5, "self_error_ns": 0},
+        {"measured": "mixed", "calls": 1, "samples": 0, "self_error_ns": 0, "total_error_ns": 7},
+        {"measured": "mixed", "calls": 1, "samples": 0, "self_error_ns": 7, "total_error_ns": 0},
     ],
 )
 def test_the_rule_about_kinds_is_awake(good: hybridprof.Profile, wrong: dict[str, Any]) -> None:
