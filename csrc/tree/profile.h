@@ -15,7 +15,11 @@
 #include "tree/states.h"
 #include "tree/timeline.h"
 
-typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
+/* Times of different clocks are not added up. Waits come from files of others alone: how long contenders were blocked, all of them
+ * together, which is no time in which anything ran. */
+typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1, HP_CLOCK_WAITS = 2 } hp_clock_kind;
+#define HP_CLOCK_NAMES {"wall", "cpu", "waits"}
+#define HP_CLOCK_PHRASES {"by the wall clock", "by the CPU clock", "as waits (how long others were blocked)"}
 
 /* One function: equal (kind, module, qualname, name, file, first_line) is one function. NUL-terminated UTF-8, never NULL ("" where
  * unknown). */
