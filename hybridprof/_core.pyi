@@ -181,3 +181,4 @@ class deep_function:
 def needs_wrapper(code: CodeType, /) -> bool: ...
 
 HOOKS: Final[tuple[str, ...]]  # hooks this interpreter offers, the default first
+UNSEEN_GAPS: Final[float]  # half width of the 95 % interval of what no sample met, in mean gaps between samples

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 8  # files are read side by side and added one after another, which is a tenth of it or so: more readers would only wait, and each holds a file
 SUFFIX = ".hyprof"
+CLOCKS = {"wall": "by the wall clock", "cpu": "by the cpu clock", "waits": "as waits (how long others were blocked)"}
+GUESSED = "collapsed stacks do not say what they count"  # how the sentence of a profile begins whose times are a guess
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -128,7 +130,7 @@ def _check_clocks(inputs: list[Input]) -> None:
     for each in inputs:
         if each.clock != inputs[0].clock:
             raise ValueError(
-                f"{each.label} was measured by the {each.clock} clock and {inputs[0].label} by the {inputs[0].clock} clock, and such times are "
+                f"{each.label} was measured {CLOCKS[each.clock]} and {inputs[0].label} {CLOCKS[inputs[0].clock]}, and such times are "
                 "not added: merge those of one clock"
             )
 

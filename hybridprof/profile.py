@@ -79,6 +79,11 @@ class Function:
     samples: int
     kind: Kind
 
+    @property
+    def time_lower_bound(self) -> bool:
+        """Some of its calls were not traced, and there was no sampler to meet them: self_ns and total_ns are lower bounds, as calls is."""
+        return self.measured == "mixed" and self.kind != "thread" and not self.total_error_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

@@ -44,6 +44,8 @@ def of_threads(profile: Profile) -> Iterator[str]:
         parts = thread.sampled_ns + thread.exact_ns + thread.overhead_ns + thread.residual_ns
         if thread.measured_ns != parts:
             yield f"thread {thread.name}: {thread.measured_ns} ns measured, parts of {parts}"
+        if thread.residual_ns < 0:
+            yield f"thread {thread.name}: {thread.measured_ns} ns measured, {-thread.residual_ns} more in its parts"
         tree = sum(node.self_ns for node in below(thread.root)) if thread.root else 0
         if tree != thread.sampled_ns + thread.exact_ns:
             yield f"thread {thread.name}: {tree} ns beneath it, {thread.sampled_ns} sampled and {thread.exact_ns} exact"
@@ -53,11 +55,12 @@ def of_threads(profile: Profile) -> Iterator[str]:
 
 def of_rows(profile: Profile) -> Iterator[str]:
     whole = sum(thread.sampled_ns + thread.exact_ns for thread in profile.threads)
+    measured = sum(thread.measured_ns for thread in profile.threads)
     if sum(row.self_ns for row in profile.functions) != whole:
         yield f"rows have {sum(row.self_ns for row in profile.functions)} ns of their own, threads {whole}"
     for row in profile.functions:
-        if not 0 <= row.self_ns <= row.total_ns <= whole:
-            yield f"{row.name}: {row.self_ns} ns of its own, {row.total_ns} in all, {whole} were measured"
+        if not 0 <= row.self_ns <= row.total_ns <= measured:
+            yield f"{row.name}: {row.self_ns} ns of its own, {row.total_ns} in all, {measured} were measured"
         if row.calls is not None and not 0 <= (row.primitive_calls or 0) <= row.calls:
             yield f"{row.name}: {row.primitive_calls} primitive calls of {row.calls}"
 
@@ -83,6 +86,11 @@ def of_kinds(profile: Profile) -> Iterator[str]:
             yield f"{row.name} is {row.measured} and has {row.calls} calls"
         if row.measured == "exact" and row.samples:
             yield f"{row.name} is exact and has {row.samples} samples"
+        in_part = row.measured == "mixed" and row.kind != "thread"  # and what of the rest no sample met is in the error
+        if in_part and profile.meta["rate_hz"] > 0 and not (row.self_error_ns and row.total_error_ns):
+            yield f"{row.name} is mixed and has an error of {row.self_error_ns} and {row.total_error_ns} ns"
+        if row.time_lower_bound != (in_part and not row.total_error_ns):
+            yield f"{row.name} has an error of {row.total_error_ns} ns and is {'a' if row.time_lower_bound else 'no'} lower bound"
         if row.measured == "sampled" and row.kind != "thread" and row.self_ns and not (row.self_error_ns and row.total_error_ns):
             yield f"{row.name} is sampled and has an error of {row.self_error_ns} and {row.total_error_ns} ns"
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "module/divide.h"
-#include "tree/error_bars.h"
 
 typedef struct assembly {
     hp_gathered *gathered;
@@ -302,107 +301,6 @@ static hp_status add_estimates(assembly *a) {
     return status;
 }
 
-/* Each thread's times are those of its nodes, so that table, tree and threads agree to the nanosecond. */
-static hp_status sum_threads(hp_profile *profile) {
-    const hp_tree *tree = &profile->tree;
-    uint32_t *owner = malloc((size_t)tree->count * sizeof *owner);
-    if (!owner)
-        return HP_NO_MEMORY;
-    memset(owner, 0xff, (size_t)tree->count * sizeof *owner);
-    for (uint32_t i = 0; i < profile->thread_count; i++)
-        owner[profile->threads[i].root] = i;
-    for (uint32_t i = 1; i < tree->count; i++) {
-        const hp_node *node = &tree->nodes[i];
-        if (owner[i] == HP_NO_NODE)
-            owner[i] = owner[node->parent];
-        if (owner[i] == HP_NO_NODE)
-            continue;
-        hp_profile_thread *thread = &profile->threads[owner[i]];
-        thread->sampled_ns += node->sampled;
-        thread->exact_ns += node->exact;
-        thread->overhead_ns += node->overhead;
-    }
-    free(owner);
-    return HP_OK;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
-/* By the session's own clock, so that the residual is a check and not a tautology. Without a sampler nobody looked outside targets:
- * then what was measured is the time beneath them. */
-static void measure_threads(const assembly *a) {
-    const hp_gathered *gathered = a->gathered;
-    for (uint32_t i = 0; i < gathered->thread_count; i++) {
-        const hp_gathered_thread *from = &gathered->threads[i];
-        if (a->threads[i] == UINT32_MAX)
-            continue;
-        hp_profile_thread *thread = &a->profile->threads[a->threads[i]];
-        if (!gathered->has_sampled)
-            thread->measured_ns = thread->exact_ns + thread->overhead_ns;
-        else if (gathered->clock == HP_CLOCK_WALL && from->lived_ns > 0)
-            thread->measured_ns = (uint64_t)from->lived_ns;
-        /* Born and gone between two looks of the sampler: it lived at least for what was traced of it. */
-        if (gathered->clock == HP_CLOCK_WALL && thread->measured_ns < thread->exact_ns + thread->overhead_ns)
-            thread->measured_ns = thread->exact_ns + thread->overhead_ns;
-    }
-    for (uint32_t i = 0; i < gathered->sampled.thread_count; i++) {
-        const hp_sampled_thread *from = &gathered->sampled.threads[i];
-        if (from->thread >= gathered->thread_count || a->threads[from->thread] == UINT32_MAX)
-            continue;
-        hp_profile_thread *thread = &a->profile->threads[a->threads[from->thread]];
-        thread->samples = from->samples + from->divided;
-        thread->traced_samples = from->traced_samples;
-        thread->unresolved_ns = from->unresolved_ns;
-        if (gathered->clock == HP_CLOCK_WALL)
-            thread->measured_ns -= smaller(thread->measured_ns, from->aside_ns);
-        if (gathered->clock == HP_CLOCK_CPU)
-            thread->measured_ns = from->measured_ns;
-    }
-}
-
-/* Slots that folded into one function may have shared stacks: such samples were counted for each, though a thread has each only once. */
-static void clamp_estimates(hp_profile *profile) {
-    for (uint32_t i = 0; i < profile->estimate_count; i++) {
-        hp_estimate *estimate = &profile->estimates[i];
-        estimate->total_samples = smaller(estimate->total_samples, profile->threads[estimate->thread].samples);
-        estimate->total_runs = smaller(estimate->total_runs, estimate->total_samples);
-        estimate->self_samples = smaller(estimate->self_samples, estimate->total_samples);
-        estimate->self_runs = smaller(estimate->self_runs, estimate->self_samples);
-    }
-}
-
-static uint64_t us2_of(const hp_gaps *gaps, const hp_sampled_thread *thread, uint64_t seen, uint64_t runs) {
-    return seen == 0 ? 0 : hp_error_whole_us2(hp_error_variance_of(gaps, seen, runs, thread->samples, thread->sampled_ns));
-}
-
-static void widen(hp_estimate *estimate, const hp_sampled_thread *thread) {
-    hp_gaps gaps = hp_gaps_measured(thread->samples, (double)thread->sampled_ns, thread->squares, thread->cubes);
-    if (hp_gaps_usual(&gaps))
-        return;
-    estimate->self_variance_us2 = us2_of(&gaps, thread, estimate->self_samples, estimate->self_runs);
-    estimate->total_variance_us2 = us2_of(&gaps, thread, estimate->total_samples, estimate->total_runs);
-}
-
-/* Where a thread's samples stand for times that are not those which the sampler drew, and only there: its variances are not what runs alone
- * tell, so they are given, and go with the profile wherever it goes. */
-static hp_status widen_estimates(const assembly *a) {
-    hp_profile *profile = a->profile;
-    const hp_sampled *sampled = &a->gathered->sampled;
-    const hp_sampled_thread **threads = calloc((size_t)profile->thread_count + 1, sizeof *threads);
-    if (!threads)
-        return HP_NO_MEMORY;
-    for (uint32_t i = 0; i < sampled->thread_count; i++)
-        if (sampled->threads[i].thread < a->gathered->thread_count && a->threads[sampled->threads[i].thread] != UINT32_MAX)
-            threads[a->threads[sampled->threads[i].thread]] = &sampled->threads[i];
-    for (uint32_t i = 0; i < profile->estimate_count; i++)
-        if (threads[profile->estimates[i].thread] != NULL)
-            widen(&profile->estimates[i], threads[profile->estimates[i].thread]);
-    free(threads);
-    return HP_OK;
-}
-
 hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     assembly a = {.gathered = gathered};
     double ns_per_tick = hp_ns_per_tick(&gathered->began, &gathered->ended);
@@ -416,12 +314,10 @@ hp_status hp_assemble(hp_gathered *gathered, hp_profile **out) {
     if (status == HP_OK)
         take_timeline(&a);
     if (status == HP_OK)
-        status = sum_threads(a.profile);
+        status = hp_assemble_times(gathered, a.threads, a.profile);
     if (status == HP_OK) {
-        measure_threads(&a);
-        clamp_estimates(a.profile);
         hp_assemble_meta(gathered, a.profile);
-        status = widen_estimates(&a);
+        status = hp_assemble_widths(gathered, a.threads, a.node_map, a.profile);
     }
     if (status == HP_OK)
         status = hp_profile_summarize(a.profile);

@@ -71,6 +71,13 @@ typedef struct hp_place {
 hp_status hp_assemble_lines(const hp_gathered *gathered, const uint32_t *map, const uint32_t *node_map, const hp_place *more,
                             uint32_t more_count, hp_profile *profile);
 
+/* thread_times.c: what each thread was measured for, when its nodes are there. `threads`: index of a gathered thread to that in the
+ * profile, UINT32_MAX: left out. */
+hp_status hp_assemble_times(const hp_gathered *gathered, const uint32_t *threads, hp_profile *profile);
+
+/* widths.c: the variances of estimates that runs alone do not tell, when the threads' times are known. node_map: as above. */
+hp_status hp_assemble_widths(const hp_gathered *gathered, const uint32_t *threads, const uint32_t *node_map, hp_profile *profile);
+
 /* describe_profile.c: metadata and warnings, when the threads' times are known. */
 void hp_assemble_meta(const hp_gathered *gathered, hp_profile *profile);
 

@@ -108,6 +108,8 @@ static void change_rate(hp_session *session, double rate) {
     (void)hp_sampler_set_rate(session->sampler, rate, &error); /* was checked */
     if (session->options.sampler.rate_hz >= 2 || session->options.sampler.rate_hz == rate)
         return;
+    int64_t now;
+    (void)hp_session_see_threads(session, false, &now); /* short of memory: what has passed since their last sample is in nobody's time */
     hp_sampler_stop(session->sampler);
     if (hp_sampler_start(session->sampler, &error) != HP_OK)
         hp_session_warn(session, error.text);

@@ -79,8 +79,11 @@ static bool in_main_thread(void) {
 
 static void end_threads(hp_module_state *state) {
     hp_stream_pause(state);
-    if (state->session && state->session->running && state->session->sampler)
+    if (state->session && state->session->running && state->session->sampler) {
+        int64_t now;
+        (void)hp_session_see_threads(state->session, false, &now); /* short of memory: a gap of each is in nobody's time */
         hp_sampler_stop(state->session->sampler);
+    }
     PyFrameObject *frame = PyEval_GetFrame();
     Py_XINCREF(frame);
     Py_XSETREF(state->fork_frame, frame);

@@ -9,6 +9,7 @@
 #include "module/session.h"
 #include "module/stream.h"
 #include "module/window.h"
+#include "tree/error_bars.h"
 #include "tree/line_table.h"
 
 /* Which instance of the module lives. Static because it is about the process: threads, code objects and forks belong to it, so there can
@@ -57,6 +58,15 @@ static int add_hooks(PyObject *module) {
     return result;
 }
 
+/* How long what no sample met may have run, in mean gaps: the half width of its interval. */
+static int add_unseen_gaps(PyObject *module) {
+    enum { GAP = 1000000 };
+    PyObject *gaps = PyFloat_FromDouble((double)hp_error_half_width(hp_error_unseen(GAP)) / GAP);
+    int result = gaps ? PyModule_AddObjectRef(module, "UNSEEN_GAPS", gaps) : -1;
+    Py_XDECREF(gaps);
+    return result;
+}
+
 static int module_exec(PyObject *module) {
     if (!may_load())
         return -1;
@@ -65,7 +75,7 @@ static int module_exec(PyObject *module) {
     state->pid = getpid();
     state->targets = PyDict_New();
     state->names = PyDict_New();
-    if (!state->targets || !state->names || add_types(module, state) < 0 || add_hooks(module) < 0)
+    if (!state->targets || !state->names || add_types(module, state) < 0 || add_hooks(module) < 0 || add_unseen_gaps(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, hp_session_methods) < 0 || PyModule_AddFunctions(module, hp_target_methods) < 0 ||
         PyModule_AddFunctions(module, hp_fork_methods) < 0 || PyModule_AddFunctions(module, hp_window_methods) < 0)

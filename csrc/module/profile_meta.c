@@ -8,6 +8,11 @@
 
 #include "tree/merge.h"
 
+static const char *clock_name(const hp_meta *meta) {
+    static const char *const names[] = HP_CLOCK_NAMES;
+    return names[meta->clock];
+}
+
 static PyObject *thread_dict(const hp_profile_thread *thread) {
     long long residual = (long long)(thread->measured_ns - thread->sampled_ns - thread->exact_ns - thread->overhead_ns);
     PyObject *root = thread->root == HP_NO_NODE ? Py_NewRef(Py_None) : PyLong_FromUnsignedLong(thread->root);
@@ -127,7 +132,7 @@ static PyObject *source_dict(const hp_meta *meta) {
                          "implementation", hp_text_to_unicode(meta->implementation), "platform", hp_text_to_unicode(meta->platform), "pid",
                          (unsigned long long)meta->pid, "argv", split_program(meta->program), "started", time_text(meta->started_ns),
                          "duration_ns", (unsigned long long)meta->duration_ns, "rate_hz", meta->rate_hz, "samples_kept",
-                         (unsigned long long)meta->samples_kept, "clock", meta->clock == HP_CLOCK_CPU ? "cpu" : "wall");
+                         (unsigned long long)meta->samples_kept, "clock", clock_name(meta));
 }
 
 PyObject *hp_profile_source_list(const hp_profile *profile) {
@@ -150,9 +155,8 @@ PyObject *hp_profile_meta(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
                          hp_text_to_unicode(meta->python), "implementation", hp_text_to_unicode(meta->implementation), "platform",
                          hp_text_to_unicode(meta->platform), "pid", (unsigned long long)meta->pid, "argv", split_program(meta->program),
                          "started", time_text(meta->started_ns), "duration_ns", (unsigned long long)meta->duration_ns, "clock",
-                         meta->clock == HP_CLOCK_CPU ? "cpu" : "wall", "rate_hz", meta->rate_hz, "samples", samples_dict(meta),
-                         "sampler_cpu_ns", (unsigned long long)meta->sampler_cpu_ns, "tracing", tracing_dict(meta), "threads",
-                         hp_profile_threads(self, NULL), "residual_ns", (long long)hp_profile_residual_ns(self->profile), "warnings",
-                         warning_list(meta), "sampler_method", hp_text_to_unicode(meta->sampler_method), "tracer_hook",
-                         hp_text_to_unicode(meta->tracer_hook));
+                         clock_name(meta), "rate_hz", meta->rate_hz, "samples", samples_dict(meta), "sampler_cpu_ns",
+                         (unsigned long long)meta->sampler_cpu_ns, "tracing", tracing_dict(meta), "threads", hp_profile_threads(self, NULL),
+                         "residual_ns", (long long)hp_profile_residual_ns(self->profile), "warnings", warning_list(meta), "sampler_method",
+                         hp_text_to_unicode(meta->sampler_method), "tracer_hook", hp_text_to_unicode(meta->tracer_hook));
 }

@@ -259,6 +259,8 @@ static void stop_in_transition(hp_module_state *state) {
         hp_sampler_stop(session->sampler);
     hp_names_threads(state, session); /* while those that live can still be told from those that ended */
     end_tracer(state, session);
+    int64_t now;
+    (void)hp_session_see_threads(session, false, &now); /* what they ran until their last target ended is part of their lives */
     session->ended = hp_timebase_now();
     session->running = false;
     hp_stream_session_ended(state);

@@ -68,26 +68,39 @@ static hp_status copy_traced(const hp_traced *from, hp_traced *to) {
 }
 
 static hp_status gather_trees(hp_session *session, uint64_t first_moment, hp_gathered *gathered) {
-    if (session->sampler) {
-        hp_status status = hp_sampler_collect(session->sampler, first_moment, &gathered->sampled);
-        if (status != HP_OK)
-            return status;
-        gathered->has_sampled = true;
-    }
     hp_status status = HP_OK;
     if (session->tracer || session->has_traced) {
         status = session->tracer ? hp_tracer_collect(session->tracer, &gathered->traced) : copy_traced(&session->traced, &gathered->traced);
         gathered->has_traced = status == HP_OK;
     }
+    int64_t now;
+    if (status == HP_OK && session->running) /* after the tracer's books: a life that ends before what it holds would be too short */
+        status = hp_session_see_threads(session, false, &now);
+    if (status == HP_OK && session->sampler) {
+        status = hp_sampler_collect(session->sampler, first_moment, &gathered->sampled);
+        gathered->has_sampled = status == HP_OK;
+    }
     return status;
+}
+
+/* When each thread was last seen, by index: where it was sampled, as far as its time was counted and not a tick later. */
+static int64_t *list_ends(hp_session *session, const hp_gathered *gathered, uint32_t count) {
+    int64_t *ends = calloc((size_t)count + 1, sizeof *ends);
+    for (uint32_t i = 0; ends && i < count; i++) /* a number that stands for itself */
+        ends[i] = atomic_load_explicit(&hp_threads_at(session->threads, i)->last_seen_ns, memory_order_relaxed);
+    for (uint32_t i = 0; ends && gathered->clock == HP_CLOCK_WALL && i < gathered->sampled.thread_count; i++)
+        if (gathered->sampled.threads[i].thread < count)
+            ends[gathered->sampled.threads[i].thread] = gathered->sampled.threads[i].until_ns;
+    return ends;
 }
 
 static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
     hp_status status = HP_NO_MEMORY;
     uint32_t count = hp_threads_count(session->threads);
     hp_pairs served = {0};
+    int64_t *ends = list_ends(session, gathered, count);
     gathered->threads = calloc((size_t)count + 1, sizeof *gathered->threads);
-    if (!gathered->threads)
+    if (!gathered->threads || !ends)
         goto done;
     for (uint32_t i = 0; i < count; i++) {
         const hp_thread *from = hp_threads_at(session->threads, i);
@@ -97,13 +110,13 @@ static hp_status gather_threads(hp_session *session, hp_gathered *gathered) {
         gathered->thread_count = i + 1;
         to->native_id = from->native_id;
         int64_t began = from->existed_at_start ? session->began.ns : from->first_seen_ns;
-        int64_t ended = atomic_load_explicit(&from->last_seen_ns, memory_order_relaxed); /* a number that stands for itself */
-        if (!session->running && ended > session->ended.ns)
-            ended = session->ended.ns;
-        to->lived_ns = hp_threads_lived_ns(session->threads, from, began, ended);
+        if (!session->running && ends[i] > session->ended.ns)
+            ends[i] = session->ended.ns;
+        to->lived_ns = hp_threads_lived_ns(session->threads, from, began, ends[i]);
     }
     status = HP_OK;
 done:
+    free(ends);
     hp_pairs_fini(&served);
     return status;
 }

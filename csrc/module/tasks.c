@@ -119,9 +119,11 @@ static hp_status unchain(unchaining *u) {
     for (uint32_t i = 0; i < sampled->line_count; i++)
         sampled->lines[i].node = u->moved[sampled->lines[i].node];
     hp_timeline_map(&sampled->timeline, u->moved);
-    for (uint32_t i = 0; i < sampled->thread_count; i++)
-        if (sampled->threads[i].root != HP_NO_NODE)
-            sampled->threads[i].root = u->moved[sampled->threads[i].root];
+    for (uint32_t i = 0; i < sampled->thread_count; i++) {
+        hp_sampled_thread *thread = &sampled->threads[i];
+        thread->root = thread->root != HP_NO_NODE ? u->moved[thread->root] : HP_NO_NODE;
+        thread->open_leaf = thread->open_leaf != HP_NO_NODE ? u->moved[thread->open_leaf] : HP_NO_NODE;
+    }
     u->tree.overflowed = sampled->tree.overflowed;
     hp_tree old = sampled->tree;
     sampled->tree = u->tree;

@@ -218,6 +218,16 @@ static void mark_busy(const hp_gathered *gathered, bool *busy) {
             busy[gathered->traced.threads[i].thread] = true;
 }
 
+/* A later sample takes it, and with it the time that was measured is a later window's: none has more in its parts than was measured. */
+static void leave_pending(hp_gathered *gathered) {
+    for (uint32_t i = 0; i < gathered->sampled.thread_count; i++) {
+        hp_sampled_thread *thread = &gathered->sampled.threads[i];
+        if (thread->thread < gathered->thread_count)
+            gathered->threads[thread->thread].lived_ns -= (int64_t)thread->pending_ns;
+        thread->measured_ns -= thread->pending_ns < thread->measured_ns ? thread->pending_ns : thread->measured_ns;
+    }
+}
+
 /* Threads that ended before this window are no part of it. */
 static void cut_lives(hp_window *w, hp_gathered *gathered, bool *busy) {
     mark_busy(gathered, busy);
@@ -241,6 +251,7 @@ static bool cut(hp_window *w, hp_gathered *gathered) {
         free(busy);
         return false;
     }
+    leave_pending(gathered);
     cut_sampled_nodes(w, &gathered->sampled.tree);
     cut_lines(w, &gathered->sampled);
     cut_estimates(w, &gathered->sampled);

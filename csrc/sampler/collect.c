@@ -52,7 +52,9 @@ static hp_status copy_threads(const hp_sampler *s, hp_sampled *out) {
     for (uint32_t i = 0; i < s->watched_count; i++) {
         const hp_watched *w = s->watched[i];
         out->threads[i] = w->totals;
-        out->threads[i].pending_ns = (uint64_t)(w->left_ns + (w->pending_ns > 0 ? w->pending_ns : 0));
+        out->threads[i].until_ns = w->t_prev;
+        bool may_be_sampled = s->started && w->tick == s->tick;
+        out->threads[i].pending_ns = may_be_sampled && w->pending_ns > 0 ? (uint64_t)w->pending_ns : 0;
     }
     out->thread_count = s->watched_count;
     return HP_OK;
@@ -87,6 +89,7 @@ static void fill_counts(const hp_sampler *s, hp_sampled *out) {
 hp_status hp_sampler_collect(hp_sampler *sampler, uint64_t first_moment, hp_sampled *out) {
     *out = (hp_sampled){0};
     pthread_mutex_lock(&sampler->mutex);
+    hp_open_gap_close(sampler);
     for (uint32_t i = 0; i < sampler->watched_count; i++)
         hp_record_flush(sampler, sampler->watched[i]);
     hp_status status = hp_tree_copy(&out->tree, &sampler->tree); /* node numbers stay, so lines and roots need no map */

@@ -50,7 +50,6 @@ typedef struct hp_watched {
     uint32_t cpu_rest; /* cpu clock: ticks in a row at the same stack without any CPU time */
     uint64_t traced_prev;
     int64_t pending_ns;
-    int64_t left_ns;      /* pending time of those that had the record before */
     uint64_t traced_word; /* its traced clock when its stack was read: the flag must belong to the stack */
     uint32_t traced_node; /* likewise: which node of the tracer's tree had the time */
     uintptr_t edge_code;  /* likewise: the target that it was on its way into or out of */
@@ -81,6 +80,10 @@ typedef struct hp_watched {
     uint64_t repeats, repeat_ns;
 
     hp_sampled_thread totals;
+
+    /* Of the last sample that took time: its line, and the time that it stands for by now (open_gap.c). */
+    hp_sampled_line open_line;
+    uint64_t gap_ns;
 
     uint64_t proved_tick; /* the last one at which it was proved to rest */
     uint64_t busy_tick;   /* the last one at which it was not where it had been */
@@ -245,6 +248,12 @@ bool hp_record_resolve(hp_sampler *sampler, hp_watched *watched);
 void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks);
 /* Adds what `repeats` holds back. */
 void hp_record_flush(hp_sampler *sampler, hp_watched *watched);
+
+/* --- open_gap.c: no lock but the mutex held --- */
+/* This thread's time without a sample goes to its last sample's stack, if it has one. */
+void hp_open_gap_give(hp_sampler *sampler, hp_watched *watched);
+/* [GIL] The same for all, with what they lived and used until now. */
+void hp_open_gap_close(hp_sampler *sampler);
 
 /* --- tally.c --- */
 void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf, uint64_t count);

@@ -208,6 +208,15 @@ static void note_beneath(hp_sampler *s, hp_watched *w, const hp_state *known) {
     hp_beneath_add(&s->beneath, w->leaf, w->traced_node, w->leaf == w->totals.root ? NO_UNIT : w->leaf_unit, w->leaf_state);
 }
 
+/* What is asked for before the next sample goes where this one went. */
+static void open_gap(hp_watched *w, uint64_t weight) {
+    bool has_unit = w->leaf != w->totals.root && w->progress != HP_READ_PART;
+    w->open_line = (hp_sampled_line){w->leaf, has_unit ? w->leaf_unit & 0xfffffffu : NO_UNIT, w->leaf_state, 0, 0};
+    w->gap_ns = weight;
+    w->totals.open_leaf = w->leaf;
+    w->totals.open_ns = 0;
+}
+
 void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *known, int64_t now, uint64_t ticks) {
     bool cpu = sampler->options.clock == HP_CLOCK_CPU;
     hp_thread_seen(watched->thread, now);
@@ -241,6 +250,7 @@ void hp_record_sample(hp_sampler *sampler, hp_watched *watched, const hp_state *
     watched->totals.cubes += (double)weight * (double)weight * (double)weight;
     if (watched->progress == HP_READ_PART)
         watched->totals.unresolved_ns += weight;
-    if (sampler->moments != NULL)
-        hp_moments_add(sampler->moments, now, watched->leaf, weight);
+    if (sampler->moments != NULL) /* in the order of time a sample covers all that has passed since the one before */
+        hp_moments_add(sampler->moments, now, watched->leaf, weight + watched->totals.open_ns);
+    open_gap(watched, weight);
 }

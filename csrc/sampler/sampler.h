@@ -67,7 +67,10 @@ typedef struct hp_sampled_thread {
     uint64_t divided;       /* samples that divided a node's time: added when a profile is made, as they stand for no gap of their own */
     double squares, cubes;  /* sums over its samples of the ns that each stands for, squared and cubed: how uneven they are */
     uint64_t unresolved_ns; /* part of sampled_ns that lies under `<unresolved>` */
-    uint64_t pending_ns;    /* outside targets, not yet given to any stack: part of the residual */
+    int64_t until_ns;       /* CLOCK_MONOTONIC: so far its time is counted */
+    uint64_t pending_ns;    /* outside targets, and there was no stack yet to give it to: the next sample's, until then the residual */
+    uint32_t open_leaf;     /* where its last sample ended; HP_NO_NODE: none yet */
+    uint64_t open_ns;       /* part of sampled_ns that no sample stands for: went to open_leaf when numbers were asked for (open_gap.c) */
     uint64_t hook_ns;       /* not in the tree: the thread was on its way into or out of a target, with a hook that is on for that call */
     uint64_t aside_ns;      /* it ran nothing and its native thread served another interpreter, which has the time: part of nothing here */
 } hp_sampled_thread;
@@ -115,8 +118,8 @@ hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error);
 /* [GIL] Ends the thread and joins it: a tick is finished first, a sleep is cut short. What was gathered stays. Not running: HP_OK. */
 hp_status hp_sampler_stop(hp_sampler *sampler);
 bool hp_sampler_running(const hp_sampler *sampler);
-/* [GIL] Copies what was gathered, between two ticks. Sampling goes on. Of a timeline what comes from sample `first_moment` on;
- * HP_NO_MOMENTS: nothing of it. */
+/* [GIL] Copies what was gathered, between two ticks; a thread's time goes as far as it was last seen. Sampling goes on. Of a timeline what
+ * comes from sample `first_moment` on; HP_NO_MOMENTS: nothing of it. */
 #define HP_NO_MOMENTS UINT64_MAX
 hp_status hp_sampler_collect(hp_sampler *sampler, uint64_t first_moment, hp_sampled *out);
 /* [GIL] What it has cost so far: no copy is made, so that it may be asked often. */

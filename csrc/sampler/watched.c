@@ -163,12 +163,11 @@ static hp_watched *take_over(hp_sampler *s, hp_watched *w, const hp_state *state
         return NULL;
     hp_record_flush(s, w);
     hp_thread_state_forget(w);
-    int64_t left = w->left_ns + (w->pending_ns > 0 ? w->pending_ns : 0);
-    *w = (hp_watched){.thread = w->thread,
-                      .number = w->number,
-                      .totals = w->totals,
-                      .left_ns = left,
-                      .last = {.frames = w->last.frames, .capacity = w->last.capacity}};
+    hp_open_gap_give(s, w);
+    *w = (hp_watched){
+        .thread = w->thread, .number = w->number, .totals = w->totals, .last = {.frames = w->last.frames, .capacity = w->last.capacity}};
+    w->totals.open_leaf = HP_NO_NODE; /* that was another life */
+    w->totals.open_ns = 0;
     begin(s, w, state, now, ticks, true);
     w->tick = s->tick;
     w->listed = s->lists; /* it is there: nobody else may have the record */
@@ -219,7 +218,7 @@ hp_watched *hp_watched_add(hp_sampler *sampler, const hp_state *state, int64_t n
     }
     watched->thread = thread;
     watched->totals.thread = thread->index;
-    watched->totals.root = HP_NO_NODE;
+    watched->totals.root = watched->totals.open_leaf = HP_NO_NODE;
     watched->number = sampler->watched_count;
     begin(sampler, watched, state, now, ticks, false);
     sampler->watched[sampler->watched_count] = watched;

@@ -71,11 +71,10 @@ static hp_status fill_rows(hp_diff *diff, const hp_profile *base, const hp_profi
 }
 
 hp_status hp_diff_new(const hp_profile *base, const hp_profile *new, hp_compare compare, hp_diff **out, hp_error *error) {
-    static const char *const clocks[] = {"wall", "CPU"};
+    static const char *const clocks[] = HP_CLOCK_PHRASES;
     *out = NULL;
     if (base->meta.clock != new->meta.clock)
-        return hp_fail(error, HP_BAD_VALUE, 0,
-                       "one was measured by the %s clock and the other by the %s clock, and such times are not compared",
+        return hp_fail(error, HP_BAD_VALUE, 0, "one was measured %s and the other %s, and such times are not compared",
                        clocks[base->meta.clock], clocks[new->meta.clock]);
     hp_diff *diff = calloc(1, sizeof *diff);
     hp_status status = diff == NULL ? HP_NO_MEMORY : fill_rows(diff, base, new);

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "tree/diff.h"
+#include "tree/error_bars.h"
 
 static const double NORMAL_95 = 1.959963984540054;
 static const double LEAST_P = 1e-15;                  /* below it the distribution is lost in rounding */
 static const double MEDIAN_CHI2 = 0.4549364231195724; /* of a squared normal deviate */
 /* What an exact time owes to the moment: the scheduler takes and gives some such slices, ns. */
 static const double EXACT_SLICE = 1e5;
-static const double UNSEEN = 1.9271050328; /* variance of what no sample met, in squared gaps: tree/error_bars.c */
 enum { LEAST_SAMPLES = 10, HALVINGS = 60, ROUNDS = 10 };
 
 static double square(double x) {
@@ -25,20 +25,20 @@ typedef struct known {
 
 /* Of `sampled` ns with this half width; a pstats file keeps none, and then samples count as independent ones. */
 static known known_of(uint64_t sampled, uint64_t exact, uint64_t error_ns, double gap) {
-    double sampling = error_ns == 0 && sampled > 0 ? UNSEEN * gap * (double)sampled : square((double)error_ns / NORMAL_95);
+    double sampling = error_ns == 0 && sampled > 0 ? hp_error_unseen(1.0) * gap * (double)sampled : square((double)error_ns / NORMAL_95);
     return (known){(double)sampled + (double)exact, sampling + EXACT_SLICE * (double)exact};
 }
 
 static known self_of(const hp_profile *profile, uint32_t row, double gap) {
     if (row == HP_NO_FUNCTION)
-        return (known){0.0, UNSEEN * square(gap)};
+        return (known){0.0, hp_error_unseen(gap)};
     const hp_row *r = &profile->rows[row];
     return known_of(r->self_sampled, r->self_exact, r->self_error_ns, gap);
 }
 
 static known total_of(const hp_profile *profile, uint32_t row, double gap) {
     if (row == HP_NO_FUNCTION)
-        return (known){0.0, UNSEEN * square(gap)};
+        return (known){0.0, hp_error_unseen(gap)};
     const hp_row *r = &profile->rows[row];
     return known_of(r->total_sampled, r->total_exact, r->total_error_ns, gap);
 }

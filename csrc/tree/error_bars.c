@@ -91,6 +91,10 @@ double hp_error_variance_of(const hp_gaps *gaps, uint64_t seen, uint64_t runs, u
     return variance < most ? variance : most;
 }
 
+double hp_error_unseen(double gap_ns) {
+    return USUAL.second * gap_ns * gap_ns;
+}
+
 uint64_t hp_error_whole_us2(double variance) {
     double us2 = ceil(fmax(variance, 0.0) / 1e6);
     return us2 < 18446744073709549568.0 ? (uint64_t)us2 : UINT64_MAX;

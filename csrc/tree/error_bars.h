@@ -28,6 +28,8 @@ bool hp_gaps_usual(const hp_gaps *gaps);
 /* Variance of the time (ns^2) of what was seen in `seen` of `samples` samples, in `runs` unbroken runs (0: nobody counted them), of a
  * thread sampled for `ns`. Never 0 where there are samples, never more with fewer runs; the half width is never above `ns`. */
 double hp_error_variance(uint64_t seen, uint64_t runs, uint64_t samples, uint64_t ns);
+/* The same of what no sample met, at this mean gap: the half width is 2.72 gaps, 95 % of what goes unmet for longer is met. */
+double hp_error_unseen(double gap_ns);
 /* The same for gaps of another kind. */
 double hp_error_variance_of(const hp_gaps *gaps, uint64_t seen, uint64_t runs, uint64_t samples, uint64_t ns);
 /* Runs to expect if samples were independent. Only a program that comes and goes in step with the samples has more, which random gaps

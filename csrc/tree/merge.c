@@ -58,13 +58,13 @@ static hp_status check_sources(const hp_merge *merge, const hp_profile *profile,
 }
 
 static hp_status check_kind(const hp_merge *merge, const hp_profile *profile, hp_error *error) {
-    static const char *const clocks[] = {"wall", "CPU"};
+    static const char *const clocks[] = HP_CLOCK_PHRASES;
     if (profile->tree.count <= 1 && profile->row_count > 0)
         return hp_fail(error, HP_BAD_VALUE, 0,
                        "it holds no calling contexts (a pstats file has none), and profiles are merged by them: merge .hyprof files");
     if (merge->sum->source_count > 0 && profile->meta.clock != merge->sum->meta.clock)
         return hp_fail(error, HP_BAD_VALUE, 0,
-                       "it was measured by the %s clock and the profiles before it by the %s clock, and such times are not added: "
+                       "it was measured %s and the profiles before it %s, and such times are not added: "
                        "merge those of one clock",
                        clocks[profile->meta.clock], clocks[merge->sum->meta.clock]);
     return HP_OK;

@@ -15,7 +15,11 @@
 #include "tree/states.h"
 #include "tree/timeline.h"
 
-typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1 } hp_clock_kind;
+/* Times of different clocks are not added up. Waits come from files of others alone: how long contenders were blocked, all of them
+ * together, which is no time in which anything ran. */
+typedef enum hp_clock_kind { HP_CLOCK_WALL = 0, HP_CLOCK_CPU = 1, HP_CLOCK_WAITS = 2 } hp_clock_kind;
+#define HP_CLOCK_NAMES {"wall", "cpu", "waits"}
+#define HP_CLOCK_PHRASES {"by the wall clock", "by the CPU clock", "as waits (how long others were blocked)"}
 
 /* One function: equal (kind, module, qualname, name, file, first_line) is one function. NUL-terminated UTF-8, never NULL ("" where
  * unknown). */
@@ -99,7 +103,8 @@ typedef struct hp_row {
     uint64_t calls, primitive_calls; /* meaningless when measured == HP_SAMPLED; a lower bound when HP_MIXED */
     uint64_t self_sampled, self_exact;
     uint64_t total_sampled, total_exact;    /* inclusive, once per stack at the outermost activation */
-    uint64_t self_error_ns, total_error_ns; /* half width of the 95 % interval of the sampled part; 0 where exact */
+    uint64_t self_error_ns, total_error_ns; /* half width of the 95 % interval of the sampled part; 0 where exact. A mixed row without one
+                                               was traced in part, and nobody sampled: its times are lower bounds */
 } hp_row;
 
 typedef struct hp_edge {

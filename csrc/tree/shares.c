@@ -38,11 +38,15 @@ void hp_shares_fini(hp_shares *shares) {
     *shares = (hp_shares){0};
 }
 
+static bool is_empty(const hp_share *share) {
+    return !share->bound && (share->self_samples | share->self_ns | share->total_samples | share->total_ns) == 0;
+}
+
 void hp_shares_add(hp_shares *shares, uint32_t function, const hp_share *share) {
     hp_share *own = &shares->by_function[function];
-    if ((share->self_samples | share->self_ns | share->total_samples | share->total_ns) == 0)
+    if (is_empty(share))
         return;
-    if ((own->self_samples | own->self_ns | own->total_samples | own->total_ns) == 0)
+    if (is_empty(own))
         shares->touched[shares->touched_count++] = function;
     own->self_samples += share->self_samples;
     own->self_ns += share->self_ns;
@@ -50,6 +54,7 @@ void hp_shares_add(hp_shares *shares, uint32_t function, const hp_share *share) 
     own->total_ns += share->total_ns;
     own->self_runs += share->self_samples != 0;
     own->total_runs += share->total_samples != 0;
+    own->bound |= share->bound;
 }
 
 static uint64_t larger(uint64_t a, uint64_t b) {
@@ -88,6 +93,11 @@ static double total_variance(const hp_share *all, const hp_share *share, const h
     return estimated(all, known->total_samples, known->total_runs, known->total_variance_us2, share->total_samples, share->total_ns);
 }
 
+/* Of a thread without a sample; 0 where nobody sampled: then its times are lower bounds as its calls are. */
+static double unseen_by_rate(const hp_profile *profile) {
+    return profile->meta.rate_hz > 0.0 ? hp_error_unseen(1e9 / profile->meta.rate_hz) : 0.0;
+}
+
 void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
     uint32_t thread = hp_pairs_get(&shares->threads, root, 0);
     hp_share all = *whole;
@@ -101,8 +111,9 @@ void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whol
         uint32_t place = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
         const hp_estimate *known = place == HP_NO_PAIR ? NULL : &shares->profile->estimates[place];
         bool is_root = shares->profile->tree.nodes[root].function == function;
-        shares->self[function] += self_variance(&all, share, known);
-        shares->total[function] += is_root ? 0.0 : total_variance(&all, share, known);
+        double unmet = share->bound && all.total_samples == 0 ? unseen_by_rate(shares->profile) : 0.0;
+        shares->self[function] += self_variance(&all, share, known) + unmet;
+        shares->total[function] += is_root ? 0.0 : total_variance(&all, share, known) + unmet;
         shares->by_function[function] = (hp_share){0};
     }
     shares->touched_count = 0;

@@ -3,7 +3,8 @@
  *
  * The sampler's estimates say in how many runs a function was seen. Where there is none (a file of others, an estimate that was lost)
  * each of its nodes counts as a run, and no fewer than independent samples would give: what is not known widens the interval, as long
- * runs would narrow it unfounded. A thread's own total is its clock's, not an estimate, and has no error. Owner: one thread. */
+ * runs would narrow it unfounded. Where some calls were not traced (hp_share.bound), what samples did not meet of them is in the error too.
+ * A thread's own total is its clock's, not an estimate, and has no error. Owner: one thread. */
 #ifndef HP_TREE_SHARES_H
 #define HP_TREE_SHARES_H
 
@@ -15,6 +16,7 @@ typedef struct hp_share {
     uint64_t self_samples, self_ns;
     uint64_t total_samples, total_ns;
     uint64_t self_runs, total_runs; /* nodes with samples, for now */
+    bool bound;                     /* some activations were not counted: no sample of them does not mean no time */
 } hp_share;
 
 typedef struct hp_shares {

@@ -6,7 +6,8 @@
  * edge only where no pair above it is the same edge. A call is primitive where its function is not on the stack above.
  *
  * EXACT: called while traced, never met by samples, never marked partial, and never merely passed through (a node without calls and
- * times is an activation that nobody counted). SAMPLED: nothing exact of its own. MIXED: the rest; `calls` is a lower bound. */
+ * times is an activation that nobody counted). SAMPLED: nothing exact of its own. MIXED: the rest; `calls` is a lower bound, and so are its
+ * times: where a thread was sampled their error has what no sample can meet, where it was not there is no error and they are marked. */
 #ifndef HP_TREE_SUMMARY_H
 #define HP_TREE_SUMMARY_H
 

@@ -175,7 +175,8 @@ static const event events[HP_EVENT_COUNT] = {
 
 /* Wall_est_ns or Cpu_est_ns by the clock of the session; calls belong to none. */
 static void put_event_name(const writer *w, const event *shown, bool meaning) {
-    const char *clock = shown == &events[HP_EVENT_CALLS] ? "" : w->profile->meta.clock == HP_CLOCK_CPU ? "Cpu" : "Wall";
+    static const char *const clocks[] = {"Wall", "Cpu", "Wait"};
+    const char *clock = shown == &events[HP_EVENT_CALLS] ? "" : clocks[w->profile->meta.clock];
     hp_sink_text(w->sink, clock);
     hp_sink_text(w->sink, meaning ? shown->meaning : shown->suffix);
 }

@@ -55,7 +55,8 @@ static void put_extra(hp_gecko_writer *w) {
     hp_gecko_text(w, "label", "hybridprof");
     hp_json_key(&w->json, "entries");
     hp_json_open(&w->json, '[');
-    put_entry(w, "Clock", meta->clock == HP_CLOCK_CPU ? "CPU time" : "wall time");
+    static const char *const clocks[] = {"wall time", "CPU time", "time of waits"};
+    put_entry(w, "Clock", clocks[meta->clock]);
     put_entry(w, "Python", meta->python);
     hp_json_close(&w->json, ']');
     hp_json_close(&w->json, '}');

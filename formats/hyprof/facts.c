@@ -226,8 +226,8 @@ static void number_read(hp_profile *profile, const fact *what, hp_cursor *cursor
         fact_set(profile, what, &value);
     } else {
         uint64_t value = hp_cursor_u64(cursor);
-        hp_clock_kind clock = value == 0 ? HP_CLOCK_WALL : HP_CLOCK_CPU;
-        cursor->bad |= value > HP_CLOCK_CPU;
+        hp_clock_kind clock = value <= HP_CLOCK_WAITS ? (hp_clock_kind)value : HP_CLOCK_WALL;
+        cursor->bad |= value > HP_CLOCK_WAITS;
         fact_set(profile, what, &clock);
     }
 }

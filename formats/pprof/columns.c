@@ -67,6 +67,30 @@ static void settle_rate(hp_pprof_reading *r) {
         r->profile->meta.rate_hz = 1e9 / ((double)r->period * (double)scale);
 }
 
+static bool has(const hp_pprof_text *text, const char *word) {
+    size_t size = strlen(word);
+    for (size_t i = 0; i + size <= text->size; i++)
+        if (memcmp(text->bytes + i, word, size) == 0)
+            return true;
+    return false;
+}
+
+/* By the name of what was chosen as time: `cpu` and `cpu-time`, Go's `delay`, others' `lock-acquire-wait` and `contention`. */
+static hp_clock_kind clock_of(const hp_pprof_reading *r, uint64_t name) {
+    const hp_pprof_text none = {NULL, 0}, *text = name < r->string_count ? &r->strings[name] : &none;
+    if (text->size >= 3 && memcmp(text->bytes, "cpu", 3) == 0)
+        return HP_CLOCK_CPU;
+    return has(text, "delay") || has(text, "lock") || has(text, "contention") ? HP_CLOCK_WAITS : HP_CLOCK_WALL;
+}
+
+static hp_clock_kind own_clock(const hp_pprof_reading *r) {
+    static const char *const names[] = HP_PPROF_CLOCK_NAMES;
+    for (hp_clock_kind clock = HP_CLOCK_CPU; clock <= HP_CLOCK_WAITS; clock++)
+        if (column_named(r, names[clock], true).at != HP_PPROF_NONE)
+            return clock;
+    return HP_CLOCK_WALL;
+}
+
 hp_status hp_pprof_choose_columns(hp_pprof_reading *r) {
     static const char *const names[] = HP_PPROF_VALUE_NAMES;
     bool ours = true;
@@ -79,11 +103,15 @@ hp_status hp_pprof_choose_columns(hp_pprof_reading *r) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ours = ours && all[i]->at != HP_PPROF_NONE;
     settle_rate(r);
-    if (column_named(r, "cpu", true).at != HP_PPROF_NONE)
-        r->profile->meta.clock = HP_CLOCK_CPU;
-    if (ours)
+    if (ours) {
+        r->profile->meta.clock = own_clock(r);
         return HP_OK;
+    }
     r->calls.at = r->exact.at = r->overhead.at = HP_PPROF_NONE;
     r->sampled = time_column(r);
-    return r->sampled.at == HP_PPROF_NONE ? no_time(r) : HP_OK;
+    if (r->sampled.at == HP_PPROF_NONE)
+        return no_time(r);
+    const hp_pprof_type *type = &r->types[r->sampled.at];
+    r->profile->meta.clock = clock_of(r, unit_ns(r, type->unit) != 0 ? type->type : r->period_type.type);
+    return HP_OK;
 }

@@ -217,7 +217,8 @@ static hp_status write_samples(export *work) {
 }
 
 static const char *time_name(const hp_profile *profile) {
-    return profile->meta.clock == HP_CLOCK_CPU ? "cpu" : "wall";
+    static const char *const names[] = HP_PPROF_CLOCK_NAMES;
+    return names[profile->meta.clock];
 }
 
 static void write_type(export *work, uint32_t field, const char *type, const char *unit) {

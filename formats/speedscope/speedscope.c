@@ -260,7 +260,9 @@ static void put_all(hp_speedscope *w) {
     hp_json_string(&w->json, "hybridprof");
     hp_json_key(&w->json, "name");
     hp_json_joined(&w->json, meta->program[0] != '\0' ? meta->program : "hybridprof",
-                   meta->clock == HP_CLOCK_CPU ? " (CPU time)" : " (wall time)");
+                   meta->clock == HP_CLOCK_CPU    ? " (CPU time)"
+                   : meta->clock == HP_CLOCK_WALL ? " (wall time)"
+                                                  : " (time of waits)");
     hp_json_break(&w->json);
     put_frames(w);
     put_profiles(w);

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridprof.difference import COMPARES, Change, Diff, FunctionChange
+from hybridprof.merging import GUESSED
 from hybridprof.profile import load
 
 from . import table
@@ -71,6 +72,10 @@ def main(argv: list[str]) -> int:
         found = Diff(base, new, options.compare)
     except ValueError as error:
         raise BadInput(f"{options.base} and {options.new}: {error}") from None
+    for file, profile in ((options.base, base), (options.new, new)):
+        for warning in profile.meta["warnings"]:
+            if warning.startswith(GUESSED):
+                complain(f"{file}: {warning}")
     if found.unrelated:
         complain(_unrelated(found, options))
     if options.output not in (None, "-"):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hybridprof.merging import Outcome, merged
+from hybridprof.merging import GUESSED, Outcome, merged
 
 from . import standard_output
 from .main import Parser, complain
@@ -38,6 +38,8 @@ def main(argv: list[str]) -> int:
         standard_output.write(profile.encode(output.format))
     else:
         profile.write(output.path, format or output.format)
+    for sentence in (warning for warning in profile.meta["warnings"] if warning.startswith(GUESSED) and len(profile.sources) > 1):
+        complain(sentence)
     for sentence in (*outcome.left_out, *outcome.cut_short, *outcome.known):
         complain(sentence)
     if outcome.left_out:

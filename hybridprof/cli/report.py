@@ -202,6 +202,7 @@ def as_json(row: Function) -> dict[str, Any]:
         "self_error_ns": row.self_error_ns,
         "total_error_ns": row.total_error_ns,
         "measured": row.measured,
+        "time_lower_bound": row.time_lower_bound,
     }
 
 

@@ -93,6 +93,11 @@ def error(ns: int) -> str:
     return f"{ns} ns" if ns else ""
 
 
+def time_of(row: Function, ns: int) -> str:
+    """A trailing `+` where it is a lower bound."""
+    return duration(ns) + ("+" if row.time_lower_bound else "")
+
+
 def calls(row: Function | Edge | Node) -> str:
     """`-` where none was counted; a trailing `+` where it is a lower bound; `calls/primitive` where recursion makes them differ."""
     if row.calls is None:
@@ -134,9 +139,9 @@ MARKS = {"exact": "e", "sampled": "s", "mixed": "m"}
 def cells(row: Function) -> list[str]:
     return [
         calls(row),
-        duration(row.self_ns),
+        time_of(row, row.self_ns),
         error(row.self_error_ns),
-        duration(row.total_ns),
+        time_of(row, row.total_ns),
         error(row.total_error_ns),
         row.measured,
     ]
@@ -234,6 +239,8 @@ def legend(rows: Sequence[Function], layout: Layout) -> str:
     said = ", ".join(sign for sign, met in signs.items() if met)
     texts = [f"calls: {said}"] if said else []
     texts += ["self: alone", "total: with callees"]
+    if any(row.time_lower_bound for row in rows):
+        texts.append("time+: not all was seen")
     if any(row.self_error_ns or row.total_error_ns for row in rows) and not layout.without >= {2, 4}:
         texts.append("±: 95 % interval")
     if layout.marks:

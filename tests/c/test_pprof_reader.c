@@ -140,6 +140,25 @@ static void test_units(void **state) {
     assert_time(strings, (const uint64_t[][2]){{5, 9}, {3, 4}}, (uint64_t[]){2, 7}, 2, 0, 2000000000); /* a time before a count */
 }
 
+static void assert_clock(const char *type, const char *default_type, hp_clock_kind clock) {
+    const char *const strings[] = {"", "f", "f.py", type, "nanoseconds", default_type, NULL};
+    hp_message m = small_profile(strings, (const uint64_t[][2]){{5, 4}, {3, 4}}, (uint64_t[]){7, 9}, 2);
+    hp_wire_number(&m.bytes, PROFILE_DEFAULT_TYPE, 5);
+    hp_profile *p = read_message(&m);
+    assert_int_equal(p->meta.clock, clock);
+    hp_profile_free(p);
+}
+
+/* The clock is that of the value which is the time, not of one beside it. */
+static void test_clocks(void **state) {
+    (void)state;
+    assert_clock("cpu", "wall", HP_CLOCK_WALL);
+    assert_clock("wall", "cpu", HP_CLOCK_CPU);
+    assert_clock("wall-time", "cpu-time", HP_CLOCK_CPU);
+    assert_clock("cpu", "delay", HP_CLOCK_WAITS);
+    assert_clock("cpu-time", "lock-acquire-wait", HP_CLOCK_WAITS);
+}
+
 /* Counts of samples with a period are times. */
 static void test_period(void **state) {
     (void)state;
@@ -276,9 +295,11 @@ static void test_recognition(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_go),       cmocka_unit_test(test_real_go),     cmocka_unit_test(test_gzip_members),
-        cmocka_unit_test(test_units),    cmocka_unit_test(test_period),      cmocka_unit_test(test_negative),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_recognition), cmocka_unit_test(test_without_own_fields),
+        cmocka_unit_test(test_go),           cmocka_unit_test(test_real_go),
+        cmocka_unit_test(test_gzip_members), cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_units),        cmocka_unit_test(test_period),
+        cmocka_unit_test(test_negative),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_recognition),  cmocka_unit_test(test_without_own_fields),
     };
     return cmocka_run_group_tests_name("pprof reader", tests, NULL, NULL);
 }

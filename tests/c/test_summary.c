@@ -183,6 +183,30 @@ static void test_errors(void **state) {
 }
 
 /* A hidden callee's samples are its caller's, and nobody counted their runs: they do not pass for a part of the caller's few. */
+/* One call of a target was traced, and perhaps many were not: what no sample met is in the error, by the samples' gaps or by the rate;
+ * where nobody sampled there is none. */
+static void test_a_bound_has_the_error_of_what_was_not_met(void **state) {
+    (void)state;
+    enum { GAP = 10000000 };
+    uint32_t target = node(profile->threads[0].root, "target", 1, 27000), other = node(profile->threads[0].root, "other", 0, 0);
+    profile->tree.nodes[target].flags = HP_NODE_PARTIAL;
+    assert_ok(hp_profile_summarize(profile));
+    assert_int_equal(row("target")->measured, HP_MIXED);
+    assert_int_equal(row("target")->total_error_ns, 0);
+    profile->meta.rate_hz = 1e9 / GAP;
+    assert_ok(hp_profile_summarize(profile));
+    assert_in_range(row("target")->self_error_ns, 2.72 * GAP, 2.73 * GAP);
+    assert_int_equal(row("target")->total_error_ns, row("target")->self_error_ns);
+    profile->tree.nodes[other].samples = profile->threads[0].samples = 100;
+    profile->tree.nodes[other].sampled = 200ull * GAP;
+    assert_ok(hp_profile_summarize(profile));
+    assert_in_range(row("target")->self_error_ns, 2.72 * 2 * GAP, 2.73 * 2 * GAP);
+    profile->tree.nodes[target].flags = 0;
+    assert_ok(hp_profile_summarize(profile));
+    assert_int_equal(row("target")->measured, HP_EXACT);
+    assert_int_equal(row("target")->total_error_ns, 0);
+}
+
 static void test_samples_beyond_the_estimate(void **state) {
     (void)state;
     uint32_t id = node(profile->threads[0].root, "f", 0, 0);
@@ -204,6 +228,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_against_the_definition, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_bound_has_the_error_of_what_was_not_met, setup, teardown),
         cmocka_unit_test_setup_teardown(test_samples_beyond_the_estimate, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

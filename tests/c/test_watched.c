@@ -25,6 +25,10 @@ void hp_record_flush(hp_sampler *sampler, hp_watched *watched) {
     assert_non_null(sampler->threads);
     watched->repeats = 0;
 }
+void hp_open_gap_give(hp_sampler *sampler, hp_watched *watched) {
+    assert_non_null(sampler->threads);
+    watched->pending_ns = 0;
+}
 
 /* --- the checks --- */
 

@@ -16,6 +16,7 @@ from oracle.targets import HOOKS, no_session_left, target_of
 
 import hybridprof
 from hybridprof import _core
+from hybridprof.cli import report, table
 from hybridprof.profile import Node
 
 __all__ = ["no_session_left"]
@@ -236,6 +237,62 @@ def test_a_thread_that_is_started_beneath_a_target_is_outside(hook: str) -> None
     for thread in profile.threads:
         names = {node.function.name.rpartition(".")[2] for node in accounting.below(thread.root) if node.function} if thread.root else set()
         assert "in_thread" not in names or (thread.exact_ns == 0 and "target" not in names)
+
+
+@HOOKS
+def test_threads_that_end_between_two_samples(hook: str) -> None:
+    """Of what such a thread lived only the tracer knows the last part; what was sampled of it comes on top of neither."""
+
+    def target() -> int:
+        return work(2 * INNER)
+
+    marked = target_of(target)
+
+    def in_thread() -> None:
+        for _ in range(4):
+            work(INNER)
+            marked()
+
+    def program() -> None:
+        for _ in range(40):
+            threads = [threading.Thread(target=in_thread) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    profile = measured(hook, program, rate=2000)
+    assert row_of(profile, "target").calls == 480
+    assert sum(thread.exact_ns > 0 for thread in profile.threads) > 60  # some go on with the record of one that has ended
+
+
+@HOOKS
+@pytest.mark.parametrize("rate", [0, 100])
+def test_what_was_traced_in_part_is_a_lower_bound_or_has_an_error(hook: str, rate: float) -> None:
+    took = 0.0
+
+    def target() -> None:
+        nonlocal took
+        began = time.thread_time()
+        work(INNER)
+        took += time.thread_time() - began
+
+    marked = target_of(target, 0.1)
+
+    def program() -> None:
+        for _ in range(100):
+            marked()
+            work(INNER)
+
+    profile = measured(hook, program, rate=rate)
+    row = row_of(profile, "target")
+    assert row.measured == "mixed" and 0 < (row.calls or 0) < 100
+    assert row.time_lower_bound == (rate == 0)
+    assert (row.self_error_ns > 0, row.total_error_ns > 0) == (rate > 0, rate > 0)
+    assert rate == 0 or row.total_ns + row.total_error_ns >= 1e9 * took
+    assert report.as_json(row)["time_lower_bound"] == (rate == 0)
+    said = table.cells(row)
+    assert (said[1].endswith("+"), said[3].endswith("+"), bool(said[4])) == (rate == 0, rate == 0, rate > 0)
 
 
 # --- what is left ------------------------------------------------------------------------------------------------------------------------------

@@ -156,6 +156,48 @@ def test_other_programs_and_pstats(run_cli: RunCli, pair: Path, sample_profile: 
     assert "collapsed stacks need whole stacks" in run_cli("diff", "base.pstats", "new.hyprof", "-f", "collapsed", status=2).stderr
 
 
+def message(*fields: tuple[int, int | bytes]) -> bytes:
+    """Of protocol buffers; numbers below 128."""
+    return b"".join(
+        bytes([number << 3, value]) if isinstance(value, int) else bytes([number << 3 | 2, len(value)]) + value for number, value in fields
+    )
+
+
+def delay_profile() -> bytes:
+    """As Go writes it of a mutex: `contentions/count` and `delay/nanoseconds`, one stack of one function."""
+    texts = (b"", b"contentions", b"count", b"delay", b"nanoseconds", b"f1", b"m.py")
+    return message(
+        *((1, message((1, kind), (2, unit))) for kind, unit in ((1, 2), (3, 4))),
+        (2, message((1, 1), (2, 3), (2, 99))),
+        (4, message((1, 1), (4, message((1, 1))))),
+        (5, message((1, 1), (2, 5), (4, 6))),
+        *((6, text) for text in texts),
+    )
+
+
+def test_waits_are_read_and_keep_their_kind_through_files(run_cli: RunCli, pair: Path) -> None:
+    (pair / "delay.pb").write_bytes(delay_profile())
+    assert json.loads(run_cli("info", "--json", "delay.pb").stdout)["clock"] == "waits"
+    for name in ("delay.hyprof", "again.pb.gz"):
+        run_cli("export", "delay.pb", "-o", name)
+        assert hybridprof.load(pair / name).meta["clock"] == "waits"
+    sentence = "was measured as waits"
+    assert sentence in run_cli("merge", "base.hyprof", "delay.hyprof", "-o", "x.hyprof", status=2).stderr
+    run_cli("merge", "delay.pb", "-o", "x.hyprof")
+    assert hybridprof.load(pair / "x.hyprof").meta["clock"] == "waits"
+
+
+def test_a_guessed_unit_is_said_where_it_is_added_or_compared(run_cli: RunCli, pair: Path) -> None:
+    guess = "collapsed stacks do not say what they count: each was taken for a sample of 10 ms (100 Hz)"
+    (pair / "theirs.collapsed").write_text("main;f1 7\nmain;f2 3\n")
+    assert guess in run_cli("merge", "base.hyprof", "theirs.collapsed", "-o", "x.hyprof").stderr
+    assert any(guess in warning for warning in hybridprof.load(pair / "x.hyprof").meta["warnings"])
+    assert f"theirs.collapsed: {guess}" in run_cli("diff", "theirs.collapsed", "base.hyprof").stderr
+    assert guess in run_cli("diff", "base.hyprof", "x.hyprof").stderr
+    assert run_cli("merge", "base.hyprof", "new.hyprof", "-o", "y.hyprof").stderr == ""
+    assert guess not in run_cli("diff", "base.hyprof", "new.hyprof").stderr
+
+
 BAD = [
     (["merge"], "the following arguments are required: FILE, -o/--output (see: hybridprof merge --help)"),
     (["merge", "base.hyprof"], "the following arguments are required: -o/--output (see: hybridprof merge --help)"),
@@ -174,6 +216,14 @@ BAD = [
     (
         ["diff", "base.hyprof", "cpu.hyprof"],
         "base.hyprof and cpu.hyprof: one was measured by the wall clock and the other by the CPU clock, ",
+    ),
+    (
+        ["merge", "base.hyprof", "delay.pb", "-o", "old.hyprof"],
+        "delay.pb was measured as waits (how long others were blocked) and base.hyprof by the wall clock, ",
+    ),
+    (
+        ["diff", "delay.pb", "base.hyprof"],
+        "delay.pb and base.hyprof: one was measured as waits (how long others were blocked) and the other by the wall clock, ",
     ),
     (["diff", "base.hyprof", "new.hyprof", "--sort", "size"], "cannot sort by 'size'; use one of change, slower, faster, "),
     (["diff", "base.hyprof", "new.hyprof", "--limit", "-1"], "--limit must be 0 (all) or more, not -1"),
@@ -194,6 +244,7 @@ def test_bad_input(run_cli: RunCli, pair: Path, arguments: list[str], sentence: 
     (pair / "old.hyprof").write_text("no profile, and to be left alone")
     (pair / "folder").mkdir()
     (pair / "cpu.hyprof").write_bytes(encoded(Made(3, (Stack(0, (0,), samples=9),), clock=1)))
+    (pair / "delay.pb").write_bytes(delay_profile())
     before = {path.name: path.read_bytes() for path in pair.iterdir() if path.is_file()}
     done = run_cli(*arguments, status=2)
     assert done.stdout == ""

@@ -36,6 +36,7 @@ ROW = {
     "self_error_ns": int,
     "total_error_ns": int,
     "measured": str,
+    "time_lower_bound": bool,
 }
 EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
 SAMPLES = {

@@ -13,12 +13,11 @@ import sys
 from typing import Any
 
 import hybridprof
-from hybridprof import ruling
+from hybridprof import _core, ruling
 from truth import programs
 from truth.clock import CLOCKS, Truth
 
 LEAST_SHARE = 0.01
-UNSEEN_GAPS = 2.72  # half width of the interval of what no sample met, in mean gaps: hp_error_variance of 0
 
 Figure = tuple[float, float, float]  # what the profile says, half width of its interval, the truth: ns, or shares
 Row = dict[str, Any]
@@ -45,7 +44,7 @@ class Run:
     def figures(self) -> dict[str, dict[str, Figure]]:
         """By function. One that was never sampled is not in the profile, which then says that it took nothing, to within what no sample can meet."""
         said_whole = sum(thread.sampled_ns + thread.exact_ns for thread in self.profile.threads)
-        unseen = UNSEEN_GAPS * said_whole / max(1, sum(thread.samples for thread in self.profile.threads))
+        unseen = _core.UNSEEN_GAPS * said_whole / max(1, sum(thread.samples for thread in self.profile.threads))
         found: dict[str, dict[str, Figure]] = {}
         for name in self.truth.total_ns:
             row = self.rows.get(name)

@@ -117,10 +117,13 @@ def test_rules_about_rows_and_threads_are_awake(good: hybridprof.Profile) -> Non
     assert complaints(
         accounting.of_threads, good, threads=[replace(threads[0], sampled_ns=threads[0].sampled_ns + 1, residual_ns=-1), *threads[1:]]
     )
+    less = replace(threads[0], measured_ns=threads[0].measured_ns - 1, residual_ns=-1)
+    assert complaints(accounting.of_threads, good, threads=[less, *threads[1:]], residual_ns=-1)
     assert complaints(accounting.of_threads, good, residual_ns=1)
     assert complaints(accounting.of_rows, good, functions=[replace(own, self_ns=own.self_ns + 1)])
     assert complaints(accounting.of_rows, good, functions=[*rows, replace(sampled, self_ns=2, total_ns=1)])
     assert complaints(accounting.of_rows, good, functions=[*rows, replace(own, self_ns=0, calls=1, primitive_calls=2)])
+    assert complaints(accounting.of_rows, good, threads=[replace(thread, measured_ns=1) for thread in threads])
     assert complaints(accounting.of_edges, good, edges=good.edges[1:])
     assert complaints(accounting.of_totals, good, functions=[replace(own, total_ns=own.total_ns + 1)])
 
@@ -132,6 +135,8 @@ def test_rules_about_rows_and_threads_are_awake(good: hybridprof.Profile) -> Non
         {"measured": "mixed", "calls": None},
         {"measured": "exact", "calls": 1, "samples": 2},
         {"measured": "sampled", "calls": None, "self_ns": 5, "self_error_ns": 0},
+        {"measured": "mixed", "calls": 1, "samples": 0, "self_error_ns": 0, "total_error_ns": 7},
+        {"measured": "mixed", "calls": 1, "samples": 0, "self_error_ns": 7, "total_error_ns": 0},
     ],
 )
 def test_the_rule_about_kinds_is_awake(good: hybridprof.Profile, wrong: dict[str, Any]) -> None:

@@ -71,7 +71,9 @@ for key in ('kept', 'retried', 'unresolved', 'missed', 'remote'):
 assert sum(meta['duration_ns'] for meta in metas) == whole.meta()['duration_ns']
 assert sum(meta['tracing']['calls'] for meta in metas) == whole.meta()['tracing']['calls'] == 30
 assert len({meta['profile_id'] for meta in metas} | {whole.meta()['profile_id']}) == 8
-assert sum(thread['sampled_ns'] for part in parts for thread in part.threads()) == sum(thread['sampled_ns'] for thread in whole.threads())
+whole_sampled = sum(thread['sampled_ns'] for thread in whole.threads())
+# Exact time is made of another clock, and what that has more of a life by some ns, sampled time has less.
+assert abs(sum(thread['sampled_ns'] for part in parts for thread in part.threads()) - whole_sampled) < 10_000
 assert sum(thread['measured_ns'] for part in parts for thread in part.threads()) == sum(thread['measured_ns'] for thread in whole.threads())
 """
     )
