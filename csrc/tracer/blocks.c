@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tracer/calibrate.h"
+#include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
 static bool remember(hp_tracer *tracer, hp_suspended suspended) {
@@ -230,8 +231,12 @@ static int leave_block(hp_tracer *tracer, PyThreadState *thread, uintptr_t token
 }
 
 int hp_tracer_leave_block(hp_tracer *tracer, long token) {
-    if (token <= 0)
-        return 0;
-    int status = leave_block(tracer, PyThreadState_Get(), (uintptr_t)token);
-    return status == 0 && tracer->hook->cover != NULL ? tracer->hook->cover(tracer, false) : status;
+    PyThreadState *thread = PyThreadState_Get();
+    bool known = hp_gate_here.tracer_id == tracer->id && hp_gate_here.state_id == thread->id;
+    PyObject *handle = known ? Py_XNewRef(hp_gate_here.recorder->block_hook.handle) : NULL;
+    int status = token > 0 ? leave_block(tracer, thread, (uintptr_t)token) : 0;
+    /* Switching the hook runs audit hooks, which may have ended the tracer. */
+    bool goes_on = handle == NULL || hp_handle_tracer(handle) == tracer;
+    Py_XDECREF(handle);
+    return status == 0 && goes_on && tracer->hook->cover != NULL ? tracer->hook->cover(tracer, false) : status;
 }

@@ -150,6 +150,7 @@ static hp_entered enter(hp_tracer *tracer, PyCodeObject *target) {
     entered.handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
     if (target != NULL && !is_on(tracer, thread))
         entered.left_out = leave_out(tracer, recorder, thread, target);
+    recorder->wrapped++;
     if (entered.left_out != 0)
         return entered;
     if (recorder->entered++ == 0)
@@ -184,6 +185,8 @@ static void leave_here(hp_tracer *tracer, hp_entered entered) {
     if (recorder == NULL)
         return;
     recorder->drawn = NULL; /* a call that failed before it had a frame */
+    if (recorder->wrapped > 0 && --recorder->wrapped == 0 && recorder->skip_count > 0 && !hp_setprofile_of(tracer)->for_good)
+        hp_recorder_forget_skips(recorder); /* of those that came to their limit no end is seen */
     if (entered.left_out != 0) {
         hp_left_out_end(recorder, entered.left_out);
         return;

@@ -11,8 +11,6 @@
 #include "tracer/chance.h"
 #include "tracer/recorder.h"
 
-enum { HP_SKIP_CHECK = 64 };
-
 /* --- known by their frames ---------------------------------------------------------------------------------------------------------- */
 
 void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, bool limited) {
@@ -29,44 +27,42 @@ void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObjec
     hp_gate_update(recorder);
 }
 
-bool hp_recorder_unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
+static uint32_t find(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
     for (uint32_t i = recorder->skip_count; i-- > 0;)
-        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code) {
-            recorder->skip_count = i; /* those above it have ended too */
-            hp_gate_update(recorder);
-            return recorder->skips[i].limited;
-        }
-    return false;
+        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code)
+            return i;
+    return recorder->skip_count;
+}
+
+/* Those above it may be other greenlets', and stay. */
+bool hp_recorder_unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
+    uint32_t at = find(recorder, frame, code);
+    if (at == recorder->skip_count)
+        return false;
+    bool limited = recorder->skips[at].limited;
+    recorder->skip_count--;
+    memmove(&recorder->skips[at], &recorder->skips[at + 1], (recorder->skip_count - at) * sizeof *recorder->skips);
+    hp_gate_update(recorder);
+    return limited;
+}
+
+void hp_recorder_forget_skips(hp_recorder *recorder) {
+    recorder->skip_count = 0;
+    hp_gate_update(recorder);
 }
 
 bool hp_recorder_skipped(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
-    for (uint32_t i = recorder->skip_count; i-- > 0;)
-        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code)
-            return true;
-    return false;
+    return find(recorder, frame, code) < recorder->skip_count;
 }
 
-static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
-    for (hp_python_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame))
-        if (frame == skipped->frame && hp_frame_code(frame) == skipped->code)
+/* Only the real chain tells: an activation that stands in another greenlet is not above this one, and of some the end was missed. A
+ * recursive call is mostly skipped by its first step. */
+bool hp_recorder_skips(const hp_recorder *recorder, hp_python_frame *host, const PyCodeObject *code) {
+    if (recorder->skip_count == 0)
+        return false;
+    for (hp_python_frame *frame = host; frame != NULL; frame = hp_frame_previous(frame))
+        if (hp_frame_code(frame) == code && hp_recorder_skipped(recorder, frame, code))
             return true;
-    return false;
-}
-
-/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is
- * asked, because an end that was missed would silence the target in this thread for ever. Where the hook may have been switched off in the
- * midst of a call, it is asked each time. */
-bool hp_recorder_skips(hp_recorder *recorder, const hp_python_frame *frame, hp_python_frame *from, const PyCodeObject *code,
-                       bool sees_ends) {
-    for (uint32_t i = recorder->skip_count; i-- > 0;) {
-        if (recorder->skips[i].code != code)
-            continue;
-        bool believed = sees_ends && ++recorder->skip_checks % HP_SKIP_CHECK != 0;
-        if (recorder->skips[i].frame != frame && (believed || in_chain(from, &recorder->skips[i])))
-            return true;
-        recorder->skip_count = i;
-        hp_gate_update(recorder);
-    }
     return false;
 }
 
@@ -122,7 +118,7 @@ uint64_t hp_left_out_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_f
     recorder->drawn = NULL;
     if (state == NULL || (state->flags & HP_CODE_PROBE))
         return 0;
-    if (hp_left_out_holds(recorder, host, code) || (recorder->skip_count > 0 && hp_recorder_skips(recorder, NULL, host, code, false)))
+    if (hp_left_out_holds(recorder, host, code) || hp_recorder_skips(recorder, host, code))
         return note(tracer, recorder, host, code);
     if (hp_target_is_whole(tracer, state))
         return 0;

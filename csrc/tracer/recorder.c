@@ -30,15 +30,19 @@ static bool goes_on(hp_tracer *tracer, hp_recorder *recorder, const hp_code_stat
 /* Whether this outermost activation of a target is traced. */
 static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
                       hp_start_kind kind) {
-    bool sees_ends = tracer->hook->quit == NULL, whole = hp_target_is_whole(tracer, state);
+    bool whole = hp_target_is_whole(tracer, state);
     if (kind != HP_START_CALL)
         return goes_on(tracer, recorder, state, frame, code);
     if (!whole || hp_budget_has_limit(&tracer->budget))
         hp_suspended_forget(tracer, frame);
+    hp_python_frame *host = hp_frame_previous(frame);
     /* Where all are traced, a call that came to its limit is skipped all the same. */
-    if (hp_left_out_holds(recorder, hp_frame_previous(frame), code) ||
-        (recorder->skip_count > 0 && hp_recorder_skips(recorder, frame, frame, code, sees_ends)))
+    if (hp_left_out_holds(recorder, host, code) || hp_recorder_skips(recorder, host, code)) {
+        hp_recorder_skip(recorder, frame, code, false);
         return false;
+    }
+    while (recorder->skip_count > 0 && hp_recorder_skipped(recorder, frame, code))
+        (void)hp_recorder_unskip(recorder, frame, code); /* its end was missed: this is another activation at its address */
     if (whole || recorder->drawn == code || hp_target_draw(tracer, state)) {
         recorder->drawn = NULL;
         return true;
@@ -275,7 +279,7 @@ static hp_recorder *go_on_as(hp_tracer *tracer, hp_thread *thread) {
         return NULL;
     recorder->thread->recorder = NULL;
     recorder->thread = thread;
-    recorder->skip_count = recorder->left_out_count = recorder->context.count = recorder->entered = 0;
+    recorder->skip_count = recorder->left_out_count = recorder->context.count = recorder->entered = recorder->wrapped = 0;
     recorder->drawn = NULL;
     recorder->context_node = HP_NO_NODE;
     recorder->inside = 0;

@@ -105,12 +105,12 @@ typedef struct hp_recorder {
     hp_skip *skips;
     uint32_t skip_count;
     uint32_t skip_capacity;
-    uint32_t skip_checks;
     hp_left_out *left_out;
     uint32_t left_out_count;
     uint32_t left_out_capacity;
     PyCodeObject *drawn; /* whose wrapped call was chosen and has not started yet: its start is not asked again. Compared only */
     uint32_t entered;    /* wrapped calls and blocks within which the thread's own hook is on, those of all its greenlets */
+    uint32_t wrapped;    /* calls that have been entered and not left, those for which it is not on any more included */
     uint64_t round;      /* since it went on for the first of them; no two of a tracer share it */
     hp_chain scratch;
     /* The last chain above an extent and the tree node it led to: the next extent mostly begins in the same place. */
@@ -202,10 +202,10 @@ void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObjec
 /* It has ended. True: it had come to its limit. */
 bool hp_recorder_unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code);
 bool hp_recorder_skipped(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code);
-/* Whether a call of this target, whose frame is `frame` (NULL: it has none yet), lies beneath one that is skipped. `from`: where its chain
- * begins. */
-bool hp_recorder_skips(hp_recorder *recorder, const hp_python_frame *frame, hp_python_frame *from, const PyCodeObject *code,
-                       bool sees_ends);
+/* All have ended, seen or not. */
+void hp_recorder_forget_skips(hp_recorder *recorder);
+/* Whether a call of this target from `host` lies beneath one that is skipped. */
+bool hp_recorder_skips(const hp_recorder *recorder, hp_python_frame *host, const PyCodeObject *code);
 /* Chance decides, and the budget's share. */
 bool hp_target_draw(hp_tracer *tracer, const hp_code_state *state);
 /* Whether a call of this target from `host` lies beneath a wrapped one that was left out. */

@@ -42,8 +42,9 @@ def test_a_call_that_is_left_out_has_no_profile_function_and_no_event() -> None:
     assert 0 < chosen < 50
     assert _core.status()["tracing"]["skipped"] + chosen == 401
     assert calls()["leaf"] == 100 * chosen
-    assert handled() - before < chosen * 250 + 401 * 4
-    assert sum(inside) == (chosen if _core.needs_wrapper(long.__code__) else 0)
+    if _core.needs_wrapper(long.__code__):
+        assert handled() - before < chosen * 250
+        assert sum(inside) == chosen
     assert sys.getprofile() is None
 
 
