@@ -41,6 +41,9 @@ typedef struct hp_hook {
     bool (*is_alone)(const hp_tracer *tracer);
     int64_t refresh_every_ns; /* how old the last look may be where many targets are added: a look costs as much as arming a function */
     bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
+    /* The budget is spent: what is on for all threads, for the sake of targets that run in pieces, goes off for some time. False: nothing
+     * is. NULL where `drop` is, and where it must stay on. */
+    bool (*pause)(hp_tracer *tracer);
     /* Something that runs in pieces may have become a target or none any more, or have left a block; `host`: it is about to enter one. NULL
      * where arming is enough. -1 with an exception. */
     int (*cover)(hp_tracer *tracer, bool host);

@@ -66,14 +66,36 @@ static void cover_new_thread(hp_tracer *tracer, PyObject *function) {
         hp_setprofile_all(tracer, true);
 }
 
+static int cover(hp_tracer *tracer, bool host);
+static bool resume_when_due(hp_tracer *tracer);
+
+static void pause_now(hp_tracer *tracer) {
+    PyObject *type, *value, *traceback;
+    hp_setprofile_of(tracer)->pausing = false;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (cover(tracer, false) < 0)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Outside of events: what the budget wants of this thread is done already, as its function is not on. */
+static void settle(hp_tracer *tracer) {
+    hp_setprofile_of(tracer)->quitting = false;
+    if (hp_setprofile_of(tracer)->pausing)
+        pause_now(tracer);
+}
+
 /* Other greenlets that are in calls of targets go on; where there are none, calls that had it on have no use for it any more. */
 static void quit_here(hp_tracer *tracer, PyThreadState *thread) {
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
     hp_setprofile_of(tracer)->quitting = false;
     if (recorder != NULL && recorder->parked_count > 0)
         return;
-    if (recorder != NULL)
+    if (recorder != NULL) {
         recorder->entered = 0;
+        hp_setprofile_tax_end(tracer, recorder);
+        hp_setprofile_of(tracer)->quitting = false;
+    }
     hp_setprofile_here(tracer, false);
 }
 
@@ -94,6 +116,8 @@ int hp_setprofile_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int wh
     case PyTrace_C_CALL:
         if (tracer->c_calls)
             hp_record_c_call(tracer, thread, argument);
+        else if (hp_budget_spend(&tracer->budget, tracer->budget.gated_units))
+            hp_budget_look(tracer);
         break;
     case PyTrace_C_RETURN:
         cover_new_thread(tracer, argument);
@@ -107,6 +131,8 @@ int hp_setprofile_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int wh
     }
     if (HP_UNLIKELY(hp_setprofile_of(tracer)->quitting))
         quit_here(tracer, thread); /* last: the tracer may be gone then */
+    else if (HP_UNLIKELY(hp_setprofile_of(tracer)->pausing))
+        pause_now(tracer);
     return 0;
 }
 
@@ -120,10 +146,9 @@ static bool is_on(const hp_tracer *tracer, const PyThreadState *thread) {
     return thread->c_profilefunc == hp_setprofile_event && thread->c_profileobj == (PyObject *)hp_setprofile_of(tracer)->handle;
 }
 
-/* The budget may want an extent of this thread to quit, but the function is not on here. */
 static uint64_t leave_out(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thread, PyCodeObject *target) {
     uint64_t left_out = hp_left_out_begin(tracer, recorder, hp_frame_current(thread), target);
-    hp_setprofile_of(tracer)->quitting = false;
+    settle(tracer);
     return left_out;
 }
 
@@ -131,17 +156,32 @@ static void switch_on(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *t
     if (is_on(tracer, thread))
         return;
     PyObject *handle = (PyObject *)hp_setprofile_of(tracer)->handle;
+    hp_setprofile_tax_begin(tracer, recorder);
     hp_setprofile_here(tracer, true);
     if (hp_handle_tracer(handle) == tracer) /* switching runs audit hooks, which may have ended it */
         note_edge(recorder, target);
+}
+
+/* Left to the sampler. It has no events, so its calls tell that a window is over, after which it may be given back. */
+static bool is_dropped(hp_tracer *tracer, PyCodeObject *target) {
+    if (target == NULL || tracer->budget.dropped == 0)
+        return false;
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)target, HP_CODE_PYTHON);
+    if (state == NULL || !(state->flags & HP_CODE_DROPPED))
+        return false;
+    if (hp_ticks() >= tracer->budget.window_ends_ticks) {
+        hp_budget_look(tracer);
+        settle(tracer);
+    }
+    return true;
 }
 
 /* Where it is on already, events decide what becomes of the call. */
 static hp_entered enter(hp_tracer *tracer, PyCodeObject *target) {
     PyThreadState *thread = PyThreadState_Get();
     hp_entered entered = {0};
-    hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    if (recorder == NULL)
+    hp_recorder *recorder = resume_when_due(tracer) ? hp_recorder_here(tracer, thread) : NULL;
+    if (recorder == NULL || is_dropped(tracer, target))
         return entered;
     if (thread->c_profilefunc != NULL && thread->c_profilefunc != hp_setprofile_event) {
         hp_tracer_warn(tracer, hp_setprofile_others);
@@ -197,8 +237,14 @@ static void leave_here(hp_tracer *tracer, hp_entered entered) {
         note_edge(recorder, NULL);
     if (!is_on(tracer, thread))
         end_unseen(tracer, thread);
-    else if (recorder->entered == 0 && !hp_setprofile_of(tracer)->for_good)
+    else if (recorder->entered == 0 && !hp_setprofile_of(tracer)->for_good) {
+        hp_setprofile_tax_end(tracer, recorder);
+        PyObject *handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
         hp_setprofile_here(tracer, false);
+        if (hp_handle_tracer(handle) == tracer)
+            settle(tracer);
+        Py_DECREF(handle);
+    }
 }
 
 /* The call may have ended the tracer, which then has switched all threads off. */
@@ -257,8 +303,37 @@ static bool is_wanted_for_good(hp_tracer *tracer) {
     return tracer->generator_targets > 0 || hp_blocks_in_pieces(tracer);
 }
 
+/* While it is paused nobody has it but calls that switch it on for themselves. */
 static int cover(hp_tracer *tracer, bool host) {
-    return set_for_good(tracer, host || tracer->everything || is_wanted_for_good(tracer));
+    hp_setprofile *s = hp_setprofile_of(tracer);
+    s->paused = s->paused && !tracer->everything && hp_now_ns() < s->paused_until_ns;
+    return set_for_good(tracer, !s->paused && (host || tracer->everything || is_wanted_for_good(tracer)));
+}
+
+#if PY_VERSION_HEX < 0x030C0000
+/* Where all code costs too much it is on for an allowance, or two, and off for a second. */
+static bool pause_it(hp_tracer *tracer) {
+    static const int64_t PAUSE_NS = 1000000000;
+    hp_setprofile *s = hp_setprofile_of(tracer);
+    if (!s->for_good || tracer->everything)
+        return false;
+    s->paused_until_ns = hp_now_ns() + PAUSE_NS;
+    s->pausing = s->paused = true;
+    return true;
+}
+#endif
+
+/* False: switching ran an audit hook that has ended the tracer. */
+static bool resume_when_due(hp_tracer *tracer) {
+    const hp_setprofile *s = hp_setprofile_of(tracer);
+    if (!s->paused || hp_now_ns() < s->paused_until_ns)
+        return true;
+    PyObject *handle = Py_NewRef((PyObject *)s->handle);
+    if (cover(tracer, false) < 0)
+        PyErr_Clear();
+    bool lives = hp_handle_tracer(handle) == tracer;
+    Py_DECREF(handle);
+    return lives;
 }
 
 static int disarm(hp_tracer *tracer, PyCodeObject *Py_UNUSED(code)) {
@@ -274,7 +349,7 @@ static void learn(hp_tracer *Py_UNUSED(tracer)) {}
 
 /* Threads that did not come through `threading`, and those that another tool had for itself. */
 static void refresh(hp_tracer *tracer) {
-    if (!hp_setprofile_of(tracer)->for_good)
+    if (!resume_when_due(tracer) || !hp_setprofile_of(tracer)->for_good)
         return;
     abandon_unheard(tracer, hp_setprofile_others);
     hp_setprofile_all(tracer, true);
@@ -350,6 +425,9 @@ const hp_hook hp_hook_setprofile = {
     .is_alone = is_alone,
     .needs_wrapper = needs_wrapper,
     .cover = cover,
+#if PY_VERSION_HEX < 0x030C0000
+    .pause = pause_it,
+#endif
     .enter = enter,
     .leave = leave,
 };

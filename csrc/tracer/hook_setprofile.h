@@ -14,6 +14,9 @@ typedef struct hp_setprofile {
     bool for_good;
     bool quitting; /* the event at hand is the last one that this thread wants */
     bool closing;
+    bool pausing;             /* it is to go off for some time, once the event at hand is over */
+    bool paused;              /* it would be on for good, were it not for the budget */
+    int64_t paused_until_ns;  /* CLOCK_MONOTONIC: not on for good before */
     PyThreadState *deaf;      /* a thread that calls functions of `threading` for us: they are none of the program's calls */
     PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
 } hp_setprofile;
@@ -24,6 +27,11 @@ static inline hp_setprofile *hp_setprofile_of(const hp_tracer *tracer) {
 
 /* hook_setprofile.c */
 int hp_setprofile_event(PyObject *handle, PyFrameObject *object, int what, PyObject *argument);
+
+/* hook_setprofile_tax.c */
+/* A thread's function goes on, and has gone off. The latter may end extents of all threads, and ask for a pause. */
+void hp_setprofile_tax_begin(const hp_tracer *tracer, hp_recorder *recorder);
+void hp_setprofile_tax_end(hp_tracer *tracer, hp_recorder *recorder);
 
 /* hook_setprofile_threads.c */
 extern const char hp_setprofile_others[]; /* the warning that a thread has another tool's function */

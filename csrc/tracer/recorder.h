@@ -85,6 +85,15 @@ enum {
     HP_GATE_OPEN,     /* the stack has entries, or stacks are parked */
 };
 
+/* What a thread's own hook costs where there are no events; see hook_setprofile_tax.c. */
+typedef struct hp_tax {
+    uint64_t began_ticks;              /* when it went on; 0: it is not charged */
+    uint64_t began_units;              /* of the budget, then */
+    int64_t began_cpu_ns;              /* the thread's, then; 0: not read */
+    uint32_t expected;                 /* rounds for which the CPU clock is read */
+    uint64_t short_ticks, short_units; /* of short rounds, not charged yet: how long, and what events have paid */
+} hp_tax;
+
 /* One thread's. Owner: the tracer's list. */
 typedef struct hp_recorder {
     struct hp_recorder *next;
@@ -117,6 +126,7 @@ typedef struct hp_recorder {
     hp_chain context;
     uint32_t context_node;
     uint64_t context_epoch;
+    hp_tax tax;
     hp_entered block_hook;    /* what this thread's own hook was switched on with for a block */
     uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
 } hp_recorder;

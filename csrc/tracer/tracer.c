@@ -312,7 +312,7 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
         hp_tracer_free(tracer);
         return NULL;
     }
-    tracer->budget.gated_units = tracer->hook->drop != NULL ? HP_UNITS_GATED : 0;
+    tracer->budget.gated_units = tracer->hook->drop != NULL || tracer->hook->pause != NULL ? HP_UNITS_GATED : 0;
     return tracer;
 }
 
@@ -394,7 +394,7 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL || !(state->flags & HP_CODE_TARGET))
         return state != NULL && hp_tracer_take_over(tracer, code);
-    return !(state->flags & HP_CODE_DROPPED);
+    return true;
 }
 
 /* The function may stop the session it is traced by: after the call the tracer may be gone. */
