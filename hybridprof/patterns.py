@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from types import FunctionType, ModuleType
 
+from . import _core
 from .marking import codes_within, own_functions
 
 TYPE_CHECKING = False
@@ -108,8 +109,12 @@ def missed(pattern: Pattern) -> str:
     module, _, qualname = pattern.text.partition(":")
     loaded = [name for name, each in list(sys.modules.items()) if issubclass(type(each), ModuleType) and pattern.is_for((name,))]
     if loaded:
-        known = {each: name for name in loaded for each in _qualnames(sys.modules[name])}
-        near = [f"{known[each]}:{each}" for each in difflib.get_close_matches(qualname, known, n=3)]
+        known = {each: (name, hidden) for name in loaded for each, hidden in _qualnames(sys.modules[name])}
+        names = [each for each in known if not pattern.matches(each)]
+        near = [f"{known[each][0]}:{each}" for each in difflib.get_close_matches(qualname, names, n=3)]
+        hidden = [f"{name}:{each}" for each, (name, is_hidden) in known.items() if is_hidden and pattern.matches(each)]
+        if hidden:
+            return f"pattern {pattern.text!r} matched nothing: {_nested.format(hidden[0])}"
         reason = f"module {loaded[0]} has no such function" if len(loaded) == 1 else "no module has such a function"
     else:
         near = [f"{name}:{qualname}" for name in difflib.get_close_matches(module, list(sys.modules), n=3)]
@@ -117,8 +122,13 @@ def missed(pattern: Pattern) -> str:
     return f"pattern {pattern.text!r} matched nothing: {reason}" + (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
 
 
-def _qualnames(module: ModuleType) -> Iterator[str]:
+_nested = "{} is a nested function, which patterns reach from Python 3.12 on; name the function around it, or mark the nested one with @hybridprof.deep"
+
+
+def _qualnames(module: ModuleType) -> Iterator[tuple[str, bool]]:
+    """With each: whether it is made anew by each call of another, and could be reached by a wrapper only."""
     for _, _, value, path in slots(module):
         for function in functions_of(value, namespace_of(module)):
-            yield path
-            yield from (code.co_qualname for code in codes_within(function.__code__))
+            yield path, False
+            for code in codes_within(function.__code__):
+                yield code.co_qualname, code is not function.__code__ and _core.needs_wrapper(code)

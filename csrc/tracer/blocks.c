@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tracer/calibrate.h"
+#include "tracer/hook_handle.h"
 #include "tracer/recorder.h"
 
 static bool remember(hp_tracer *tracer, hp_suspended suspended) {
@@ -24,6 +25,28 @@ bool hp_suspended_holds_block(const hp_tracer *tracer, const hp_python_frame *fr
         if (tracer->suspended[i].frame == frame && tracer->suspended[i].code == code)
             return true;
     return false;
+}
+
+static bool holds_in_pieces(hp_tracer *tracer, const hp_shadow *stack) {
+    uint64_t epoch = hp_code_table_epoch(tracer->code);
+    for (uint32_t i = 0; i < stack->depth; i++) {
+        const hp_entry *entry = &stack->entries[i];
+        const hp_code_state *host =
+            entry->kind == HP_ENTRY_BLOCK ? hp_code_states_find(&tracer->states, (uintptr_t)entry->code, epoch) : NULL;
+        if (host != NULL && (host->flags & HP_CODE_IN_PIECES))
+            return true;
+    }
+    return false;
+}
+
+bool hp_blocks_in_pieces(hp_tracer *tracer) {
+    bool any = tracer->suspended_count > 0;
+    for (const hp_recorder *recorder = tracer->recorders; recorder != NULL && !any; recorder = recorder->next) {
+        any = holds_in_pieces(tracer, &recorder->stack);
+        for (uint32_t i = 0; i < recorder->parked_count && !any; i++)
+            any = holds_in_pieces(tracer, &recorder->parked[i]);
+    }
+    return any;
 }
 
 static void remove_at(hp_tracer *tracer, uint32_t index) {
@@ -117,18 +140,21 @@ static void forgive_ours(hp_shadow *stack, PyThreadState *thread) {
     Py_XDECREF(object);
 }
 
+/* Where stacks are aside, other greenlets may have blocks open. */
 void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder) {
-    PyObject *entered = recorder->block_hook;
-    recorder->block_hook = NULL;
-    if (entered != NULL)
-        tracer->hook->leave(entered);
+    hp_entered entered = recorder->block_hook;
+    if (entered.handle == NULL || recorder->parked_count > 0)
+        return;
+    recorder->block_hook = (hp_entered){0};
+    tracer->hook->leave(entered);
 }
 
-/* Where marking is not enough (3.11) the thread's own hook is on for as long as the block is open. */
+/* Where marking is not enough (3.11) the thread's own hook is on for as long as a block is open. */
 static void block_hook_enter(hp_tracer *tracer, hp_recorder *recorder) {
-    PyObject *entered = tracer->hook->enter != NULL ? tracer->hook->enter(tracer, NULL) : NULL;
-    if (entered != NULL)
-        Py_XSETREF(recorder->block_hook, entered);
+    if (tracer->hook->enter == NULL || recorder->block_hook.handle != NULL)
+        return;
+    hp_entered entered = tracer->hook->enter(tracer, NULL);
+    recorder->block_hook = entered;
 }
 
 /* Makes the host's frame the top of the stack, beginning an extent if it is beneath nothing. */
@@ -156,6 +182,8 @@ long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
     }
     PyCodeObject *code = hp_frame_code(host);
     if (hp_tracer_calibrate(tracer) < 0 || hp_tracer_arm(tracer, code) < 0)
+        return -1;
+    if (tracer->hook->cover != NULL && hp_code_runs_in_pieces(code) && tracer->hook->cover(tracer, true) < 0)
         return -1;
     hp_recorder *recorder = hp_recorder_here(tracer, thread);
     uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
@@ -185,12 +213,9 @@ static int leave_at(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thr
     return 0;
 }
 
-int hp_tracer_leave_block(hp_tracer *tracer, long token) {
-    PyThreadState *thread = PyThreadState_Get();
-    if (token <= 0)
-        return 0;
+static int leave_block(hp_tracer *tracer, PyThreadState *thread, uintptr_t token) {
     for (uint32_t i = tracer->suspended_count; i-- > 0;)
-        if (tracer->suspended[i].token == (uintptr_t)token)
+        if (tracer->suspended[i].token == token)
             remove_at(tracer, i);
     if (!hp_gate_open(tracer, thread)) {
         /* The budget may have ended the extent that the hook was switched on for. */
@@ -200,7 +225,18 @@ int hp_tracer_leave_block(hp_tracer *tracer, long token) {
     }
     hp_recorder *recorder = hp_gate_here.recorder;
     for (uint32_t i = recorder->stack.depth; i-- > 0;)
-        if (recorder->stack.entries[i].kind == HP_ENTRY_BLOCK && recorder->stack.entries[i].detail == (uintptr_t)token)
+        if (recorder->stack.entries[i].kind == HP_ENTRY_BLOCK && recorder->stack.entries[i].detail == token)
             return leave_at(tracer, recorder, thread, i);
     return 0;
+}
+
+int hp_tracer_leave_block(hp_tracer *tracer, long token) {
+    PyThreadState *thread = PyThreadState_Get();
+    bool known = hp_gate_here.tracer_id == tracer->id && hp_gate_here.state_id == thread->id;
+    PyObject *handle = known ? Py_XNewRef(hp_gate_here.recorder->block_hook.handle) : NULL;
+    int status = token > 0 ? leave_block(tracer, thread, (uintptr_t)token) : 0;
+    /* Switching the hook runs audit hooks, which may have ended the tracer. */
+    bool goes_on = handle == NULL || hp_handle_tracer(handle) == tracer;
+    Py_XDECREF(handle);
+    return status == 0 && goes_on && tracer->hook->cover != NULL ? tracer->hook->cover(tracer, false) : status;
 }

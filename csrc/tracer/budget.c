@@ -26,6 +26,9 @@ static const char left_out_target[] = "tracing went over its budget: a target is
 static const char paused[] =
     "tracing went over its budget by functions that it cannot spare: for some time nothing was traced, and counts are "
     "lower bounds";
+static const char switched_off[] = "tracing went over its budget: before Python 3.12 coroutines and generators are traced by a profile "
+                                   "function that slows all code; it was "
+                                   "off for some time, and counts are lower bounds";
 static const char cut_short[] =
     "a call of a target had more events than the limit allows: the rest of it was left to the sampler, and counts are lower bounds";
 
@@ -289,9 +292,7 @@ static bool can_save(const hp_tracer *tracer, uint64_t units) {
 
 /* Down in proportion, so that one window is enough. Where that cannot help no function is spared in vain: their events tell how time goes
  * by, and so when the pause is over. */
-static void shed(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
+static void shed_functions_and_calls(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
     spent -= tracer->budget.once < spent ? tracer->budget.once : spent;
     uint64_t too_much = (double)spent > 0.8 * allowed ? (uint64_t)((double)spent - 0.8 * allowed) : 0;
     bool in_vain = tracer->everything && tracer->by_function && (double)spent > allowed && !can_save(tracer, spent - (uint64_t)allowed);
@@ -307,6 +308,17 @@ static void shed(hp_tracer *tracer, uint64_t spent, double allowed, double share
         hp_extents_truncate(tracer);
         tracer->budget.was_cut = true;
     }
+}
+
+static void shed(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    /* A hook that is on for all code costs whatever is traced: no share of the calls would do. */
+    if (tracer->hook->pause != NULL && tracer->hook->pause(tracer)) {
+        hp_tracer_warn(tracer, switched_off);
+        tracer->budget.was_cut = true;
+    } else
+        shed_functions_and_calls(tracer, spent, allowed, share_of_unit);
     PyErr_Restore(type, value, traceback);
     tracer->budget.clean_windows = 0;
     tracer->budget.shed_ns = hp_now_ns();

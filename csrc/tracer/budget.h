@@ -38,7 +38,7 @@ struct hp_recorder;
 
 typedef struct hp_budget {
     double share;         /* 0: no budget */
-    uint32_t gated_units; /* HP_UNITS_GATED where the hook can spare functions; where it cannot, tracing less would save none of them */
+    uint32_t gated_units; /* HP_UNITS_GATED where the hook can spare functions, or all; elsewhere tracing less would save none of them */
     uint64_t chosen;      /* of 2^32: the share of outermost calls to trace, times their own rate */
     bool was_cut;         /* `chosen` was below all of them at some time, or an extent was ended */
     bool held;            /* what is spent now is not the program's: nobody looks at it */

@@ -168,6 +168,7 @@ static void free_recorder(hp_recorder *recorder) {
     free(recorder->parked);
     free(recorder->stack.entries);
     free(recorder->skips);
+    free(recorder->left_out);
     free(recorder->scratch.links);
     free(recorder->context.links);
 }
@@ -177,6 +178,8 @@ static hp_gate begin_recording(hp_calibration *c) {
     hp_gate before = hp_gate_here;
     c->recorder = (hp_recorder){.thread = &c->tracer->calibration_thread, .context_node = HP_NO_NODE};
     c->recorder.root = hp_tree_child(&c->tracer->tree, 0, 0);
+    if (before.tracer_id == c->tracer_id && before.state_id == PyThreadState_Get()->id)
+        c->recorder.entered = before.recorder->entered; /* the hook goes on being on for those */
     hp_gate_here = (hp_gate){.tracer_id = c->tracer_id, .state_id = PyThreadState_Get()->id, .recorder = &c->recorder};
     return before;
 }

@@ -24,6 +24,7 @@ enum {
     HP_CODE_OUTERMOST = 1u << 8,   /* extents of everything began with it; see `outermost_ticks` */
     HP_CODE_ASKED = 1u << 9,       /* whether it stands in for a target was asked */
     HP_CODE_PROBE = 1u << 10,      /* of our own, for calibration */
+    HP_CODE_IN_PIECES = 1u << 12,  /* a generator or coroutine, as far as one was armed */
     HP_CODE_STALE = 1u << 11,      /* may still carry events under a tool id that was lost */
     HP_CODE_WHOLE = 1u << 6,       /* a target from before its first activation of this session on, with a rate of 1 */
 };

@@ -5,7 +5,12 @@
 
 #include "tracer/tracer.h"
 
-struct hp_code_state;
+/* What a thread's own hook was switched on with. */
+typedef struct hp_entered {
+    PyObject *handle;  /* outlives the tracer; NULL: there is nothing to leave */
+    uint64_t round;    /* the hook's */
+    uint64_t left_out; /* the call is not traced, and the hook was not touched. 0: it is */
+} hp_entered;
 
 typedef struct hp_hook {
     const char *name;
@@ -36,10 +41,16 @@ typedef struct hp_hook {
     bool (*is_alone)(const hp_tracer *tracer);
     int64_t refresh_every_ns; /* how old the last look may be where many targets are added: a look costs as much as arming a function */
     bool (*needs_wrapper)(const hp_tracer *tracer, PyCodeObject *code);
-    /* Switch the calling thread's own hook on and off around one call of `target`, or around a block (NULL); NULL where marking is enough.
-     * Returns what to leave with: the call may end the tracer. NULL: it is on already, or somebody else's function is in its place. */
-    PyObject *(*enter)(hp_tracer *tracer, const PyCodeObject *target);
-    void (*leave)(PyObject *entered);
+    /* The budget is spent: what is on for all threads, for the sake of targets that run in pieces, goes off for some time. False: nothing
+     * is. NULL where `drop` is, and where it must stay on. */
+    bool (*pause)(hp_tracer *tracer);
+    /* Something that runs in pieces may have become a target or none any more, or have left a block; `host`: it is about to enter one. NULL
+     * where arming is enough. -1 with an exception. */
+    int (*cover)(hp_tracer *tracer, bool host);
+    /* Switch the calling thread's own hook on and off around one call of `target`, unless that is left out, or around a block (NULL); NULL
+     * where marking is enough. It is off when all that were entered have been left. */
+    hp_entered (*enter)(hp_tracer *tracer, PyCodeObject *target);
+    void (*leave)(hp_entered entered); /* the call may have ended the tracer */
 } hp_hook;
 
 extern const hp_hook hp_hook_setprofile;

@@ -2,14 +2,14 @@
 /* PyEval_SetProfile: the hook of 3.11, selectable everywhere.
  *
  * Two ways to have it on. *For one call* (3.11, plain functions): hp_tracer_call switches the calling thread's profile function on around
- * the call, so that all else runs at full speed. *For good*, in every thread: for everything, for generator and coroutine targets (which
- * run in pieces), and on 3.12+ always, where switching costs 10 us and slows each hot function once more. A profile function that somebody
- * else has set is left alone: nothing is traced there, and a warning says so. */
+ * the call, so that all else runs at full speed. The interpreter has one function a thread, and greenlets share it, so it goes off when the
+ * last of the thread's calls that had it on has ended. *For good*, in every thread: for everything, while generators and coroutines are
+ * targets or hosts of open blocks (which run in pieces), and on 3.12+ always, where switching costs 10 us and slows each hot function once
+ * more. A profile function that somebody else has set is left alone: nothing is traced there, and a warning says so. */
 #include <opcode.h>
 
-#include "tracer/hook_handle.h"
+#include "tracer/hook_setprofile.h"
 #include "tracer/hook_tool_ids.h"
-#include "tracer/recorder.h"
 
 #if PY_VERSION_HEX >= 0x030C0000
 enum { HP_SWITCHING_IS_CHEAP = false };
@@ -17,27 +17,7 @@ enum { HP_SWITCHING_IS_CHEAP = false };
 enum { HP_SWITCHING_IS_CHEAP = true };
 #endif
 
-typedef struct hp_setprofile {
-    hp_handle *handle;
-    PyObject *installer; /* what threading.setprofile was given: new threads begin with it */
-    PyObject *threading; /* the module that was given it: the program may put another, or none, in sys.modules. NULL: none was */
-    bool for_good;
-    bool quitting;            /* the event at hand is the last one that this thread wants */
-    bool in_pieces;           /* a target or the host of a block is a generator or coroutine */
-    PyMethodDef *starters[2]; /* of _thread: after a return of one, a thread may be new */
-} hp_setprofile;
-
-static const char others_function[] = "a thread has a profile function of another tool (sys.setprofile): nothing is traced in it";
-
-static hp_setprofile *setprofile_of(const hp_tracer *tracer) {
-    return tracer->hook_data;
-}
-
 /* --- events ------------------------------------------------------------------------------------------------------------------------- */
-
-static bool runs_in_pieces(const PyCodeObject *code) {
-    return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
-}
 
 static unsigned char operation(const PyCodeObject *code, uint32_t unit) {
     return ((const unsigned char *)code->co_code_adaptive)[unit * sizeof(_Py_CODEUNIT)];
@@ -77,35 +57,67 @@ static hp_start_kind start_kind(hp_python_frame *frame, const PyCodeObject *code
     return is_surely_resumed(frame, code) ? HP_START_RESUME : HP_START_THROW;
 }
 
-static void set_all(hp_tracer *tracer, bool on);
-static void set_here(hp_tracer *tracer, bool on);
-
 /* A thread that has just been made has run no Python code yet, so it is covered from its first call on (threading.setprofile begins later).
  */
 static void cover_new_thread(hp_tracer *tracer, PyObject *function) {
-    const hp_setprofile *s = setprofile_of(tracer);
+    const hp_setprofile *s = hp_setprofile_of(tracer);
     const PyMethodDef *definition = PyCFunction_Check(function) ? ((PyCFunctionObject *)function)->m_ml : NULL;
     if (s->for_good && definition != NULL && (definition == s->starters[0] || definition == s->starters[1]))
-        set_all(tracer, true);
+        hp_setprofile_all(tracer, true);
 }
 
-static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, PyObject *argument) {
+static int cover(hp_tracer *tracer, bool host);
+static bool resume_when_due(hp_tracer *tracer);
+
+static void pause_now(hp_tracer *tracer) {
+    PyObject *type, *value, *traceback;
+    hp_setprofile_of(tracer)->pausing = false;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (cover(tracer, false) < 0)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Outside of events: what the budget wants of this thread is done already, as its function is not on. */
+static void settle(hp_tracer *tracer) {
+    hp_setprofile_of(tracer)->quitting = false;
+    if (hp_setprofile_of(tracer)->pausing)
+        pause_now(tracer);
+}
+
+/* Other greenlets that are in calls of targets go on; where there are none, calls that had it on have no use for it any more. */
+static void quit_here(hp_tracer *tracer, PyThreadState *thread) {
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    hp_setprofile_of(tracer)->quitting = false;
+    if (recorder != NULL && recorder->parked_count > 0)
+        return;
+    if (recorder != NULL) {
+        recorder->entered = 0;
+        hp_setprofile_tax_end(tracer, recorder);
+        hp_setprofile_of(tracer)->quitting = false;
+    }
+    hp_setprofile_here(tracer, false);
+}
+
+int hp_setprofile_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, PyObject *argument) {
     hp_tracer *tracer = hp_handle_tracer(self);
     PyThreadState *thread = PyThreadState_Get();
     hp_python_frame *frame = hp_frame_current(thread);
-    if (tracer == NULL || frame == NULL)
+    if (tracer == NULL || frame == NULL || HP_UNLIKELY(hp_setprofile_of(tracer)->deaf == thread))
         return 0;
     PyCodeObject *code = hp_frame_code(frame);
     switch (what) {
     case PyTrace_CALL:
-        hp_record_start(tracer, code, runs_in_pieces(code) ? start_kind(frame, code) : HP_START_CALL);
+        hp_record_start(tracer, code, hp_code_runs_in_pieces(code) ? start_kind(frame, code) : HP_START_CALL);
         break;
     case PyTrace_RETURN:
-        hp_record_end(tracer, code, argument != NULL && runs_in_pieces(code) && stands_at_yield(frame, code));
+        hp_record_end(tracer, code, argument != NULL && hp_code_runs_in_pieces(code) && stands_at_yield(frame, code));
         break;
     case PyTrace_C_CALL:
         if (tracer->c_calls)
             hp_record_c_call(tracer, thread, argument);
+        else if (hp_budget_spend(&tracer->budget, tracer->budget.gated_units))
+            hp_budget_look(tracer);
         break;
     case PyTrace_C_RETURN:
         cover_new_thread(tracer, argument);
@@ -117,47 +129,79 @@ static int on_event(PyObject *self, PyFrameObject *Py_UNUSED(object), int what, 
     default:
         break;
     }
-    if (HP_UNLIKELY(setprofile_of(tracer)->quitting)) {
-        setprofile_of(tracer)->quitting = false;
-        set_here(tracer, false); /* last: the tracer may be gone then */
-    }
+    if (HP_UNLIKELY(hp_setprofile_of(tracer)->quitting))
+        quit_here(tracer, thread); /* last: the tracer may be gone then */
+    else if (HP_UNLIKELY(hp_setprofile_of(tracer)->pausing))
+        pause_now(tracer);
     return 0;
 }
 
 /* --- switching ---------------------------------------------------------------------------------------------------------------------- */
 
-static void set_here(hp_tracer *tracer, bool on) {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyEval_SetProfile(on ? on_event : NULL, on ? (PyObject *)setprofile_of(tracer)->handle : NULL);
-    PyErr_Restore(type, value, traceback);
+static void note_edge(const hp_recorder *recorder, const PyCodeObject *target) {
+    atomic_store_explicit(&recorder->thread->edge_code, (uintptr_t)target, memory_order_release);
 }
 
-static void note_edge(hp_tracer *tracer, const PyCodeObject *target) {
-    const hp_recorder *recorder = hp_recorder_here(tracer, PyThreadState_Get());
-    if (recorder != NULL)
-        atomic_store_explicit(&recorder->thread->edge_code, (uintptr_t)target, memory_order_release);
+static bool is_on(const hp_tracer *tracer, const PyThreadState *thread) {
+    return thread->c_profilefunc == hp_setprofile_event && thread->c_profileobj == (PyObject *)hp_setprofile_of(tracer)->handle;
 }
 
-/* NULL: it is on already, or somebody else's is in its place. */
-static PyObject *enter(hp_tracer *tracer, const PyCodeObject *target) {
-    PyThreadState *thread = PyThreadState_Get();
-    PyObject *handle = (PyObject *)setprofile_of(tracer)->handle;
-    if (thread->c_profilefunc == on_event && thread->c_profileobj == handle)
-        return NULL;
-    if (thread->c_profilefunc != NULL && thread->c_profilefunc != on_event) {
-        hp_tracer_warn(tracer, others_function);
-        return NULL;
-    }
-    Py_INCREF(handle);
-    set_here(tracer, true);
+static uint64_t leave_out(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thread, PyCodeObject *target) {
+    uint64_t left_out = hp_left_out_begin(tracer, recorder, hp_frame_current(thread), target);
+    settle(tracer);
+    return left_out;
+}
+
+static void switch_on(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thread, const PyCodeObject *target) {
+    if (is_on(tracer, thread))
+        return;
+    PyObject *handle = (PyObject *)hp_setprofile_of(tracer)->handle;
+    hp_setprofile_tax_begin(tracer, recorder);
+    hp_setprofile_here(tracer, true);
     if (hp_handle_tracer(handle) == tracer) /* switching runs audit hooks, which may have ended it */
-        note_edge(tracer, target);
-    return handle;
+        note_edge(recorder, target);
+}
+
+/* Left to the sampler. It has no events, so its calls tell that a window is over, after which it may be given back. */
+static bool is_dropped(hp_tracer *tracer, PyCodeObject *target) {
+    if (target == NULL || tracer->budget.dropped == 0)
+        return false;
+    const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)target, HP_CODE_PYTHON);
+    if (state == NULL || !(state->flags & HP_CODE_DROPPED))
+        return false;
+    if (hp_ticks() >= tracer->budget.window_ends_ticks) {
+        hp_budget_look(tracer);
+        settle(tracer);
+    }
+    return true;
+}
+
+/* Where it is on already, events decide what becomes of the call. */
+static hp_entered enter(hp_tracer *tracer, PyCodeObject *target) {
+    PyThreadState *thread = PyThreadState_Get();
+    hp_entered entered = {0};
+    hp_recorder *recorder = resume_when_due(tracer) ? hp_recorder_here(tracer, thread) : NULL;
+    if (recorder == NULL || is_dropped(tracer, target))
+        return entered;
+    if (thread->c_profilefunc != NULL && thread->c_profilefunc != hp_setprofile_event) {
+        hp_tracer_warn(tracer, hp_setprofile_others);
+        return entered;
+    }
+    entered.handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
+    if (target != NULL && !is_on(tracer, thread))
+        entered.left_out = leave_out(tracer, recorder, thread, target);
+    recorder->wrapped++;
+    if (entered.left_out != 0)
+        return entered;
+    if (recorder->entered++ == 0)
+        recorder->round = ++tracer->rounds;
+    entered.round = recorder->round;
+    switch_on(tracer, recorder, thread, target);
+    return entered;
 }
 
 static void quit(hp_tracer *tracer) {
-    setprofile_of(tracer)->quitting = HP_SWITCHING_IS_CHEAP && !setprofile_of(tracer)->for_good;
+    hp_setprofile_of(tracer)->quitting = HP_SWITCHING_IS_CHEAP && !hp_setprofile_of(tracer)->for_good;
 }
 
 /* The call is over and our function is not there. The event limit may have switched it off; or another tool put its own in the place while
@@ -167,126 +211,81 @@ static void end_unseen(hp_tracer *tracer, PyThreadState *thread) {
     bool open = recorder != NULL && recorder->stack.depth > 0;
     if (thread->c_profilefunc == NULL && !open)
         return;
-    hp_tracer_warn(tracer, others_function);
+    hp_tracer_warn(tracer, hp_setprofile_others);
     tracer->budget.was_cut = true;
     hp_python_frame *caller = hp_frame_current(thread);
     if (open && (caller == NULL || !hp_chain_read(&recorder->scratch, caller, &recorder->stack.entries[0])))
         hp_extent_abandon(tracer, recorder);
 }
 
-/* The call may have ended the tracer, which then has switched all threads off. */
-static void leave(PyObject *handle) {
-    hp_tracer *tracer = hp_handle_tracer(handle);
+/* It may be of an earlier round: then the event limit has switched it off meanwhile, or this is a forked child. */
+static void leave_here(hp_tracer *tracer, hp_entered entered) {
     PyThreadState *thread = PyThreadState_Get();
-    if (tracer != NULL)
-        note_edge(tracer, NULL);
-    bool ours = thread->c_profilefunc == on_event && thread->c_profileobj == handle;
-    if (tracer != NULL && !setprofile_of(tracer)->for_good && ours)
-        set_here(tracer, false);
-    else if (tracer != NULL && !ours)
-        end_unseen(tracer, thread);
-    Py_DECREF(handle);
-}
-
-typedef struct hp_census {
-    unsigned without, ours, others;
-} hp_census;
-
-static hp_census count_threads(const hp_setprofile *s) {
-    hp_census census = {0, 0, 0};
-    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); t != NULL; t = PyThreadState_Next(t)) {
-        bool ours = t->c_profilefunc == on_event || (t->c_profileobj != NULL && t->c_profileobj == s->installer);
-        *(t->c_profilefunc == NULL ? &census.without : ours ? &census.ours : &census.others) += 1;
-    }
-    return census;
-}
-
-#if PY_VERSION_HEX < 0x030D0000
-static void set_threads(hp_tracer *tracer, bool on) {
-    PyObject *handle = (PyObject *)setprofile_of(tracer)->handle;
-    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); t != NULL; t = PyThreadState_Next(t))
-        if (t->c_profilefunc == (on ? NULL : on_event) && _PyEval_SetProfile(t, on ? on_event : NULL, on ? handle : NULL) < 0)
-            PyErr_Clear();
-}
-#else
-/* One thread's function cannot be set from another any more, only all at once: then those of other tools would be lost. */
-static void set_threads(hp_tracer *tracer, bool on) {
-    hp_census census = count_threads(setprofile_of(tracer));
-    if ((on ? census.without : census.ours) == 0)
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    if (recorder == NULL)
         return;
-    if (census.others == 0)
-        PyEval_SetProfileAllThreads(on ? on_event : NULL, on ? (PyObject *)setprofile_of(tracer)->handle : NULL);
-    else if (PyThreadState_Get()->c_profilefunc == (on ? NULL : on_event))
-        set_here(tracer, on);
-}
-#endif
-
-static void set_all(hp_tracer *tracer, bool on) {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    set_threads(tracer, on);
-    if (on && count_threads(setprofile_of(tracer)).others > 0)
-        hp_tracer_warn(tracer, others_function);
-    PyErr_Restore(type, value, traceback);
-}
-
-/* --- new threads ---------------------------------------------------------------------------------------------------------------------- */
-
-/* Called in a new thread as its Python profile function, with its first event: puts the real one in its place. */
-static PyObject *install(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    hp_tracer *tracer = hp_handle_tracer(self);
-    if (tracer == NULL || !setprofile_of(tracer)->for_good) {
-        PyEval_SetProfile(NULL, NULL);
-        Py_RETURN_NONE;
+    recorder->drawn = NULL; /* a call that failed before it had a frame */
+    if (recorder->wrapped > 0 && --recorder->wrapped == 0 && recorder->skip_count > 0 && !hp_setprofile_of(tracer)->for_good)
+        hp_recorder_forget_skips(recorder); /* of those that came to their limit no end is seen */
+    if (entered.left_out != 0) {
+        hp_left_out_end(recorder, entered.left_out);
+        return;
     }
-    PyEval_SetProfile(on_event, self);
-    if (count >= 2 && PyUnicode_Check(arguments[1]) && PyUnicode_CompareWithASCIIString(arguments[1], "call") == 0)
-        on_event(self, NULL, PyTrace_CALL, Py_None);
-    Py_RETURN_NONE;
+    if (recorder->round == entered.round && recorder->entered > 0)
+        recorder->entered--;
+    if (recorder->entered == 0)
+        note_edge(recorder, NULL);
+    if (!is_on(tracer, thread))
+        end_unseen(tracer, thread);
+    else if (recorder->entered == 0 && !hp_setprofile_of(tracer)->for_good) {
+        hp_setprofile_tax_end(tracer, recorder);
+        PyObject *handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
+        hp_setprofile_here(tracer, false);
+        if (hp_handle_tracer(handle) == tracer)
+            settle(tracer);
+        Py_DECREF(handle);
+    }
 }
 
-/* A static: PyCFunction keeps a pointer to it. Constant. */
-static PyMethodDef install_method = {"install", (PyCFunction)(void (*)(void))install, METH_FASTCALL, NULL};
-
-/* Calls threading.setprofile(installer) if the place is free. */
-static int set_threading(hp_setprofile *s) {
-    PyObject *threading = PyImport_ImportModule("threading"), *present = NULL, *done = NULL;
-    if (threading != NULL)
-        present = PyObject_CallMethod(threading, "getprofile", NULL);
-    if (present == Py_None)
-        done = PyObject_CallMethod(threading, "setprofile", "O", s->installer);
-    if (done != NULL)
-        Py_XSETREF(s->threading, Py_NewRef(threading));
-    bool failed = present == NULL || PyErr_Occurred() != NULL;
-    Py_XDECREF(done);
-    Py_XDECREF(present);
-    Py_XDECREF(threading);
-    return failed ? -1 : 0;
-}
-
-/* The same with None, if the place is still ours. Cannot fail: where it is not reached, `install` takes itself off each new thread. */
-static void unset_threading(hp_setprofile *s) {
-    PyObject *present = s->threading != NULL ? PyObject_CallMethod(s->threading, "getprofile", NULL) : NULL, *done = NULL;
-    if (present != NULL && present == s->installer)
-        done = PyObject_CallMethod(s->threading, "setprofile", "O", Py_None);
-    PyErr_Clear();
-    Py_XDECREF(done);
-    Py_XDECREF(present);
-    Py_CLEAR(s->threading);
+/* The call may have ended the tracer, which then has switched all threads off. */
+static void leave(hp_entered entered) {
+    hp_tracer *tracer = hp_handle_tracer(entered.handle);
+    if (tracer != NULL)
+        leave_here(tracer, entered);
+    Py_DECREF(entered.handle);
 }
 
 /* --- the hook ------------------------------------------------------------------------------------------------------------------------- */
 
+/* Events of a thread that has not our function go to nobody, or to another tool: what is open there has stood still since. */
+static void abandon_unheard(hp_tracer *tracer, const char *why) {
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    if (PyInterpreterState_GetID(interpreter) != tracer->interpreter_id)
+        return;
+    for (PyThreadState *t = PyInterpreterState_ThreadHead(interpreter); t != NULL; t = PyThreadState_Next(t))
+        for (hp_recorder *recorder = t->c_profilefunc != hp_setprofile_event ? tracer->recorders : NULL; recorder != NULL;
+             recorder = recorder->next)
+            if (recorder->thread->state_id == PyThreadState_GetID(t) && recorder->stack.depth > 0) {
+                if (why != NULL)
+                    hp_tracer_warn(tracer, why);
+                hp_extent_abandon(tracer, recorder);
+            }
+}
+
+/* Calls that went round the wrapper have had their events only because it was on for all: they end here. */
 static int set_for_good(hp_tracer *tracer, bool on) {
-    hp_setprofile *s = setprofile_of(tracer);
+    hp_setprofile *s = hp_setprofile_of(tracer);
     if (s->for_good == on)
         return 0;
     s->for_good = on;
-    if (on && set_threading(s) < 0)
+    if (on && hp_setprofile_set_threading(s) < 0)
         return -1;
-    set_all(tracer, on);
-    if (!on)
-        unset_threading(s); /* last: what it calls is none of the program's calls */
+    hp_setprofile_all(tracer, on);
+    if (!on) {
+        if (!tracer->everything) /* there the caller ends them all */
+            abandon_unheard(tracer, NULL);
+        hp_setprofile_unset_threading(s); /* last: what it calls is none of the program's calls */
+    }
     return 0;
 }
 
@@ -294,60 +293,77 @@ static int arm(hp_tracer *tracer, PyCodeObject *code) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
-    state->flags |= HP_CODE_ARMED; /* all ends are reported where starts are */
-    setprofile_of(tracer)->in_pieces |= runs_in_pieces(code);
-    if (!HP_SWITCHING_IS_CHEAP || setprofile_of(tracer)->in_pieces)
-        return set_for_good(tracer, true);
-    return 0;
+    state->flags |= HP_CODE_ARMED | (hp_code_runs_in_pieces(code) ? HP_CODE_IN_PIECES : 0u); /* all ends are reported where starts are */
+    return HP_SWITCHING_IS_CHEAP ? 0 : set_for_good(tracer, true);
 }
 
-static int disarm(hp_tracer *tracer, PyCodeObject *code) {
-    hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    if (state == NULL)
-        return hp_tracer_no_memory();
-    if (tracer->counts.targets > 0 || tracer->everything || tracer->last_token > 0)
-        return 0;
-    setprofile_of(tracer)->in_pieces = false;
-    return set_for_good(tracer, false);
+static bool is_wanted_for_good(hp_tracer *tracer) {
+    if (!HP_SWITCHING_IS_CHEAP)
+        return tracer->counts.targets > 0 || tracer->last_token > 0;
+    return tracer->generator_targets > 0 || hp_blocks_in_pieces(tracer);
+}
+
+/* While it is paused nobody has it but calls that switch it on for themselves. */
+static int cover(hp_tracer *tracer, bool host) {
+    hp_setprofile *s = hp_setprofile_of(tracer);
+    s->paused = s->paused && !tracer->everything && hp_now_ns() < s->paused_until_ns;
+    return set_for_good(tracer, !s->paused && (host || tracer->everything || is_wanted_for_good(tracer)));
+}
+
+#if PY_VERSION_HEX < 0x030C0000
+/* Where all code costs too much it is on for an allowance, or two, and off for a second. */
+static bool pause_it(hp_tracer *tracer) {
+    static const int64_t PAUSE_NS = 1000000000;
+    hp_setprofile *s = hp_setprofile_of(tracer);
+    if (!s->for_good || tracer->everything)
+        return false;
+    s->paused_until_ns = hp_now_ns() + PAUSE_NS;
+    s->pausing = s->paused = true;
+    return true;
+}
+#endif
+
+/* False: switching ran an audit hook that has ended the tracer. */
+static bool resume_when_due(hp_tracer *tracer) {
+    const hp_setprofile *s = hp_setprofile_of(tracer);
+    if (!s->paused || hp_now_ns() < s->paused_until_ns)
+        return true;
+    PyObject *handle = Py_NewRef((PyObject *)s->handle);
+    if (cover(tracer, false) < 0)
+        PyErr_Clear();
+    bool lives = hp_handle_tracer(handle) == tracer;
+    Py_DECREF(handle);
+    return lives;
+}
+
+static int disarm(hp_tracer *tracer, PyCodeObject *Py_UNUSED(code)) {
+    return cover(tracer, false);
 }
 
 static int everything(hp_tracer *tracer, bool on) {
-    bool still = !on && (setprofile_of(tracer)->in_pieces || (!HP_SWITCHING_IS_CHEAP && tracer->counts.targets > 0));
-    return set_for_good(tracer, on || still);
+    return set_for_good(tracer, on || is_wanted_for_good(tracer));
 }
 
 /* Nothing to learn: each call beneath a target is reported. */
 static void learn(hp_tracer *Py_UNUSED(tracer)) {}
 
-/* Events of a thread that has not our function went to nobody, or to another tool: what is open there has stood still since. */
-static void abandon_unheard(hp_tracer *tracer) {
-    PyInterpreterState *interpreter = PyInterpreterState_Get();
-    if (PyInterpreterState_GetID(interpreter) != tracer->interpreter_id)
-        return;
-    for (PyThreadState *t = PyInterpreterState_ThreadHead(interpreter); t != NULL; t = PyThreadState_Next(t))
-        for (hp_recorder *recorder = t->c_profilefunc != on_event ? tracer->recorders : NULL; recorder != NULL; recorder = recorder->next)
-            if (recorder->thread->state_id == PyThreadState_GetID(t) && recorder->stack.depth > 0) {
-                hp_tracer_warn(tracer, others_function);
-                hp_extent_abandon(tracer, recorder);
-            }
-}
-
 /* Threads that did not come through `threading`, and those that another tool had for itself. */
 static void refresh(hp_tracer *tracer) {
-    if (!setprofile_of(tracer)->for_good)
+    if (!resume_when_due(tracer) || !hp_setprofile_of(tracer)->for_good)
         return;
-    abandon_unheard(tracer);
-    set_all(tracer, true);
+    abandon_unheard(tracer, hp_setprofile_others);
+    hp_setprofile_all(tracer, true);
 }
 
 static void close_hook(hp_tracer *tracer) {
-    hp_setprofile *s = setprofile_of(tracer);
+    hp_setprofile *s = hp_setprofile_of(tracer);
     PyObject *type, *value, *traceback;
     if (s == NULL)
         return;
     PyErr_Fetch(&type, &value, &traceback);
-    set_all(tracer, false);
-    unset_threading(s);
+    s->closing = true;
+    hp_setprofile_all(tracer, false);
+    hp_setprofile_unset_threading(s);
     hp_handle_end(s->handle);
     Py_XDECREF(s->installer);
     PyMem_RawFree(s);
@@ -375,7 +391,7 @@ static int open_hook(hp_tracer *tracer) {
     tracer->hook_data = s;
     find_starters(s);
     s->handle = hp_handle_new(tracer);
-    s->installer = s->handle != NULL ? PyCFunction_New(&install_method, (PyObject *)s->handle) : NULL;
+    s->installer = s->handle != NULL ? hp_setprofile_new_installer((PyObject *)s->handle) : NULL;
     if (s->installer != NULL)
         return 0;
     close_hook(tracer);
@@ -388,11 +404,11 @@ static bool is_alone(const hp_tracer *Py_UNUSED(tracer)) {
     if (hp_tool_ids_others_listen(NULL))
         return false;
 #endif
-    return function == NULL || function == on_event;
+    return function == NULL || function == hp_setprofile_event;
 }
 
 static bool needs_wrapper(const hp_tracer *Py_UNUSED(tracer), PyCodeObject *code) {
-    return HP_SWITCHING_IS_CHEAP && !runs_in_pieces(code);
+    return HP_SWITCHING_IS_CHEAP && !hp_code_runs_in_pieces(code);
 }
 
 const hp_hook hp_hook_setprofile = {
@@ -408,6 +424,10 @@ const hp_hook hp_hook_setprofile = {
     .refresh = refresh,
     .is_alone = is_alone,
     .needs_wrapper = needs_wrapper,
+    .cover = cover,
+#if PY_VERSION_HEX < 0x030C0000
+    .pause = pause_it,
+#endif
     .enter = enter,
     .leave = leave,
 };

@@ -9,85 +9,14 @@
 
 _Thread_local hp_gate hp_gate_here;
 
-enum { HP_SKIP_CHECK = 64 };
-
-/* --- skipped activations of targets with a rate --------------------------------------------------------------------------------- */
-
-void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, bool limited) {
-    hp_thread_forget_edge(recorder->thread); /* what it runs from now on is the program's */
-    if (recorder->skip_count == recorder->skip_capacity) {
-        uint32_t capacity = recorder->skip_capacity ? recorder->skip_capacity * 2 : 8;
-        hp_skip *skips = realloc(recorder->skips, capacity * sizeof *skips);
-        if (skips == NULL)
-            return; /* a recursive call of it may be asked again: harmless */
-        recorder->skips = skips;
-        recorder->skip_capacity = capacity;
-    }
-    recorder->skips[recorder->skip_count++] = (hp_skip){frame, code, limited};
-    hp_gate_update(recorder);
-}
-
-/* True: it had come to its limit. */
-static bool unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
-    for (uint32_t i = recorder->skip_count; i-- > 0;)
-        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code) {
-            recorder->skip_count = i; /* those above it have ended too */
-            hp_gate_update(recorder);
-            return recorder->skips[i].limited;
-        }
-    return false;
-}
-
-static bool is_left_out(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code) {
-    for (uint32_t i = recorder->skip_count; i-- > 0;)
-        if (recorder->skips[i].frame == frame && recorder->skips[i].code == code)
-            return true;
-    return false;
-}
-
-static bool in_chain(hp_python_frame *from, const hp_skip *skipped) {
-    for (hp_python_frame *frame = from; frame != NULL; frame = hp_frame_previous(frame))
-        if (frame == skipped->frame && hp_frame_code(frame) == skipped->code)
-            return true;
-    return false;
-}
-
-/* Beneath a skipped activation of the same target? Ends are reported, so what is noted is mostly true; now and then the real chain is
- * asked, because an end that was missed would silence the target in this thread for ever. Where the hook may have been switched off in the
- * midst of a call, it is asked each time. */
-static bool is_skipped(hp_recorder *recorder, hp_python_frame *frame, const PyCodeObject *code, bool sees_ends) {
-    for (uint32_t i = recorder->skip_count; i-- > 0;) {
-        if (recorder->skips[i].code != code)
-            continue;
-        bool believed = sees_ends && ++recorder->skip_checks % HP_SKIP_CHECK != 0;
-        if (recorder->skips[i].frame != frame && (believed || in_chain(frame, &recorder->skips[i])))
-            return true;
-        recorder->skip_count = i;
-        hp_gate_update(recorder);
-    }
-    return false;
-}
-
-static uint64_t random_word(hp_tracer *tracer) {
-    uint64_t x = tracer->random;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return tracer->random = x;
-}
-
 /* --- gate closed ------------------------------------------------------------------------------------------------------------------ */
-
-static bool is_whole(const hp_tracer *tracer, const hp_code_state *state) {
-    return state->threshold > UINT32_MAX && tracer->budget.chosen == HP_BUDGET_ALL;
-}
 
 /* Whether the suspended call of a target goes on traced. */
 static bool may_go_on(const hp_tracer *tracer, const hp_code_state *state, const hp_python_frame *frame, const PyCodeObject *code) {
-    if (is_whole(tracer, state) && !hp_budget_has_limit(&tracer->budget))
+    if (hp_target_is_whole(tracer, state) && !hp_budget_has_limit(&tracer->budget))
         return true;
     const hp_choice *choice = hp_choices_find(&tracer->choices, frame, code);
-    return choice != NULL ? choice->events != HP_LIMIT_REACHED : is_whole(tracer, state);
+    return choice != NULL ? choice->events != HP_LIMIT_REACHED : hp_target_is_whole(tracer, state);
 }
 
 static bool goes_on(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code) {
@@ -101,17 +30,23 @@ static bool goes_on(hp_tracer *tracer, hp_recorder *recorder, const hp_code_stat
 /* Whether this outermost activation of a target is traced. */
 static bool is_chosen(hp_tracer *tracer, hp_recorder *recorder, const hp_code_state *state, hp_python_frame *frame, PyCodeObject *code,
                       hp_start_kind kind) {
-    bool sees_ends = tracer->hook->quit == NULL, whole = is_whole(tracer, state);
+    bool whole = hp_target_is_whole(tracer, state);
     if (kind != HP_START_CALL)
         return goes_on(tracer, recorder, state, frame, code);
     if (!whole || hp_budget_has_limit(&tracer->budget))
         hp_suspended_forget(tracer, frame);
-    if (whole) /* a call that came to its limit is skipped all the same */
-        return recorder->skip_count == 0 || !is_skipped(recorder, frame, code, sees_ends);
-    if (is_skipped(recorder, frame, code, sees_ends))
+    hp_python_frame *host = hp_frame_previous(frame);
+    /* Where all are traced, a call that came to its limit is skipped all the same. */
+    if (hp_left_out_holds(recorder, host, code) || hp_recorder_skips(recorder, host, code)) {
+        hp_recorder_skip(recorder, frame, code, false);
         return false;
-    if ((random_word(tracer) >> 32) < hp_budget_threshold(&tracer->budget, state->threshold))
+    }
+    while (recorder->skip_count > 0 && hp_recorder_skipped(recorder, frame, code))
+        (void)hp_recorder_unskip(recorder, frame, code); /* its end was missed: this is another activation at its address */
+    if (whole || recorder->drawn == code || hp_target_draw(tracer, state)) {
+        recorder->drawn = NULL;
         return true;
+    }
     tracer->counts.skipped++;
     hp_recorder_skip(recorder, frame, code, false);
     return false;
@@ -123,7 +58,7 @@ static void begin_target(hp_tracer *tracer, hp_recorder *recorder, const hp_code
     if (kind == HP_START_CALL)
         tracer->hook->learn(tracer);
     uint64_t had = hp_choices_take(&tracer->choices, frame, code);
-    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), is_whole(tracer, &copy) ? 0 : HP_NODE_PARTIAL, &copy,
+    hp_extent_begin(tracer, recorder, hp_frame_previous(frame), hp_target_is_whole(tracer, &copy) ? 0 : HP_NODE_PARTIAL, &copy,
                     (hp_entry){.frame = frame, .code = code, .kind = HP_ENTRY_CALL}, kind == HP_START_CALL);
     hp_budget_extent_goes_on(tracer, recorder, had);
     if (copy.flags & HP_CODE_HOLDS_BLOCK)
@@ -140,7 +75,7 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
         const hp_code_state *s = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
         if (s == NULL || !hp_frame_of_generator(f))
             continue;
-        bool target = (s->flags & HP_CODE_TARGET) && may_go_on(tracer, s, f, code) && !is_left_out(recorder, f, code);
+        bool target = (s->flags & HP_CODE_TARGET) && may_go_on(tracer, s, f, code) && !hp_recorder_skipped(recorder, f, code);
         if (target || ((s->flags & HP_CODE_HOLDS_BLOCK) && hp_suspended_holds_block(tracer, f, code))) {
             found = f;
             state = *s;
@@ -159,7 +94,7 @@ static bool begin_thrown(hp_tracer *tracer, hp_recorder *recorder, hp_python_fra
 }
 
 static bool throws_matter(const hp_tracer *tracer) {
-    return tracer->has_generator_targets || tracer->suspended_count > 0;
+    return tracer->generator_targets > 0 || tracer->suspended_count > 0;
 }
 
 /* The stack is empty, or aside. True if `frame` is beneath something now, its caller on top. */
@@ -276,7 +211,8 @@ static void remember_suspended(hp_tracer *tracer, hp_recorder *recorder, hp_pyth
     hp_shadow *stack = &recorder->stack;
     hp_blocks_suspend(tracer, stack, frame, at);
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
-    bool wanted = state != NULL && (state->flags & HP_CODE_TARGET) && (!is_whole(tracer, state) || hp_budget_has_limit(&tracer->budget));
+    bool is_target = state != NULL && (state->flags & HP_CODE_TARGET) != 0;
+    bool wanted = is_target && (!hp_target_is_whole(tracer, state) || hp_budget_has_limit(&tracer->budget));
     if (at == 0 && stack->entries[0].kind < HP_ENTRY_C && wanted)
         hp_choices_put(&tracer->choices, frame, code, recorder->events - recorder->events_began);
 }
@@ -290,7 +226,7 @@ void hp_record_end_slow(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *
     uint64_t now = hp_ticks();
     recorder->events++;
     tracer->budget.units += HP_UNITS_TRACED;
-    if (recorder->skip_count > 0 && unskip(recorder, frame, code)) {
+    if (recorder->skip_count > 0 && hp_recorder_unskip(recorder, frame, code)) {
         if (suspended)
             hp_choices_put(&tracer->choices, frame, code, HP_LIMIT_REACHED);
         else
@@ -337,13 +273,14 @@ static bool state_lives(uint64_t state_id) {
  * recorders of all of them (40,000 made each further one cost 0.7 ms). So the one before goes on as the new state's. */
 static hp_recorder *go_on_as(hp_tracer *tracer, hp_thread *thread) {
     hp_recorder *recorder = hp_gate_here.tracer_id == tracer->id ? hp_gate_here.recorder : NULL;
-    if (recorder == NULL || recorder->stack.depth > 0 || recorder->parked_count > 0 || recorder->block_hook != NULL)
+    if (recorder == NULL || recorder->stack.depth > 0 || recorder->parked_count > 0 || recorder->block_hook.handle != NULL)
         return NULL;
     if (recorder->thread->state_id != hp_gate_here.state_id || state_lives(hp_gate_here.state_id))
         return NULL;
     recorder->thread->recorder = NULL;
     recorder->thread = thread;
-    recorder->skip_count = recorder->context.count = 0;
+    recorder->skip_count = recorder->left_out_count = recorder->context.count = recorder->entered = recorder->wrapped = 0;
+    recorder->drawn = NULL;
     recorder->context_node = HP_NO_NODE;
     recorder->inside = 0;
     recorder->root = hp_tree_child(&tracer->tree, 0, thread->index);
@@ -403,12 +340,13 @@ static void free_recorder(hp_tracer *tracer, hp_recorder *recorder) {
     for (uint32_t i = 0; i < recorder->parked_count; i++)
         free(recorder->parked[i].entries);
     hp_exit_note_drop(recorder->exit_note);
-    Py_XDECREF(recorder->block_hook);
+    Py_XDECREF(recorder->block_hook.handle);
     recorder->thread->recorder = NULL;
     hp_thread_forget_edge(recorder->thread);
     free(recorder->parked);
     free(recorder->stack.entries);
     free(recorder->skips);
+    free(recorder->left_out);
     free(recorder->scratch.links);
     free(recorder->context.links);
     free(recorder);

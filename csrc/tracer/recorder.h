@@ -61,6 +61,13 @@ typedef struct hp_skip {
     bool limited;
 } hp_skip;
 
+/* A wrapped call of a target that runs without its thread's hook, as its rate left it out: no event tells its end, but the wrapper does. */
+typedef struct hp_left_out {
+    uint64_t id;           /* no two of a tracer share it: greenlets end in any order */
+    hp_python_frame *host; /* that called it. Compared, and good for as long as the call lasts */
+    PyCodeObject *code;
+} hp_left_out;
+
 /* A piece of the real chain of frames, innermost first. */
 typedef struct hp_link {
     hp_python_frame *frame;
@@ -77,6 +84,15 @@ enum {
     HP_GATE_WATCHING, /* closed, but the end of a skipped activation is waited for */
     HP_GATE_OPEN,     /* the stack has entries, or stacks are parked */
 };
+
+/* What a thread's own hook costs where there are no events; see hook_setprofile_tax.c. */
+typedef struct hp_tax {
+    uint64_t began_ticks;              /* when it went on; 0: it is not charged */
+    uint64_t began_units;              /* of the budget, then */
+    int64_t began_cpu_ns;              /* the thread's, then; 0: not read */
+    uint32_t expected;                 /* rounds for which the CPU clock is read */
+    uint64_t short_ticks, short_units; /* of short rounds, not charged yet: how long, and what events have paid */
+} hp_tax;
 
 /* One thread's. Owner: the tracer's list. */
 typedef struct hp_recorder {
@@ -98,13 +114,20 @@ typedef struct hp_recorder {
     hp_skip *skips;
     uint32_t skip_count;
     uint32_t skip_capacity;
-    uint32_t skip_checks;
+    hp_left_out *left_out;
+    uint32_t left_out_count;
+    uint32_t left_out_capacity;
+    PyCodeObject *drawn; /* whose wrapped call was chosen and has not started yet: its start is not asked again. Compared only */
+    uint32_t entered;    /* wrapped calls and blocks within which the thread's own hook is on, those of all its greenlets */
+    uint32_t wrapped;    /* calls that have been entered and not left, those for which it is not on any more included */
+    uint64_t round;      /* since it went on for the first of them; no two of a tracer share it */
     hp_chain scratch;
     /* The last chain above an extent and the tree node it led to: the next extent mostly begins in the same place. */
     hp_chain context;
     uint32_t context_node;
     uint64_t context_epoch;
-    PyObject *block_hook;     /* what this thread's own hook was switched on with for a block; NULL: it was not */
+    hp_tax tax;
+    hp_entered block_hook;    /* what this thread's own hook was switched on with for a block */
     uint64_t failed_switches; /* since a stack was parked or left: old stacks that nobody comes back to are given up */
 } hp_recorder;
 
@@ -137,8 +160,10 @@ struct hp_tracer {
     int64_t refreshed_at_ns; /* by adding targets; CLOCK_MONOTONIC, 0: never */
     hp_budget budget;
     uint32_t replacements;      /* targets that stand in for others, so far */
-    bool has_generator_targets; /* a throw() somewhere may continue an extent */
-    uint64_t random;
+    uint32_t generator_targets; /* targets that run in pieces now: a throw() somewhere may continue an extent */
+    uint64_t random;            /* of chance.h */
+    uint64_t left_out;          /* ids given to calls that were left out */
+    uint64_t rounds;            /* in which a thread's own hook was on */
     hp_suspended *suspended;
     uint32_t suspended_count;
     uint32_t suspended_capacity;
@@ -181,8 +206,32 @@ static inline bool hp_gate_open(const hp_tracer *tracer, const PyThreadState *th
     return hp_gate_here.tracer_id == tracer->id && hp_gate_here.recorder->gate == HP_GATE_OPEN && hp_gate_here.state_id == thread->id;
 }
 
+/* left_out.c */
 /* Calls beneath this activation of a target are not asked whether they are traced. */
 void hp_recorder_skip(hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code, bool limited);
+/* It has ended. True: it had come to its limit. */
+bool hp_recorder_unskip(hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code);
+bool hp_recorder_skipped(const hp_recorder *recorder, const hp_python_frame *frame, const PyCodeObject *code);
+/* All have ended, seen or not. */
+void hp_recorder_forget_skips(hp_recorder *recorder);
+/* Whether a call of this target from `host` lies beneath one that is skipped. */
+bool hp_recorder_skips(const hp_recorder *recorder, hp_python_frame *host, const PyCodeObject *code);
+/* Chance decides, and the budget's share. */
+bool hp_target_draw(hp_tracer *tracer, const hp_code_state *state);
+/* Whether a call of this target from `host` lies beneath a wrapped one that was left out. */
+bool hp_left_out_holds(const hp_recorder *recorder, hp_python_frame *host, const PyCodeObject *code);
+/* A wrapped call of a target begins. Whether it is traced is decided here, before its thread's hook is on. 0: it is; else what to end it
+ * with. */
+uint64_t hp_left_out_begin(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *host, PyCodeObject *code);
+void hp_left_out_end(hp_recorder *recorder, uint64_t id);
+
+static inline bool hp_code_runs_in_pieces(const PyCodeObject *code) {
+    return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
+}
+
+static inline bool hp_target_is_whole(const hp_tracer *tracer, const hp_code_state *state) {
+    return state->threshold > UINT32_MAX && tracer->budget.chosen == HP_BUDGET_ALL;
+}
 
 /* The node of a call beneath `parent`. What did not fit in the tree is not remembered: it is counted each time. */
 static inline uint32_t hp_recorder_child(hp_tracer *tracer, hp_code_state *state, uint32_t parent) {
@@ -385,6 +434,8 @@ void hp_blocks_suspend(hp_tracer *tracer, const hp_shadow *stack, hp_python_fram
 void hp_blocks_resume(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame *frame, PyCodeObject *code);
 /* The calling thread's extent has ended: its hook goes off if a block had it on. */
 void hp_block_hook_leave(hp_tracer *tracer, hp_recorder *recorder);
+/* Whether one is open whose host is a generator or coroutine, running or suspended. */
+bool hp_blocks_in_pieces(hp_tracer *tracer);
 /* Whether a suspended frame is remembered as one with open blocks. */
 bool hp_suspended_holds_block(const hp_tracer *tracer, const hp_python_frame *frame, const PyCodeObject *code);
 /* Another call has the frame now: forgets what was remembered of the one before. */

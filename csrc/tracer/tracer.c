@@ -71,7 +71,7 @@ static bool any_extent(const hp_tracer *tracer) {
 }
 
 bool hp_tracer_is_idle(const hp_tracer *tracer) {
-    return !tracer->has_generator_targets && tracer->suspended_count == 0 && !any_extent(tracer);
+    return tracer->generator_targets == 0 && tracer->suspended_count == 0 && !any_extent(tracer);
 }
 
 /* A call that runs already, or is suspended, may be what misses it. */
@@ -148,16 +148,17 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
         return hp_tracer_no_memory();
-    tracer->counts.targets += (state->flags & HP_CODE_TARGET) == 0;
+    bool is_new = (state->flags & HP_CODE_TARGET) == 0;
+    tracer->counts.targets += is_new;
+    tracer->generator_targets += is_new && hp_code_runs_in_pieces(code);
     state->flags &= ~(uint32_t)(HP_CODE_LET_GO | HP_CODE_DROPPED);
     if (whole && !(state->flags & HP_CODE_TARGET))
         state->flags |= HP_CODE_WHOLE;
     else if (rate < 1.0)
         state->flags &= ~(uint32_t)HP_CODE_WHOLE;
     state->flags |= HP_CODE_TARGET;
-    tracer->has_generator_targets |= (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
     state->threshold = rate >= 1.0 ? (uint64_t)1 << 32 : (uint64_t)(rate * 4294967296.0);
-    return 0;
+    return tracer->hook->cover != NULL ? tracer->hook->cover(tracer, false) : 0;
 }
 
 static void disarm_beneath(hp_tracer *tracer) {
@@ -199,6 +200,7 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
         return 0;
     state->flags &= ~(uint32_t)(HP_CODE_TARGET | HP_CODE_WHOLE);
     tracer->counts.targets--;
+    tracer->generator_targets -= hp_code_runs_in_pieces(code);
     if (!tracer->everything)
         (void)hp_extents_end_of(tracer, code);
     if (hp_tracer_remove_replacements(tracer, code) < 0)
@@ -299,7 +301,6 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
     *tracer = (hp_tracer){.id = ++last_id, .code = code, .threads = threads, .c_calls = options->c_calls};
     tracer->interpreter_id = PyInterpreterState_GetID(PyInterpreterState_Get());
     tracer->random = options->seed != 0 ? options->seed : hp_ticks() ^ (uint64_t)(uintptr_t)tracer;
-    tracer->random |= 1; /* xorshift has one dead state: zero */
     hp_discovery_init(&tracer->discovery);
     hp_budget_init(&tracer->budget, options->budget, options->event_limit);
     if (hp_code_states_init(&tracer->states, code) != HP_OK || hp_tree_init(&tracer->tree, HP_MOST_NODES, 0) != HP_OK) {
@@ -311,7 +312,7 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
         hp_tracer_free(tracer);
         return NULL;
     }
-    tracer->budget.gated_units = tracer->hook->drop != NULL ? HP_UNITS_GATED : 0;
+    tracer->budget.gated_units = tracer->hook->drop != NULL || tracer->hook->pause != NULL ? HP_UNITS_GATED : 0;
     return tracer;
 }
 
@@ -339,7 +340,7 @@ static uint64_t recorder_bytes(const hp_recorder *recorder) {
     for (uint32_t i = 0; i < recorder->parked_count; i++)
         entries += recorder->parked[i].capacity;
     return sizeof *recorder + entries * sizeof(hp_entry) + recorder->parked_count * sizeof(hp_shadow) +
-           recorder->skip_capacity * sizeof(hp_skip) +
+           recorder->skip_capacity * sizeof(hp_skip) + recorder->left_out_capacity * sizeof(hp_left_out) +
            ((uint64_t)recorder->scratch.capacity + recorder->context.capacity) * sizeof(hp_link);
 }
 
@@ -393,16 +394,17 @@ static bool is_target(hp_tracer *tracer, PyObject *function) {
     const hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL || !(state->flags & HP_CODE_TARGET))
         return state != NULL && hp_tracer_take_over(tracer, code);
-    return !(state->flags & HP_CODE_DROPPED);
+    return true;
 }
 
 /* The function may stop the session it is traced by: after the call the tracer may be gone. */
 PyObject *hp_tracer_call(hp_tracer *tracer, PyObject *function, PyObject *const *arguments, size_t count_and_flags, PyObject *keywords) {
     const hp_hook *hook = tracer->hook;
-    PyObject *entered =
-        hook->enter != NULL && is_target(tracer, function) ? hook->enter(tracer, (PyCodeObject *)PyFunction_GET_CODE(function)) : NULL;
+    hp_entered entered = {0};
+    if (hook->enter != NULL && is_target(tracer, function))
+        entered = hook->enter(tracer, (PyCodeObject *)PyFunction_GET_CODE(function));
     PyObject *result = PyObject_Vectorcall(function, arguments, count_and_flags, keywords);
-    if (entered != NULL)
+    if (entered.handle != NULL)
         hook->leave(entered);
     return result;
 }

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from hybridprof import _core
-from hybridprof.patterns import Pattern
+from hybridprof.patterns import Pattern, namespace_of
 from hybridprof.watch import Watch, watches
 
 WRAPS = _core.needs_wrapper(compile("", "", "exec"))
@@ -255,6 +255,36 @@ def test_imports_that_fail_look_as_they_did(tmp_path: Path, monkeypatch: pytest.
             assert not [entry for entry in caught.traceback if Path(entry.path).name in ("imports.py", "watch.py")]
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module("webshop.none")
+    finally:
+        watch.end()
+
+
+def test_a_nested_function_is_met_or_said_to_be_out_of_reach(shop: Path) -> None:
+    importlib.import_module("webshop")
+    for pattern in ("webshop:checkout.<locals>.helper", "webshop:checkout.*", "web*:*.helper"):
+        watch = Watch([pattern])
+        watch.begin()
+        try:
+            sentences = watch.unmatched()
+        finally:
+            watch.end()
+        if WRAPS:
+            assert len(sentences) == 1
+            assert "webshop:checkout.<locals>.helper is a nested function" in sentences[0]
+            assert "3.12" in sentences[0]
+            assert "did you mean" not in sentences[0]
+        else:
+            assert sentences == []
+
+
+def test_a_name_is_no_suggestion_for_itself(shop: Path) -> None:
+    module = importlib.import_module("webshop")
+    watch = Watch(["webshop:checkouts"])
+    watch.begin()
+    try:
+        assert "did you mean 'webshop:checkout'" in watch.unmatched()[0]
+        module.checkouts = namespace_of(module)["checkout"]  # type: ignore[attr-defined]
+        assert "did you mean 'webshop:checkouts'" not in watch.unmatched()[0]
     finally:
         watch.end()
 
