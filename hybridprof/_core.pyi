@@ -149,9 +149,10 @@ def after_fork(callback: Callable[[], object] | None, /) -> None:
 def set_thread_name(ident: int, name: str) -> None:
     """ident: threading.get_ident()."""
 
-def stream(path: str | None, interval: float = 1.0, compact_above: int = 1048576) -> None:
+def stream(path: str | None, interval: float = 1.0, compact_above: int = 1048576, *, rewritten: bool = False) -> None:
     """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends
-    that. compact_above: bytes that are appended at least before another file, with everything once, takes its place."""
+    that. compact_above: bytes that are appended at least before another file, with everything once, takes its place. rewritten: the caller writes the file
+    anew in the end, so that profiles need not warn of what failed on the way."""
 
 def window(*, roots: Sequence[str] | None = None, program: str | None = None) -> Profile | None:
     """What was measured since the last window, or since the session began, as a profile with an id of its own; None if no session has anything that no window

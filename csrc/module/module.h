@@ -47,6 +47,7 @@ typedef struct hp_module_state {
     char *stream_path; /* asked for while no session ran; the next one takes it */
     double stream_interval;
     uint64_t stream_compact_above;
+    bool stream_rewritten;
     bool windows_wanted;                               /* sessions that are replaced leave their last one: window.c */
     struct hp_gathered *windows_left[HP_WINDOWS_LEFT]; /* the oldest first */
     uint32_t window_left_count;
