@@ -70,9 +70,36 @@ def diff_stacks(base: Profile, new: Profile, compare: str, /) -> bytes:
 def diff_write(base: Profile, new: Profile, compare: str, path: str, /) -> None:
     """The same to a file, atomically."""
 
-def formats() -> list[tuple[str, tuple[str, ...], str | None, bool, bool]]:
-    """(name, suffixes, prefix, can_read, can_write)."""
+@final
+class Format(tuple[str, tuple[str, ...], str | None, bool, bool]):
+    """(name, suffixes, prefix, can_read, can_write), and what is no item of it."""
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
+    @property
+    def prefix(self) -> str | None: ...
+    @property
+    def can_read(self) -> bool: ...
+    @property
+    def can_write(self) -> bool: ...
+    @property
+    def is_text(self) -> bool:
+        """A terminal can show it."""
+    @property
+    def readers(self) -> str:
+        """For which programs it is written."""
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """The parts of a profile that it has a place for."""
+    @property
+    def loses(self) -> tuple[str, ...]:
+        """All others."""
+    @property
+    def remark(self) -> str | None: ...
+
+def formats() -> list[Format]: ...
 def format_for_path(path: str, /) -> str | None: ...
 def load(path: str, /) -> Profile:
     """By content. FormatError or OSError, each one sentence."""

@@ -70,7 +70,7 @@ def checked_format(format: str | None) -> str | None:
     return format
 
 
-def _endings(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
+def _endings(formats: list[_core.Format]) -> str:
     return ", ".join(ending for _, suffixes, prefix, _, _ in formats for ending in (*suffixes, *([prefix + "*"] if prefix else [])))
 
 
