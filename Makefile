@@ -20,7 +20,7 @@ help:
 	@echo "make bench       overhead and accuracy, side by side              QUICK=1 for a smoke run, PY=..."
 	@echo "make study       how often the 95 % intervals hold the truth       RUNS=300 of each program, PY=..."
 	@echo "make sanitize    C tests and the extension under ASan, UBSan, TSan  PY=..."
-	@echo "make fuzz        libFuzzer on the readers                         SECONDS=30 for each target"
+	@echo "make fuzz        libFuzzer on the readers                         SECONDS=30 of CPU for each target, TARGETS=..."
 	@echo "make model       the handshakes between threads, every interleaving"
 	@echo "make lint        formatters, linters, type checkers, -Werror"
 	@echo "make format      rewrite the sources in the house style"
@@ -46,7 +46,7 @@ study:
 sanitize:
 	@scripts/sanitize $(if $(PY),--python "$(PY)")
 fuzz:
-	@scripts/fuzz $(SECONDS)
+	@scripts/fuzz $(SECONDS) $(TARGETS)
 model:
 	@scripts/model
 lint:

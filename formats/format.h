@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of a format, and the one table of them (formats.c). Adding a format: one folder and one line in that table. */
+/* The contract of a format, and the one table of them (formats.c). README.md says what else belongs to a new one. */
 #ifndef HP_FORMATS_FORMAT_H
 #define HP_FORMATS_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,10 +11,31 @@
 #include "base/status.h"
 #include "tree/profile.h"
 
+/* What a profile holds and a format may have no place for. Users are told by these: what is not kept is lost. */
+enum {
+    HP_KEEPS_CALLERS = 1u << 0,
+    HP_KEEPS_STACKS = 1u << 1,
+    HP_KEEPS_CALLS = 1u << 2,
+    HP_KEEPS_APART = 1u << 3, /* exact and estimated time of one function */
+    HP_KEEPS_ERRORS = 1u << 4,
+    HP_KEEPS_LINES = 1u << 5,
+    HP_KEEPS_STATES = 1u << 6,
+    HP_KEEPS_THREADS = 1u << 7,
+    HP_KEEPS_TIMELINE = 1u << 8,
+    HP_KEEPS_ALL = (1u << 9) - 1,
+};
+/* By bit. */
+#define HP_KEEPS_NAMES                                                                                                                     \
+    {"callers", "stacks", "calls", "exact and estimated apart", "errors", "lines", "what threads were doing", "threads", "timeline"}
+
 typedef struct hp_format {
     const char *name;            /* as `-f` takes it */
     const char *const *suffixes; /* NULL-terminated: ".pstats", ".prof" */
     const char *prefix;          /* file name prefix that also selects it ("callgrind.out"), or NULL */
+    const char *readers;         /* for which programs it is written, as users read it */
+    unsigned keeps;              /* HP_KEEPS_... */
+    const char *remark;          /* what there is to say besides, a sentence without its point, or NULL */
+    bool is_text;                /* a terminal can show it */
     /* Writes the whole profile. Must not need Python. NULL: cannot be written. */
     hp_status (*write)(hp_sink *sink, const hp_profile *profile, hp_error *error);
     /* Whether these first bytes may be of this format; NULL: cannot be read. */

@@ -6,12 +6,18 @@
 
 #include "formats/text.h"
 
-const char *hp_reading_text(hp_profile *profile, const void *text, size_t size) {
+const char *hp_reading_text(hp_profile *profile, const void *text, size_t size, uint64_t *left) {
     if (size == 0)
         return hp_profile_string_sized(profile, "", 0);
-    if (memchr(text, '\0', size) == NULL && hp_text_is_utf8(text, size))
+    bool sound = memchr(text, '\0', size) == NULL && hp_text_is_utf8(text, size);
+    size_t made_size = sound ? size : hp_text_escaped_size(text, size, 0);
+    if (left != NULL && *left < made_size)
+        return NULL;
+    if (left != NULL)
+        *left -= made_size;
+    if (sound)
         return hp_profile_string_sized(profile, text, size);
-    char *escaped = malloc(hp_text_escaped_limit(size));
+    char *escaped = malloc(made_size + 1);
     if (escaped == NULL)
         return "";
     size_t length = hp_text_escape(escaped, text, size, 0);

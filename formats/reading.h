@@ -9,8 +9,9 @@
 #include "tree/profile.h"
 
 /* The profile's own copy of a text that nobody vouches for: what cannot stand in a profile (NUL, bytes that are no UTF-8) is escaped. ""
- * when memory is short. */
-const char *hp_reading_text(hp_profile *profile, const void *text, size_t size);
+ * when memory is short. What it takes, escaped, is counted down from `*left` before it is taken, NULL where it is more; `left` NULL: the
+ * file's size bounds it. */
+const char *hp_reading_text(hp_profile *profile, const void *text, size_t size, uint64_t *left);
 /* The same file read twice must merge as one: its id is made of its bytes. */
 void hp_reading_identify(hp_profile *profile, const void *bytes, size_t size);
 /* The sums of a file's threads from its tree, for a file that does not tell them: what was measured is what is there. */

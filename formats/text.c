@@ -102,6 +102,17 @@ size_t hp_text_step(char **out, const char *text, size_t left, unsigned also) {
     return length;
 }
 
+size_t hp_text_escaped_size(const char *text, size_t size, unsigned also) {
+    size_t made = 0;
+    for (size_t at = 0; at < size;) {
+        char piece[HP_TEXT_STEP_LIMIT];
+        char *end = piece;
+        at += hp_text_step(&end, text + at, size - at, also);
+        made += (size_t)(end - piece);
+    }
+    return made;
+}
+
 size_t hp_text_escape(char *out, const char *text, size_t size, unsigned also) {
     char *end = out;
     for (size_t at = 0; at < size;)

@@ -24,6 +24,8 @@ size_t hp_text_step(char **out, const char *text, size_t left, unsigned also);
 static inline size_t hp_text_escaped_limit(size_t size) {
     return 4 * size + 1;
 }
+/* How many bytes hp_text_escape writes, the final NUL not included. */
+size_t hp_text_escaped_size(const char *text, size_t size, unsigned also);
 /* Whether these bytes are UTF-8 (surrogates allowed). */
 bool hp_text_is_utf8(const void *bytes, size_t size);
 /* Whether hp_text_escape would change nothing. */

@@ -71,9 +71,36 @@ def diff_stacks(base: Profile, new: Profile, compare: str, /) -> bytes:
 def diff_write(base: Profile, new: Profile, compare: str, path: str, /) -> None:
     """The same to a file, atomically."""
 
-def formats() -> list[tuple[str, tuple[str, ...], str | None, bool, bool]]:
-    """(name, suffixes, prefix, can_read, can_write)."""
+@final
+class Format(tuple[str, tuple[str, ...], str | None, bool, bool]):
+    """(name, suffixes, prefix, can_read, can_write), and what is no item of it."""
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
+    @property
+    def prefix(self) -> str | None: ...
+    @property
+    def can_read(self) -> bool: ...
+    @property
+    def can_write(self) -> bool: ...
+    @property
+    def is_text(self) -> bool:
+        """A terminal can show it."""
+    @property
+    def readers(self) -> str:
+        """For which programs it is written."""
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """The parts of a profile that it has a place for."""
+    @property
+    def loses(self) -> tuple[str, ...]:
+        """All others."""
+    @property
+    def remark(self) -> str | None: ...
+
+def formats() -> list[Format]: ...
 def format_for_path(path: str, /) -> str | None: ...
 def load(path: str, /) -> Profile:
     """By content. FormatError or OSError, each one sentence."""
@@ -150,9 +177,10 @@ def after_fork(callback: Callable[[], object] | None, /) -> None:
 def set_thread_name(ident: int, name: str) -> None:
     """ident: threading.get_ident()."""
 
-def stream(path: str | None, interval: float = 1.0, compact_above: int = 1048576) -> None:
+def stream(path: str | None, interval: float = 1.0, compact_above: int = 1048576, *, rewritten: bool = False) -> None:
     """Writes the session to a .hyprof file while it runs, every `interval` seconds and once at its end, so that a killed process leaves what it had. None ends
-    that. compact_above: bytes that are appended at least before another file, with everything once, takes its place."""
+    that. compact_above: bytes that are appended at least before another file, with everything once, takes its place. rewritten: the caller writes the file
+    anew in the end, so that profiles need not warn of what failed on the way."""
 
 def window(*, roots: Sequence[str] | None = None, program: str | None = None) -> Profile | None:
     """What was measured since the last window, or since the session began, as a profile with an id of its own; None if no session has anything that no window

@@ -232,11 +232,12 @@ static PyObject *needs_wrapper(PyObject *module, PyObject *code) {
 }
 
 static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"path", "interval", "compact_above", NULL};
+    static char *names[] = {"path", "interval", "compact_above", "rewritten", NULL};
     PyObject *path;
     double interval = 1.0;
     unsigned long long compact_above = 1ull << 20;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|dK:stream", names, &path, &interval, &compact_above))
+    int rewritten = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|dK$p:stream", names, &path, &interval, &compact_above, &rewritten))
         return NULL;
     if (!(interval >= 0.01 && interval <= 86400)) {
         PyObject *shown = PyFloat_FromDouble(interval);
@@ -244,7 +245,7 @@ static PyObject *stream(PyObject *module, PyObject *arguments, PyObject *keyword
         Py_XDECREF(shown);
         return NULL;
     }
-    return hp_stream_set(hp_module_state_of(module), path, interval, compact_above) < 0 ? NULL : Py_NewRef(Py_None);
+    return hp_stream_set(hp_module_state_of(module), path, interval, compact_above, rewritten != 0) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *distort_calibration(PyObject *Py_UNUSED(module), PyObject *argument) {
@@ -283,7 +284,8 @@ PyMethodDef hp_session_methods[] = {
      "needs_wrapper($module, code, /)\n--\n\nWhether a function must be wrapped in deep_function to be traced as a target."},
     {"_distort_calibration", distort_calibration, METH_O, NULL},
     {"stream", (PyCFunction)(void (*)(void))stream, METH_VARARGS | METH_KEYWORDS,
-     "stream($module, /, path, interval=1.0, compact_above=1048576)\n--\n\nWrites the session to a .hyprof file while it runs, every "
+     "stream($module, /, path, interval=1.0, compact_above=1048576, *, rewritten=False)\n--\n\nWrites the session to a .hyprof file while "
+     "it runs, every "
      "`interval` seconds and at "
      "its end."},
     {NULL, NULL, 0, NULL},

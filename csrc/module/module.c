@@ -42,6 +42,9 @@ static int add_types(PyObject *module, hp_module_state *state) {
     state->profile_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hp_profile_type_spec, NULL);
     if (!state->profile_type || PyModule_AddType(module, state->profile_type) < 0)
         return -1;
+    state->format_type = hp_format_type_new();
+    if (!state->format_type || PyModule_AddObjectRef(module, "Format", (PyObject *)state->format_type) < 0)
+        return -1;
     PyObject *merge_type = PyType_FromModuleAndSpec(module, &hp_merge_type_spec, NULL);
     int added = merge_type ? PyModule_AddType(module, (PyTypeObject *)merge_type) : -1;
     Py_XDECREF(merge_type);
@@ -98,6 +101,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->names);
     Py_VISIT(state->format_error);
     Py_VISIT(state->profile_type);
+    Py_VISIT(state->format_type);
     Py_VISIT(state->deep_function_type);
     Py_VISIT(state->after_fork);
     return 0;
@@ -133,6 +137,7 @@ static void module_free(void *object) {
     Py_CLEAR(state->names);
     Py_CLEAR(state->format_error);
     Py_CLEAR(state->profile_type);
+    Py_CLEAR(state->format_type);
     Py_CLEAR(state->deep_function_type);
     Py_CLEAR(state->after_fork);
 }
@@ -158,7 +163,9 @@ static PyObject *unit_lines(PyObject *Py_UNUSED(module), PyObject *arguments) {
 }
 
 static PyMethodDef module_methods[] = {
-    {"formats", hp_core_formats, METH_NOARGS, "formats($module, /)\n--\n\n(name, suffixes, prefix, can_read, can_write) of each format."},
+    {"formats", hp_core_formats, METH_NOARGS,
+     "formats($module, /)\n--\n\nEach format: name, suffixes, prefix, can_read, can_write, and as attributes "
+     "is_text, readers, keeps, loses, remark."},
     {"format_for_path", hp_core_format_for_path, METH_O,
      "format_for_path($module, path, /)\n--\n\nThe format that a file's name tells, or None."},
     {"load", hp_core_load, METH_O, "load($module, path, /)\n--\n\nReads a profile, by content. FormatError or OSError, each one sentence."},

@@ -36,6 +36,7 @@ typedef struct hp_module_state {
     PyObject *names;   /* {ident: name} as set_thread_name was told */
     PyObject *format_error;
     PyTypeObject *profile_type;
+    PyTypeObject *format_type;
     PyTypeObject *deep_function_type;
 
     /* One for the life of the process: slots are never reused, and code outlives sessions. */
@@ -47,6 +48,7 @@ typedef struct hp_module_state {
     char *stream_path; /* asked for while no session ran; the next one takes it */
     double stream_interval;
     uint64_t stream_compact_above;
+    bool stream_rewritten;
     bool windows_wanted;                               /* sessions that are replaced leave their last one: window.c */
     struct hp_gathered *windows_left[HP_WINDOWS_LEFT]; /* the oldest first */
     uint32_t window_left_count;
@@ -87,6 +89,8 @@ PyObject *hp_causes_dict(const uint64_t counts[HP_CAUSES]);
 /* profile_type.c: takes the profile over, in failure too. */
 PyObject *hp_profile_wrap(hp_module_state *state, hp_profile *profile);
 extern PyType_Spec hp_profile_type_spec;
+/* What formats() gives. NULL with an exception set. */
+PyTypeObject *hp_format_type_new(void);
 extern PyType_Spec hp_merge_type_spec; /* merge_type.c */
 PyObject *hp_core_sources(PyObject *module, PyObject *path_argument);
 /* diff.c */

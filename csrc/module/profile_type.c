@@ -198,12 +198,62 @@ static PyObject *suffixes_of(const hp_format *format) {
     return suffixes;
 }
 
-PyObject *hp_core_formats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+/* The parts of a profile that are among `kept`. */
+static PyObject *parts_of(unsigned kept) {
+    static const char *const names[] = HP_KEEPS_NAMES;
+    PyObject *parts = PyTuple_New(__builtin_popcount(kept));
+    Py_ssize_t count = 0;
+    for (unsigned i = 0; parts && i < sizeof names / sizeof *names; i++) {
+        PyObject *part = (kept >> i & 1) != 0 ? PyUnicode_FromString(names[i]) : NULL;
+        if (part)
+            PyTuple_SET_ITEM(parts, count++, part);
+        else if ((kept >> i & 1) != 0)
+            Py_CLEAR(parts);
+    }
+    return parts;
+}
+
+/* The first five are its items, and the rest attributes only: who unpacks a format knows what it gets. */
+static PyStructSequence_Field format_fields[] = {
+    {"name", NULL},    {"suffixes", NULL}, {"prefix", NULL}, {"can_read", NULL}, {"can_write", NULL}, {"is_text", NULL},
+    {"readers", NULL}, {"keeps", NULL},    {"loses", NULL},  {"remark", NULL},   {NULL, NULL},
+};
+enum { FORMAT_ITEMS = 5, FORMAT_FIELDS = sizeof format_fields / sizeof *format_fields - 1 };
+
+PyTypeObject *hp_format_type_new(void) {
+    PyStructSequence_Desc description = {"hybridprof._core.Format", NULL, format_fields, FORMAT_ITEMS};
+    return PyStructSequence_NewType(&description);
+}
+
+static PyObject *format_row(PyTypeObject *type, const hp_format *format) {
+    PyObject *values[FORMAT_FIELDS] = {PyUnicode_FromString(format->name),
+                                       suffixes_of(format),
+                                       format->prefix ? PyUnicode_FromString(format->prefix) : Py_NewRef(Py_None),
+                                       PyBool_FromLong(format->read != NULL),
+                                       PyBool_FromLong(format->write != NULL),
+                                       PyBool_FromLong(format->is_text),
+                                       PyUnicode_FromString(format->readers),
+                                       parts_of(format->keeps),
+                                       parts_of(HP_KEEPS_ALL & ~format->keeps),
+                                       format->remark ? PyUnicode_FromString(format->remark) : Py_NewRef(Py_None)};
+    PyObject *row = PyStructSequence_New(type);
+    bool whole = row != NULL;
+    for (Py_ssize_t i = 0; i < FORMAT_FIELDS; i++) {
+        whole = whole && values[i];
+        if (row && values[i])
+            PyStructSequence_SetItem(row, i, values[i]); /* takes it over */
+        else
+            Py_XDECREF(values[i]);
+    }
+    if (!whole)
+        Py_CLEAR(row);
+    return row;
+}
+
+PyObject *hp_core_formats(PyObject *module, PyObject *Py_UNUSED(none)) {
     PyObject *list = PyList_New(0);
     for (const hp_format *const *at = hp_formats; list && *at; at++) {
-        const hp_format *format = *at;
-        PyObject *row = Py_BuildValue("(sNzNN)", format->name, suffixes_of(format), format->prefix, PyBool_FromLong(format->read != NULL),
-                                      PyBool_FromLong(format->write != NULL));
+        PyObject *row = format_row(hp_module_state_of(module)->format_type, *at);
         if (!row || PyList_Append(list, row) < 0)
             Py_CLEAR(list);
         Py_XDECREF(row);

@@ -25,6 +25,7 @@ struct hp_stream {
     char *path;
     double interval;        /* seconds */
     uint64_t compact_above; /* see formats/hyprof/hyprof.h */
+    bool rewritten;         /* whoever asked for the stream writes the file anew when all has ended */
     hp_hyprof_stream *file; /* owner: the thread, or whoever joined it */
     pthread_t thread;
     bool thread_runs;                   /* guarded by: GIL */
@@ -46,13 +47,6 @@ static void note_error(hp_stream *stream, const hp_error *error) {
     pthread_mutex_unlock(&stream->mutex);
 }
 
-static hp_status open_file(hp_stream *stream, hp_error *error) {
-    hp_status status = hp_hyprof_open(&stream->file, stream->path, error);
-    if (status == HP_OK)
-        hp_hyprof_compact_above(stream->file, stream->compact_above);
-    return status;
-}
-
 static hp_status append_profile(hp_stream *stream, hp_profile *profile, hp_error *error) {
     profile->timeline.lost += stream->moments_lost;
     hp_status status = hp_hyprof_append(stream->file, profile, error);
@@ -71,8 +65,6 @@ static void append(hp_stream *stream, hp_gathered *gathered) {
     hp_status status = hp_assemble(gathered, &profile);
     if (status != HP_OK)
         hp_fail(&error, status, 0, "a snapshot for '%s' failed: memory was short", stream->path);
-    if (status == HP_OK && !stream->file)
-        status = open_file(stream, &error);
     if (status == HP_OK)
         status = append_profile(stream, profile, &error);
     if (status != HP_OK)
@@ -262,6 +254,7 @@ static hp_stream *stream_new(hp_module_state *state) {
     stream->state = state;
     stream->interval = state->stream_interval;
     stream->compact_above = state->stream_compact_above;
+    stream->rewritten = state->stream_rewritten;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -283,6 +276,14 @@ static void stream_free(hp_stream *stream) {
     free(stream);
 }
 
+/* The file is opened at once, which makes none, so that another program's that comes up later is known for what it is. */
+static bool open_file(hp_stream *stream) {
+    if (hp_hyprof_open(&stream->file, stream->path, NULL) != HP_OK)
+        return false;
+    hp_hyprof_compact_above(stream->file, stream->compact_above);
+    return true;
+}
+
 /* Without the GIL: the last append, the end mark. Its failure becomes a warning of the session. */
 static void finish(hp_stream *stream, hp_gathered *last, hp_error *error) {
     bool complete = stream->error.status == HP_OK;
@@ -299,13 +300,13 @@ static void end_stream(hp_module_state *state, hp_session *session) {
     hp_stream *stream = state->stream;
     state->stream = NULL;
     join_thread(stream);
-    if (stream->refused.status != HP_OK)
+    if (stream->refused.status != HP_OK && !stream->rewritten)
         hp_session_warn(session, stream->refused.text);
     pass_notice(stream, session);
     hp_gathered *last = gather_now(stream, session);
     hp_error error = {0};
     Py_BEGIN_ALLOW_THREADS finish(stream, last, &error);
-    Py_END_ALLOW_THREADS if (error.status != HP_OK) hp_session_warn(session, error.text);
+    Py_END_ALLOW_THREADS if (error.status != HP_OK && !stream->rewritten) hp_session_warn(session, error.text);
     stream_free(stream);
 }
 
@@ -313,11 +314,16 @@ static int begin_stream(hp_module_state *state) {
     state->stream = stream_new(state);
     if (!state->stream)
         return -1;
+    if (!open_file(state->stream)) {
+        stream_free(state->stream);
+        state->stream = NULL;
+        return -1;
+    }
     start_thread(state->stream);
     return 0;
 }
 
-int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interval, uint64_t compact_above) {
+int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interval, uint64_t compact_above, bool rewritten) {
     char *path = NULL;
     if (path_argument != Py_None && !(path = hp_text_from_path(path_argument)))
         return -1;
@@ -331,6 +337,7 @@ int hp_stream_set(hp_module_state *state, PyObject *path_argument, double interv
     state->stream_path = path;
     state->stream_interval = interval;
     state->stream_compact_above = compact_above;
+    state->stream_rewritten = rewritten;
     if (path && state->session && state->session->running)
         hp_stream_session_started(state);
     hp_session_end_transition(state);

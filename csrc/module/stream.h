@@ -8,9 +8,10 @@
 
 #include "module/module.h"
 
-/* path None: ends the stream. Without a running session the next one is streamed. compact_above: see formats/hyprof/hyprof.h. -1 with an
- * exception set. */
-int hp_stream_set(hp_module_state *state, PyObject *path, double interval, uint64_t compact_above);
+/* path None: ends the stream. Without a running session the next one is streamed. compact_above: see formats/hyprof/hyprof.h. rewritten:
+ * the file is written anew when all has ended, so what failed on the way is nothing that a profile must warn of. -1 with an exception set.
+ */
+int hp_stream_set(hp_module_state *state, PyObject *path, double interval, uint64_t compact_above, bool rewritten);
 /* Called by the session when it has started and when it has stopped and its data is complete: the last append and the end mark. */
 void hp_stream_session_started(hp_module_state *state);
 void hp_stream_session_ended(hp_module_state *state);

@@ -292,4 +292,12 @@ static bool recognize(const uint8_t *bytes, size_t size) {
 static const char *const suffixes[] = {".callgrind", NULL};
 
 const hp_format hp_format_callgrind = {
-    .name = "callgrind", .suffixes = suffixes, .prefix = "callgrind.out", .write = write_callgrind, .recognize = recognize};
+    .name = "callgrind",
+    .suffixes = suffixes,
+    .prefix = "callgrind.out",
+    .readers = "KCachegrind, callgrind_annotate, gprof2dot",
+    .keeps = HP_KEEPS_CALLERS | HP_KEEPS_CALLS | HP_KEEPS_APART | HP_KEEPS_LINES | HP_KEEPS_THREADS,
+    .is_text = true,
+    .write = write_callgrind,
+    .recognize = recognize,
+};

@@ -162,7 +162,7 @@ const hp_collapsed_frame *hp_collapsed_frame_of(hp_collapsed_frames *all, const 
     for (; known < all->capacity; known++)
         frames[known] = (hp_collapsed_frame){HP_NO_FUNCTION, HP_NO_NODE, 0};
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the loop sets all up to the capacity */
-    if (frames[id].function == HP_NO_FUNCTION && !judge(all, hp_reading_text(all->profile, text, size), &frames[id]))
+    if (frames[id].function == HP_NO_FUNCTION && !judge(all, hp_reading_text(all->profile, text, size, NULL), &frames[id]))
         return NULL;
     return &frames[id];
 }

@@ -118,4 +118,12 @@ static bool recognize(const uint8_t *bytes, size_t size) {
 
 static const char *const suffixes[] = {".gecko.json", NULL};
 
-const hp_format hp_format_gecko = {.name = "gecko", .suffixes = suffixes, .write = write_gecko, .recognize = recognize};
+const hp_format hp_format_gecko = {
+    .name = "gecko",
+    .suffixes = suffixes,
+    .readers = "Firefox Profiler",
+    .keeps = HP_KEEPS_CALLERS | HP_KEEPS_STACKS | HP_KEEPS_APART | HP_KEEPS_LINES | HP_KEEPS_STATES | HP_KEEPS_THREADS | HP_KEEPS_TIMELINE,
+    .is_text = true,
+    .write = write_gecko,
+    .recognize = recognize,
+};

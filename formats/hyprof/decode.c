@@ -18,7 +18,7 @@ hp_status hp_decode_refuse(hp_error *error, const char *what, uint64_t value, co
 }
 
 hp_status hp_decoder_init(hp_decoder *decoder) {
-    *decoder = (hp_decoder){0};
+    *decoder = (hp_decoder){.mended_left = HP_MENDED_LIMIT};
     return hp_record_init(&decoder->record);
 }
 
@@ -58,17 +58,17 @@ static hp_status read_warnings(hp_decoder *decoder, const uint8_t *raw, const hp
         const uint8_t *bytes = hp_cursor_bytes(&cursor, &size);
         if (cursor.bad)
             return hp_fail(error, HP_BAD_FORMAT, 0, "warning %u is not a string", i);
-        status = hp_text_read(record->profile->strings, bytes, size, &id, error);
+        status = hp_text_read(record->profile->strings, bytes, size, &decoder->mended_left, &id, error);
         if (status == HP_OK)
             warnings[record->warning_count++] = hp_strings_text(record->profile->strings, id);
     }
     return status;
 }
 
-static hp_status read_source(hp_profile *profile, hp_cursor *cursor, hp_error *error) {
+static hp_status read_source(hp_profile *profile, hp_cursor *cursor, size_t *mended_left, hp_error *error) {
     hp_profile one = {.strings = profile->strings};
     one.meta.python = one.meta.implementation = one.meta.platform = one.meta.program = one.meta.sampler_method = one.meta.tracer_hook = "";
-    hp_status status = hp_facts_read_map(&one, cursor, error);
+    hp_status status = hp_facts_read_map(&one, cursor, mended_left, error);
     if (status == HP_OK && hp_profile_add_source(profile, &one.meta) != HP_OK)
         status = hp_decode_no_memory(error);
     return status;
@@ -87,7 +87,7 @@ static hp_status read_sources(hp_decoder *decoder, const uint8_t *raw, const hp_
         return hp_fail(error, HP_BAD_FORMAT, 0, "a chunk of sources is not a list of maps of %d bytes or more that goes on at source %u",
                        HP_SOURCE_BYTES, profile->source_count);
     for (uint32_t i = 1; i < items && status == HP_OK; i++)
-        status = read_source(profile, &cursor, error);
+        status = read_source(profile, &cursor, &decoder->mended_left, error);
     return status;
 }
 
@@ -117,7 +117,7 @@ static hp_status read_strings(hp_decoder *decoder, const uint8_t *raw, const hp_
         uint32_t id;
         if (size > left)
             return hp_decode_refuse(error, "the size of a string", size, "bytes left:", left);
-        status = hp_text_read(decoder->record.profile->strings, texts, (size_t)size, &id, error);
+        status = hp_text_read(decoder->record.profile->strings, texts, (size_t)size, &decoder->mended_left, &id, error);
         if (status == HP_OK)
             strings[decoder->string_count++] = hp_strings_text(decoder->record.profile->strings, id);
         texts += size;
@@ -269,5 +269,5 @@ hp_status hp_decoder_chunk(hp_decoder *decoder, const hp_chunk *chunk, hp_error 
         return read_warnings(decoder, raw, chunk, error);
     if (chunk->type == HP_CHUNK_SOURCES)
         return read_sources(decoder, raw, chunk, error);
-    return hp_facts_read(decoder->record.profile, raw, chunk->raw_size, error);
+    return hp_facts_read(decoder->record.profile, raw, chunk->raw_size, &decoder->mended_left, error);
 }

@@ -14,7 +14,8 @@ typedef struct hp_decoder {
     uint32_t *functions; /* by file id: the id in record.profile, which has one function from the start */
     uint32_t function_count, function_capacity;
     bool met_function_0;
-    bool parts_only; /* the tree is read without its index, only to be added to another */
+    bool parts_only;    /* the tree is read without its index, only to be added to another */
+    size_t mended_left; /* see text.h */
     hp_rows rows;
     hp_inflater inflater;
 } hp_decoder;

@@ -193,7 +193,7 @@ static const fact *fact_named(const uint8_t *key, size_t size) {
     return NULL;
 }
 
-static hp_status text_read(hp_profile *profile, const fact *what, hp_cursor *cursor, hp_error *error) {
+static hp_status text_read(hp_profile *profile, const fact *what, hp_cursor *cursor, size_t *mended_left, hp_error *error) {
     size_t size;
     const uint8_t *bytes = hp_cursor_bytes(cursor, &size);
     if (cursor->bad)
@@ -205,7 +205,7 @@ static hp_status text_read(hp_profile *profile, const fact *what, hp_cursor *cur
         return HP_OK;
     }
     uint32_t id = HP_NO_STRING;
-    hp_status status = hp_text_read(profile->strings, bytes, size, &id, error);
+    hp_status status = hp_text_read(profile->strings, bytes, size, mended_left, &id, error);
     if (status == HP_OK) {
         const char *text = hp_strings_text(profile->strings, id);
         fact_set(profile, what, &text);
@@ -232,7 +232,7 @@ static void number_read(hp_profile *profile, const fact *what, hp_cursor *cursor
     }
 }
 
-hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, hp_error *error) {
+hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, size_t *mended_left, hp_error *error) {
     hp_status status = HP_OK;
     uint32_t pairs = hp_cursor_map(cursor);
     for (uint32_t i = 0; i < pairs && status == HP_OK && !cursor->bad; i++) {
@@ -242,7 +242,7 @@ hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, hp_error *er
         if (what == NULL)
             hp_cursor_skip(cursor);
         else if (what->kind == FACT_TEXT || what->kind == FACT_ID)
-            status = text_read(profile, what, cursor, error);
+            status = text_read(profile, what, cursor, mended_left, error);
         else
             number_read(profile, what, cursor);
         if (cursor->bad && status == HP_OK)
@@ -251,7 +251,7 @@ hp_status hp_facts_read_map(hp_profile *profile, hp_cursor *cursor, hp_error *er
     return cursor->bad && status == HP_OK ? hp_fail(error, HP_BAD_FORMAT, 0, "the metadata is not a map") : status;
 }
 
-hp_status hp_facts_read(hp_profile *profile, const uint8_t *raw, size_t size, hp_error *error) {
+hp_status hp_facts_read(hp_profile *profile, const uint8_t *raw, size_t size, size_t *mended_left, hp_error *error) {
     hp_cursor cursor = {raw, raw + size, false};
-    return hp_facts_read_map(profile, &cursor, error);
+    return hp_facts_read_map(profile, &cursor, mended_left, error);
 }

@@ -15,8 +15,8 @@
 
 typedef struct hp_hyprof_stream hp_hyprof_stream;
 
-/* Nothing is created or overwritten until the first append has been written to a temporary file, which is then renamed to `path`. `path` is
- * copied. */
+/* Nothing is created or overwritten until the first append has been written to a temporary file, which is then renamed to `path`: unless
+ * that leads to another file by then than it led to when this was called. `path` is copied. */
 hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *error);
 /* A profile's timeline, if it has one, is what came since the last append that worked; all else is whole. */
 hp_status hp_hyprof_append(hp_hyprof_stream *stream, const hp_profile *profile, hp_error *error);

@@ -30,6 +30,9 @@ struct hp_hyprof_stream {
     uint64_t compact_at, floor; /* lengths past which the file is made compact */
     hp_error notice;            /* the first reason why it could not be */
     int64_t synced_ns;
+    bool met;         /* whether the name led to a file when the stream was opened, */
+    dev_t met_device; /* and to which: that one may be replaced */
+    ino_t met_inode;
     pid_t owner; /* a forked child has a copy of all this and must not write */
     bool lost;   /* the file cannot be gone on with: `failure` says why, each append says it again */
     hp_error failure;
@@ -47,6 +50,18 @@ static void stream_free(hp_hyprof_stream *stream) {
     free(stream);
 }
 
+static void note_met(hp_hyprof_stream *stream) {
+    struct stat file;
+    stream->met = stat(stream->path, &file) == 0;
+    stream->met_device = stream->met ? file.st_dev : 0;
+    stream->met_inode = stream->met ? file.st_ino : 0;
+}
+
+/* A file that came up since is another program's, which may be writing it. */
+static bool is_anothers(const hp_hyprof_stream *stream, const struct stat *file) {
+    return !stream->met || file->st_dev != stream->met_device || file->st_ino != stream->met_inode;
+}
+
 hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *error) {
     hp_hyprof_stream *stream = calloc(1, sizeof *stream);
     *out = NULL;
@@ -60,6 +75,7 @@ hp_status hp_hyprof_open(hp_hyprof_stream **out, const char *path, hp_error *err
         stream_free(stream);
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to write %s", path);
     }
+    note_met(stream);
     *out = stream;
     return HP_OK;
 }
@@ -85,7 +101,10 @@ static hp_status write_group(hp_sink *sink, const void *what, hp_error *error) {
 /* The first group goes to a temporary file that takes the place of `path`; then the file is opened to be gone on with. */
 static hp_status stream_create(hp_hyprof_stream *stream, hp_error *error) {
     struct stat file;
-    if (stat(stream->path, &file) == 0 && !S_ISREG(file.st_mode))
+    bool exists = stat(stream->path, &file) == 0;
+    if (exists && is_anothers(stream, &file))
+        return stream_lose(stream, error, 0, "is another program's by now");
+    if (exists && !S_ISREG(file.st_mode))
         return hp_fail(error, HP_BAD_VALUE, 0, "%s is not a regular file: only such a one can be written while the program runs",
                        stream->path);
     hp_sweep_leftovers(stream->path);

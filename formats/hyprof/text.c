@@ -36,26 +36,39 @@ static void escape_byte(hp_bytes *out, uint8_t byte) {
     hp_bytes_add(out, escaped, sizeof escaped);
 }
 
-hp_status hp_text_read(hp_strings *strings, const uint8_t *bytes, size_t size, uint32_t *id, hp_error *error) {
+/* The first `good` bytes are as they should be. */
+static size_t mended_size(const uint8_t *bytes, size_t size, size_t good) {
+    size_t made = size;
+    for (size_t at = good; at < size; at += valid_prefix(bytes + at, size - at)) {
+        made += 2;
+        at++;
+    }
+    return made;
+}
+
+static uint32_t mend(hp_strings *strings, const uint8_t *bytes, size_t size, size_t good, size_t made) {
     hp_bytes mended = {0};
-    hp_status status = HP_OK;
+    hp_bytes_reserve(&mended, made);
+    for (size_t at = 0; at < size; good = valid_prefix(bytes + at, size - at)) {
+        hp_bytes_add(&mended, bytes + at, good);
+        at += good;
+        if (at < size)
+            escape_byte(&mended, bytes[at++]);
+    }
+    uint32_t id = mended.failed ? HP_NO_STRING : hp_strings_id(strings, (const char *)mended.data, mended.size);
+    hp_bytes_free(&mended);
+    return id;
+}
+
+hp_status hp_text_read(hp_strings *strings, const uint8_t *bytes, size_t size, size_t *mended_left, uint32_t *id, hp_error *error) {
     size_t good = valid_prefix(bytes, size);
     if (size > 0 && memchr(bytes, 0, size) != NULL)
         return hp_fail(error, HP_BAD_FORMAT, 0, "a string of %zu bytes holds a NUL", size);
-    if (good < size) {
-        for (size_t at = 0; at < size;) {
-            hp_bytes_add(&mended, bytes + at, good);
-            at += good;
-            if (at < size)
-                escape_byte(&mended, bytes[at++]);
-            good = valid_prefix(bytes + at, size - at);
-        }
-        *id = mended.failed ? HP_NO_STRING : hp_strings_id(strings, (const char *)mended.data, mended.size);
-    } else {
-        *id = hp_strings_id(strings, size == 0 ? "" : (const char *)bytes, size);
-    }
-    if (*id == HP_NO_STRING)
-        status = hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for the file's strings");
-    hp_bytes_free(&mended);
-    return status;
+    size_t made = good < size ? mended_size(bytes, size, good) : 0;
+    if (made > *mended_left)
+        return hp_fail(error, HP_BAD_FORMAT, 0, "its strings are no text: those that are no UTF-8 take more than %d bytes once mended",
+                       HP_MENDED_LIMIT);
+    *mended_left -= made;
+    *id = good < size ? mend(strings, bytes, size, good, made) : hp_strings_id(strings, size == 0 ? "" : (const char *)bytes, size);
+    return *id == HP_NO_STRING ? hp_fail(error, HP_NO_MEMORY, 0, "not enough memory for the file's strings") : HP_OK;
 }

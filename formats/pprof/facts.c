@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/sink.h"
-#include "formats/reading.h"
 #include "formats/text.h"
 
 typedef enum fact_kind { FACT_TEXT, FACT_NUMBER, FACT_RATE, FACT_ID } fact_kind;
@@ -227,8 +226,7 @@ static void take_thread(hp_profile *profile, const char *text) {
     }
 }
 
-hp_status hp_pprof_fact_read(hp_profile *profile, const uint8_t *bytes, size_t size) {
-    const char *text = hp_reading_text(profile, bytes, size); /* ends in a NUL */
+hp_status hp_pprof_fact_read(hp_profile *profile, const char *text) {
     if (strncmp(text, warning_key, sizeof warning_key - 1) == 0)
         return hp_profile_add_warning(profile, text + sizeof warning_key - 1);
     if (strncmp(text, thread_key, sizeof thread_key - 1) == 0)

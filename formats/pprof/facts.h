@@ -12,6 +12,6 @@ typedef bool (*hp_pprof_take)(void *to, const char *text, size_t size);
 bool hp_pprof_facts(const hp_profile *profile, hp_pprof_take take, void *to);
 bool hp_pprof_comments(const hp_profile *profile, hp_pprof_take take, void *to);
 /* One fact back into the profile, whose threads are there; what it does not know it passes over. */
-hp_status hp_pprof_fact_read(hp_profile *profile, const uint8_t *bytes, size_t size);
+hp_status hp_pprof_fact_read(hp_profile *profile, const char *text);
 
 #endif

@@ -103,7 +103,7 @@ static uint32_t thread_new(hp_pprof_reading *r, const char *name, uint32_t *know
     return *known == HP_NO_NODE ? HP_PPROF_NONE : r->profile->threads[*known].root;
 }
 
-/* The root of the thread that a label tells; HP_PPROF_NONE when memory is short. */
+/* The root of the thread that a label tells; HP_PPROF_NONE when memory is short, or text_left. */
 static uint32_t labelled_root(hp_pprof_reading *r, uint64_t text) {
     if (text == 0)
         return thread_new(r, "unknown", &r->nameless);
@@ -115,7 +115,12 @@ static uint32_t labelled_root(hp_pprof_reading *r, uint64_t text) {
     }
     if (r->thread_of[text] != HP_PPROF_NONE)
         return thread_new(r, "", &r->thread_of[text]);
-    return thread_new(r, hp_reading_text(r->profile, r->strings[text].bytes, r->strings[text].size), &r->thread_of[text]);
+    const char *name = hp_pprof_text_of(r, r->strings[text]);
+    return r->text_over ? HP_PPROF_NONE : thread_new(r, name, &r->thread_of[text]);
+}
+
+static hp_status no_root(hp_pprof_reading *r) {
+    return r->text_over ? hp_pprof_unfolds(r) : hp_pprof_no_memory(r);
 }
 
 /* From the outermost frame to the leaf. The first may be the thread itself. */
@@ -129,7 +134,7 @@ static hp_status find_node(hp_pprof_reading *r, const sample *s, uint32_t *node)
             if (begins)
                 at = thread != HP_PPROF_NONE ? r->profile->threads[thread].root : labelled_root(r, s->thread);
             if (at == HP_PPROF_NONE)
-                return hp_pprof_no_memory(r);
+                return no_root(r);
             if (thread == HP_PPROF_NONE)
                 at = hp_tree_child(&r->profile->tree, at, r->frames[frame].function);
         }
@@ -140,7 +145,7 @@ static hp_status find_node(hp_pprof_reading *r, const sample *s, uint32_t *node)
         return hp_pprof_no_memory(r);
     r->entries_left -= r->profile->tree.count - before;
     *node = at == HP_PPROF_NONE ? labelled_root(r, s->thread) : at;
-    return *node == HP_PPROF_NONE ? hp_pprof_no_memory(r) : HP_OK;
+    return *node == HP_PPROF_NONE ? no_root(r) : HP_OK;
 }
 
 /* A difference of two profiles has negative values: they count as none. */

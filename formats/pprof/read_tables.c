@@ -71,18 +71,14 @@ static void function_field(function_message *message, const hp_wire_field *field
     }
 }
 
-static const char *text_of(hp_pprof_reading *r, hp_pprof_text text) {
-    return text.size == 0 ? "" : hp_reading_text(r->profile, text.bytes, text.size);
-}
-
 /* One of ours: everything is told. */
 static void name_own(hp_pprof_reading *r, const function_message *message, hp_function *function) {
     function->kind = (hp_code_kind)(message->kind - 1);
-    function->module = text_of(r, message->module);
-    function->qualname = text_of(r, message->qualname);
-    function->name = message->has_own_name ? text_of(r, message->own_name) : hp_reading_last_part(function->qualname);
+    function->module = hp_pprof_text_of(r, message->module);
+    function->qualname = hp_pprof_text_of(r, message->qualname);
+    function->name = message->has_own_name ? hp_pprof_text_of(r, message->own_name) : hp_reading_last_part(function->qualname);
     if (message->own_file.size != 0)
-        function->file = text_of(r, message->own_file);
+        function->file = hp_pprof_text_of(r, message->own_file);
 }
 
 /* Anybody's: what has a file is source code, the rest is not. */
@@ -91,9 +87,9 @@ static void name_foreign(hp_pprof_reading *r, const function_message *message, h
     if (text->size == 0)
         text = &r->strings[message->system_name];
     if (function->file[0] != '\0')
-        hp_reading_name(r->profile, text_of(r, *text), false, function);
+        hp_reading_name(r->profile, hp_pprof_text_of(r, *text), false, function);
     else
-        hp_reading_name_unfiled(r->profile, text_of(r, *text), function);
+        hp_reading_name_unfiled(r->profile, hp_pprof_text_of(r, *text), function);
 }
 
 /* The root of a thread, whose number may be another here. */
@@ -105,19 +101,15 @@ static hp_status add_thread(hp_pprof_reading *r, const char *text, hp_pprof_fram
     return HP_OK;
 }
 
-static bool texts_fit(hp_pprof_reading *r, const function_message *message) {
-    uint64_t size = message->module.size + message->qualname.size + message->own_name.size + message->own_file.size;
-    size += r->strings[message->name].size + r->strings[message->system_name].size + r->strings[message->file].size;
-    return hp_pprof_may(&r->text_left, size);
-}
-
 static hp_status add_function(hp_pprof_reading *r, const function_message *message, hp_pprof_frame *frame) {
     hp_function function = {.first_line = message->start_line < HP_LINE_LIMIT ? (uint32_t)message->start_line : 0};
-    function.file = text_of(r, r->strings[message->file]);
+    function.file = hp_pprof_text_of(r, r->strings[message->file]);
     if (message->kind - 1 <= HP_CODE_SYNTHETIC)
         name_own(r, message, &function);
     else
         name_foreign(r, message, &function);
+    if (r->text_over)
+        return hp_pprof_unfolds(r);
     if (function.kind == HP_CODE_SYNTHETIC && function.file[0] == '\0' && hp_reading_is_thread(function.qualname))
         return add_thread(r, function.qualname, frame);
     frame->function = hp_profile_function(r->profile, &function);
@@ -137,8 +129,6 @@ hp_status hp_pprof_take_function(hp_pprof_reading *r, const hp_wire_field *field
     hp_status status = ids_add(r, &r->function_ids, message.id, "two functions have one id");
     if (status != HP_OK)
         return status;
-    if (!texts_fit(r, &message))
-        return hp_pprof_unfolds(r);
     hp_pprof_frame *functions = hp_array_grow(r->functions, &r->function_capacity, r->function_ids.count, sizeof *functions);
     if (functions == NULL)
         return hp_pprof_no_memory(r);

@@ -30,6 +30,12 @@ bool hp_pprof_is(const hp_pprof_reading *r, uint64_t index, const char *text) {
     return index < r->string_count && r->strings[index].size == size && memcmp(r->strings[index].bytes, text, size) == 0;
 }
 
+const char *hp_pprof_text_of(hp_pprof_reading *r, hp_pprof_text text) {
+    const char *made = text.size == 0 ? "" : hp_reading_text(r->profile, text.bytes, text.size, &r->text_left);
+    r->text_over |= made == NULL;
+    return made == NULL ? "" : made;
+}
+
 static hp_status each(hp_pprof_reading *r, uint32_t number, hp_status (*take)(hp_pprof_reading *, const hp_wire_field *)) {
     hp_wire wire = {r->raw, r->raw + r->raw_size, false};
     hp_wire_field field;
@@ -103,9 +109,10 @@ static hp_status check_head(hp_pprof_reading *r) {
 }
 
 static hp_status take_fact(hp_pprof_reading *r, const hp_wire_field *field) {
-    if (!hp_pprof_may(&r->text_left, field->size) || !hp_pprof_may(&r->entries_left, 1))
+    const char *text = hp_pprof_text_of(r, (hp_pprof_text){field->bytes, field->size});
+    if (r->text_over || !hp_pprof_may(&r->entries_left, 1))
         return hp_pprof_unfolds(r);
-    hp_status status = field->size == 0 ? HP_OK : hp_pprof_fact_read(r->profile, field->bytes, field->size);
+    hp_status status = hp_pprof_fact_read(r->profile, text);
     return status == HP_OK ? HP_OK : hp_pprof_no_memory(r);
 }
 
@@ -174,7 +181,7 @@ bool hp_pprof_recognize(const uint8_t *bytes, size_t size) {
 
 static void set_limits(hp_pprof_reading *r, size_t file_size) {
     r->entries_left = file_size > HP_PPROF_ENTRIES_FREE ? file_size : HP_PPROF_ENTRIES_FREE;
-    r->text_left = r->raw_size + HP_GZIP_FREE;
+    r->text_left = HP_PPROF_TEXT_RATIO * file_size + HP_PPROF_TEXT_FREE;
     r->frames_left = 4 * (uint64_t)r->raw_size + HP_PPROF_ENTRIES_FREE;
 }
 

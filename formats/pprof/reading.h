@@ -2,8 +2,8 @@
 /* What the parts of the reader share: columns.c, read_tables.c, read_samples.c, reader.c. Private to this folder.
  *
  * Memory is bounded before it is taken: what a file may hold of everything that costs memory (strings, functions, locations, nodes, lines)
- * is counted down from `entries_left`; the text of functions, which may refer to one long string again and again, from `text_left`; the
- * frames that stacks unfold to from `frames_left`. */
+ * is counted down from `entries_left`; the text of functions, threads and facts, which may refer to one long string again and
+ * again, from `text_left`, as long as it becomes when it is escaped; the frames that stacks unfold to from `frames_left`. */
 #ifndef HP_PPROF_READING_H
 #define HP_PPROF_READING_H
 
@@ -13,6 +13,9 @@
 #include "formats/reading.h"
 
 enum { HP_PPROF_TYPE_LIMIT = 64, HP_PPROF_ENTRIES_FREE = 1 << 20 };
+/* Text of the profile: so much, and so many times the file's size. A module is copied out of its label, so that it may be there twice. */
+#define HP_PPROF_TEXT_FREE ((uint64_t)32 << 20)
+#define HP_PPROF_TEXT_RATIO UINT64_C(16)
 #define HP_PPROF_NONE UINT32_MAX
 
 /* Ids of others may be any numbers; nearly everybody counts from 1, and then there is no table. */
@@ -50,6 +53,7 @@ typedef struct hp_pprof_reading {
     const uint8_t *raw;
     size_t raw_size;
     uint64_t entries_left, text_left, frames_left;
+    bool text_over; /* `text_left` was too little */
 
     hp_pprof_text *strings;
     uint32_t string_count, string_capacity;
@@ -79,6 +83,8 @@ typedef struct hp_pprof_reading {
 hp_status hp_pprof_no_memory(hp_pprof_reading *r);
 hp_status hp_pprof_bad(hp_pprof_reading *r, const char *what);
 hp_status hp_pprof_unfolds(hp_pprof_reading *r);
+/* The profile's own text; "" and `text_over` where it does not fit. */
+const char *hp_pprof_text_of(hp_pprof_reading *r, hp_pprof_text text);
 /* Counts one down; false: `hp_pprof_unfolds`. */
 static inline bool hp_pprof_may(uint64_t *left, uint64_t count) {
     if (*left < count)

@@ -31,8 +31,8 @@ static void take_marker(hp_pstats_reading *r, const char *sentence) {
 
 static hp_status key_function(hp_pstats_reading *r, const hp_object part[3], uint32_t *key) {
     hp_function function = {.kind = HP_CODE_PYTHON, .module = ""};
-    function.file = hp_reading_text(r->profile, part[0].text, part[0].size);
-    function.name = hp_reading_text(r->profile, part[2].text, part[2].size);
+    function.file = hp_reading_text(r->profile, part[0].text, part[0].size, NULL);
+    function.name = hp_reading_text(r->profile, part[2].text, part[2].size, NULL);
     if (part[1].kind == HP_OBJECT_INT && !part[1].negative && part[1].integer <= INT32_MAX)
         function.first_line = (uint32_t)part[1].integer;
     if (strcmp(function.file, HP_PSTATS_MARKER_FILE) == 0) {

@@ -299,4 +299,12 @@ static bool recognize(const uint8_t *bytes, size_t size) {
 
 static const char *const suffixes[] = {".speedscope.json", NULL};
 
-const hp_format hp_format_speedscope = {.name = "speedscope", .suffixes = suffixes, .write = write_speedscope, .recognize = recognize};
+const hp_format hp_format_speedscope = {
+    .name = "speedscope",
+    .suffixes = suffixes,
+    .readers = "speedscope",
+    .keeps = HP_KEEPS_CALLERS | HP_KEEPS_STACKS | HP_KEEPS_APART | HP_KEEPS_THREADS | HP_KEEPS_TIMELINE,
+    .is_text = true,
+    .write = write_speedscope,
+    .recognize = recognize,
+};

@@ -13,26 +13,22 @@ from .main import BadInput, Parser
 from .recording import checked_format, checked_output
 from .report import loaded
 
-# What a format is for, and what it has no place for. formats/*/SPEC.md has it all.
-FORMATS = {
-    "hyprof": "hybridprof itself: all that was measured. Lost: nothing.",
-    "pprof": "pprof: stacks, calls, exact and estimated apart, lines, threads and what they were doing. Lost: errors.",
-    "pstats": "pstats, snakeviz, tuna, gprof2dot: calls, times, callers; what is estimated has no calls. Lost: stacks, lines, errors.",
-    "callgrind": "KCachegrind, callgrind_annotate, gprof2dot: times by line, exact and estimated apart, calls. Lost: stacks, errors.",
-    "collapsed": "flamegraph.pl, inferno, gprof2dot: stacks with their time. Lost: calls, lines, what is exact, errors.",
-    "speedscope": "speedscope: stacks with their time, by thread, exact and estimated apart. Lost: calls, lines, errors.",
-    "gecko": "Firefox Profiler: stacks with their time, by thread; lines and states; exact and estimated apart. Lost: calls, errors.",
-}
+
+def _named(format: _core.Format) -> str:
+    """What there is to say of it: formats/*/SPEC.md has it all."""
+    names = " ".join([*format.suffixes, *([f"{format.prefix}*"] if format.prefix else [])])
+    lost = ", ".join(format.loses) or "nothing"
+    remark = f" {format.remark}." if format.remark else ""
+    return f"({names}) {format.readers}. Keeps: {', '.join(format.keeps)}. Lost: {lost}.{remark}"
 
 
-def _described(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
-    """A paragraph for each format that can be written: its name, the file names that tell it, what it is for."""
+def _described(formats: list[_core.Format]) -> str:
+    """A paragraph for each format that can be written: its name, the file names that tell it, what it is for, what it has no place for."""
     paragraphs = ["formats:"]
-    for name, suffixes, prefix, _, can_write in formats:
-        if can_write:
-            names = " ".join([*suffixes, *([f"{prefix}*"] if prefix else [])])
-            text = f"({names}) {FORMATS.get(name, '')}".rstrip()
-            paragraphs.append(textwrap.fill(text, 100, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14, break_on_hyphens=False))
+    for format in formats:
+        if format.can_write:
+            head = f"  {format.name:<12}"
+            paragraphs.append(textwrap.fill(_named(format), 100, initial_indent=head, subsequent_indent=" " * 14, break_on_hyphens=False))
     return "\n".join(paragraphs)
 
 

@@ -19,7 +19,7 @@ import hybridprof
 from hybridprof import _core, api
 from hybridprof.profile import Profile
 
-from . import rates, standard_output
+from . import beside, rates, standard_output
 from .main import BadInput, complain, os_sentence, silence_stdout
 
 NATIVE = "hyprof"
@@ -70,7 +70,7 @@ def checked_format(format: str | None) -> str | None:
     return format
 
 
-def _endings(formats: list[tuple[str, tuple[str, ...], str | None, bool, bool]]) -> str:
+def _endings(formats: list[_core.Format]) -> str:
     return ", ".join(ending for _, suffixes, prefix, _, _ in formats for ending in (*suffixes, *([prefix + "*"] if prefix else [])))
 
 
@@ -85,6 +85,7 @@ class Recording:
     pid: int = field(default_factory=getpid)
     _ended: bool = False
     _diversion: standard_output.Diversion | None = None
+    _before: dict[str, beside.Identity | None] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Raises BadInput where the interpreter or the system cannot do what was asked."""
@@ -92,6 +93,7 @@ class Recording:
             _core.hide_file(prefix)
         api.profile_class()
         atexit.register(self.finish)
+        self._before = {output.path: beside.identity(output.path) for output in self.outputs if not output.is_standard}
         native = [output for output in self.outputs if output.format == NATIVE and not output.is_standard]
         if any(output.is_standard for output in self.outputs):
             self._diversion = standard_output.Diversion()
@@ -99,7 +101,7 @@ class Recording:
             self.profiler.watch.defer_everything()
             self.profiler.start()
             if native:
-                _core.stream(native[0].path)
+                _core.stream(native[0].path, rewritten=True)
         except (RuntimeError, ValueError, OSError) as error:
             self.abandon()
             raise BadInput(str(error)) from None
@@ -148,6 +150,7 @@ class Recording:
             self._show(profile)
         # Standard output last: its reader may be gone, and files are not to suffer for it.
         ordered = sorted(self.outputs, key=lambda output: output.is_standard)
+        ordered = [self._placed(profile, output) for output in ordered]
         written = [output for output in ordered if self._write(profile, output) and not output.is_standard]
         if self.quiet:
             return
@@ -160,6 +163,15 @@ class Recording:
                 (output for output in written if output.format in can_read), key=lambda output: can_read.index(output.format), default=None
             )
             complain(f"wrote {names}" + (f"; see it with: hybridprof report {readable.shown}" if readable else ""))
+
+    def _placed(self, profile: Profile, output: Output) -> Output:
+        """The output, or beside it where its name is another program's by now."""
+        if output.is_standard or not beside.is_anothers(output.path, self._before[output.path], profile):
+            return output
+        path = beside.free_name(output.path, output.format)
+        shown = os.path.join(os.path.dirname(output.shown), os.path.basename(path))
+        complain(f"{output.shown} is another program's by now: this profile is in {shown}")
+        return Output(shown, path, output.format)
 
     def _write(self, profile: Profile, output: Output) -> bool:
         try:

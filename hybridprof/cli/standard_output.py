@@ -12,10 +12,11 @@ import os
 import sys
 from collections.abc import Callable
 
+from hybridprof import _core
+
 from .main import BadInput
 
 NAME = "-"
-TEXT = ("callgrind", "collapsed", "speedscope", "gecko")
 OURS = 200  # descriptors from here on, where the limit allows: the program's own files get the numbers that they always get
 
 
@@ -25,7 +26,7 @@ def check(format: str | None) -> str:
         raise BadInput("no format given for standard output; use -f FORMAT, or -o OUT with a name that tells it")
     if sys.__stdout__ is None:  # closed before we began: `>&-`
         raise BadInput("cannot write to standard output: it is closed; use -o OUT with the name of a file")
-    if format not in TEXT and os.isatty(1):
+    if os.isatty(1) and not any(each.is_text for each in _core.formats() if each.name == format):
         raise BadInput(f"{format} is binary and standard output is a terminal; use -o OUT")
     return format
 

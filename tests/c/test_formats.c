@@ -165,6 +165,7 @@ static void assert_escaped(const char *text, unsigned also, const char *expected
     size_t size = hp_text_escape(out, text, strlen(text), also);
     assert_string_equal(out, expected);
     assert_int_equal(size, strlen(expected));
+    assert_int_equal(size, hp_text_escaped_size(text, strlen(text), also));
     assert_true(size < hp_text_escaped_limit(strlen(text)));
     assert_int_equal(hp_text_is_plain(text, strlen(text), also), strcmp(text, expected) == 0);
     /* Once escaped, nothing is left to escape. */

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import os
 import re
@@ -45,6 +46,47 @@ def pstats_table(path: Path, python: str = sys.executable) -> Shown:
             numbers = Numbers(float(line[10:18]) * 1e9, float(line[28:36]) * 1e9, int(calls), int(primitive or calls))
             show(found, line[46:], numbers)
     return found
+
+
+PRINT_EDGES = (
+    "import pstats, sys; sys.stdout.reconfigure(errors='surrogateescape'); getattr(pstats.Stats(sys.argv[1]), 'print_' + sys.argv[2])()"
+)
+EDGE = re.compile(r" *(\d+)(?:/(\d+))? +(\d+\.\d{3}) +(\d+\.\d{3})  (.*)")
+
+
+def pstats_edges(path: Path, what: str, python: str = sys.executable) -> Shown:
+    """print_callers() or print_callees(), as (callee, caller). A function stands in front of the arrow, in the column of the heading, once for all that follow."""
+    text = output(python, "-c", PRINT_EDGES, path, what)
+    heading = "was called by..." if what == "callers" else "called..."
+    _, _, body = text.partition("Function ")
+    first, _, body = body.partition("\n")
+    column = len("Function ") + first.index(heading)
+    found: Shown = {}
+    ahead = ""
+    for line in body.splitlines():
+        ahead = line[:column].rstrip() or ahead
+        match = EDGE.fullmatch(line[column + 2 :])
+        if match:
+            numbers = Numbers(float(match[3]) * 1e9, float(match[4]) * 1e9, int(match[1]), int(match[2] or match[1]))
+            show(found, (ahead, match[5]) if what == "callers" else (match[5], ahead), numbers)
+    return found
+
+
+Key = tuple[str, int, str]
+Row = tuple[float, ...]
+SHOW_STATS = """
+import pstats, sys
+stats = pstats.Stats(sys.argv[1])
+for _ in range(int(sys.argv[2]) - 1):
+    stats.add(sys.argv[1])
+print(ascii({key: (row[:4], row[4]) for key, row in stats.stats.items()}))
+"""
+PSTATS_EXACT = Steps(time_ns=1)
+
+
+def pstats_stats(path: Path, python: str = sys.executable, times: int = 1) -> dict[Key, tuple[Row, dict[Key, Row]]]:
+    """What pstats.Stats holds once the file was loaded, and added, so many times."""
+    return ast.literal_eval(output(python, "-c", SHOW_STATS, path, str(times)))  # type: ignore[no-any-return]
 
 
 # --- gprof2dot: the labels of its nodes, as dot draws them --------------------------------------------------------------------------

@@ -9,6 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
+typedef hp_status (*hp_read_function)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
+
 /* A sound profile; NULL where the bytes were refused with a sentence. */
 static inline hp_profile *checked_read(const hp_format *format, const uint8_t *bytes, size_t size) {
     hp_profile *profile = NULL;

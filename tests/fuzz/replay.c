@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A main for fuzz targets where there is no libFuzzer: runs each file that is named, then N random mutations of each. Not clever, but it
- * runs with any compiler's sanitizers. */
+/* A main for fuzz targets where there is no libFuzzer: runs each file that is named, or is in a folder that is named, then N random
+ * mutations of each. Not clever, but it runs with any compiler's sanitizers. */
+#include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static uint64_t state = 1;
+static long files;
 
 static uint64_t next_random(void) {
     state += UINT64_C(0x9e3779b97f4a7c15);
@@ -66,26 +69,47 @@ static uint8_t *load(const char *path, size_t *size) {
     return bytes;
 }
 
+static void replay(const char *path, long mutations) {
+    size_t size = 0;
+    uint8_t *bytes = load(path, &size);
+    uint8_t *copy = malloc(size + 1);
+    if (copy == NULL)
+        abort();
+    run(bytes, size);
+    for (long m = 0; m < mutations; m++) {
+        memcpy(copy, bytes, size);
+        run(copy, mutate(copy, size));
+    }
+    free(copy);
+    free(bytes);
+    files++;
+}
+
+/* In the order of names, or a failure could not be had again. */
+static bool replay_folder(const char *folder, long mutations) {
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.')
+            replay(path, mutations);
+        free(entries[i]);
+    }
+    free(entries);
+    return count >= 0;
+}
+
 int main(int count, char **arguments) {
     if (count < 3) {
-        fprintf(stderr, "usage: %s MUTATIONS FILE...\n", arguments[0]);
+        fprintf(stderr, "usage: %s MUTATIONS FILE_OR_FOLDER...\n", arguments[0]);
         return 2;
     }
     long mutations = strtol(arguments[1], NULL, 10);
     for (int i = 2; i < count; i++) {
-        size_t size = 0;
-        uint8_t *bytes = load(arguments[i], &size);
-        uint8_t *copy = malloc(size + 1);
-        if (copy == NULL)
-            abort();
-        run(bytes, size);
-        for (long m = 0; m < mutations; m++) {
-            memcpy(copy, bytes, size);
-            run(copy, mutate(copy, size));
-        }
-        free(copy);
-        free(bytes);
+        if (!replay_folder(arguments[i], mutations))
+            replay(arguments[i], mutations);
     }
-    printf("%d files, %ld mutations of each\n", count - 2, mutations);
-    return 0;
+    printf("%ld files, %ld mutations of each\n", files, mutations);
+    return files == 0;
 }
