@@ -13,6 +13,7 @@ from ruled import Hand
 
 import hybridprof
 from hybridprof.cli import judge as cli
+from hybridprof.cli.audit import line
 from hybridprof.rollout import journal, published, verdict
 from hybridprof.rollout.audit import Actor
 from hybridprof.rollout.audit_chain import lines_of, record_of, verified
@@ -154,6 +155,23 @@ def test_every_key_is_written_down_with_who_changed_the_file(hand: Hand, state: 
     found = {each["what"]: each for each in records(state)[before:]}
     assert (found["output.command"]["old"], found["output.command"]["new"], found["caps.rate"]["new"]) == (["put", "--to", "x"], None, None)
     assert found["output.paths"]["old"] == "short" and found["output.paths"]["new"] == "full" and "modified" in found["output.paths"]
+
+
+def test_a_socket_that_the_program_asks_for_is_written_down(hand: Hand, state: Path) -> None:
+    hand.configured(text(state))
+    for _ in range(2):
+        hand.ruler.control.ask(f"{state}/%p.sock")
+    hand.look()
+    assert [each for each in told(state) if each[0] == "control.socket"] == [("control.socket", None, f"{state}/%p.sock", "code")]
+
+
+def test_a_record_in_words(hand: Hand, state: Path) -> None:
+    hand.write(text(state))
+    os.utime(hand.path, (1.5e9, 1.5e9))
+    hybridprof.configure(hand.path)
+    hand.look()
+    who = f"uid {os.geteuid()} pid {os.getpid()} via file (changed 2017-07-14T02:40:00.000000Z)"
+    assert line(records(state)[0]).endswith(f'  {who}  stage: null -> "fleet"')
 
 
 def test_what_is_in_force_again_is_nobodys_doing(hand: Hand, state: Path) -> None:
