@@ -26,7 +26,7 @@ static inline hp_setprofile *hp_setprofile_of(const hp_tracer *tracer) {
 }
 
 /* hook_setprofile.c */
-int hp_setprofile_event(PyObject *handle, PyFrameObject *object, int what, PyObject *argument);
+int hp_setprofile_event(PyObject *self, PyFrameObject *object, int what, PyObject *argument);
 
 /* hook_setprofile_tax.c */
 /* A thread's function goes on, and has gone off. The latter may end extents of all threads, and ask for a pause. */
