@@ -18,6 +18,7 @@ from typing import Any
 
 from hybridprof import _core
 
+LEAST = 20  # sessions, however slow the machine
 DEEP = 6000  # calls in one another
 FORMATS = [name for name, _, _, _, can_write in _core.formats() if can_write]
 
@@ -207,7 +208,7 @@ def sweep(folder: str, count: str, seconds: str, phase: str) -> None:
     session(Said(), place, 0, "wall")
     most = shim.asked()
     first, sessions, broken = 1, 0, 0
-    while time.perf_counter() < end and first <= most:
+    while first <= most and (sessions < LEAST or time.perf_counter() < end):
         shim.arm(first, int(count))
         session(said, place, sessions + 1, "cpu" if sessions % 2 else "wall")
         shim.arm(0, 0)
@@ -215,7 +216,7 @@ def sweep(folder: str, count: str, seconds: str, phase: str) -> None:
         if sessions % 20 == 0 and not is_whole(place, -sessions):
             broken += 1
         left = max(1.0, (end - time.perf_counter()) * sessions / (time.perf_counter() - end + float(seconds)))
-        first += max(1, int((most - first) / left)) if phase == "stride" else 1
+        first += max(1, min(int((most - first) / left), most // LEAST)) if phase == "stride" else 1
     said.sentences = Counter({re.sub(r"\d+ nodes", "n nodes", text): number for text, number in said.sentences.items()})
     print(json.dumps({"most": most, "sessions": sessions, "last": first, "broken": broken, "said": said.sentences, "odd": said.odd[:20]}))
 
