@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import zlib
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,15 @@ def test_the_specification_is_enough_to_read_a_file(name: str, complete: bool) -
     recovery = [line for line in said if "no end mark" in line or "cut short" in line]
     assert record.warnings == [line for line in said if line not in recovery]
     assert (recovery == []) is complete
+
+
+def test_the_program_in_c_compiles_with_the_public_header_alone(tmp_path: Path) -> None:
+    header = "hyprof_reader.h"
+    folder = Path(__file__).parents[2] / "formats" / "hyprof"
+    program = (folder / "SPEC.md").read_text().partition("```c\n")[2].partition("```")[0]
+    assert f"#include <{header}>" in program
+    (tmp_path / header).write_text((folder / header).read_text())  # where no other header of ours is
+    (tmp_path / "times.c").write_text(program)
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-I.", "-c", "times.c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
