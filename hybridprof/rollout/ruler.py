@@ -265,6 +265,7 @@ class Ruler:
             if not self._has_news():
                 self._journal.flush()
                 if self._attention.wants_report():
+                    self.output.update(self._latest, self._slot, self._host)
                     self.control.follow(self._latest["control.socket"])
                     self._publish()
                 return

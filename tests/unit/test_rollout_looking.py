@@ -200,3 +200,15 @@ def test_a_report_that_would_say_the_same_is_not_written_while_nothing_runs(hand
     for _ in range(21):
         hand.look()
     assert path.exists()
+
+
+def test_what_writes_is_told_that_nothing_runs_until_it_rests(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first look there is a last file to be written; a later one finds that it is."""
+    settled(hand, "stage = 'fleet'")
+    hand.kill.touch()
+    hand.look()
+    told: list[float] = []
+    monkeypatch.setattr(hand.ruler.output, "update", lambda *_: told.append(hand.now))
+    for _ in range(25):
+        hand.look()
+    assert told
