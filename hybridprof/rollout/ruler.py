@@ -69,8 +69,7 @@ class Ruler:
         self._forked = False  # a child that nobody has started anything in: it may end by os._exit, as such children do
         self._left = False
         self._wanted: Plan = NOTHING  # without the ladder
-        self._attention = Attention(clock, period)
-        self._problem = ""
+        self._attention, self._problem = Attention(clock, period), ""
         self.overrides = Overrides(clock, wall)
         self.control = Control(self, clock=clock, wall=wall)
         self.follower = Follower(self.tick, period, charge=self._charge_look)
@@ -442,8 +441,7 @@ class Ruler:
         self._journal.forget()
         self._published.forget()
         self._accounts.forget()
-        self._wanted, self._slot_is_named, self._forked, self._left = NOTHING, False, True, False
-        self._made = None
+        self._wanted, self._slot_is_named, self._forked, self._left, self._made = NOTHING, False, True, False, None
         self.follower.period = self._attention.forget()
         self.follower.forget()
         self.output.after_fork_in_child()
