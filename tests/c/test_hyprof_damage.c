@@ -219,7 +219,7 @@ static const lie lies[] = {
     LIE("string longer than its chunk", HP_CHUNK_STRINGS, "\x94\x01\x01\xc4\x02\xfe\x01\xc4\x01x", "the size of a string"),
     LIE("strings without texts", HP_CHUNK_STRINGS, "\x93\x01\x01\xc4\x01\x02", "holds no texts"),
     LIE("rate that is no number", HP_CHUNK_META, "\x81\xa7rate_hz\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", "malformed at \"rate_hz\""),
-    LIE("clock that is none", HP_CHUNK_META, "\x81\xa5\x63lock\x02", "malformed at \"clock\""),
+    LIE("clock that is none", HP_CHUNK_META, "\x81\xa5\x63lock\x03", "malformed at \"clock\""),
     LIE("id of 3 bytes", HP_CHUNK_META, "\x81\xa2id\xc4\x03xyz", "malformed at \"id\""),
     LIE("process below zero", HP_CHUNK_META, "\x81\xa3pid\xff", "malformed at \"pid\""),
 };
