@@ -321,8 +321,9 @@ def starved_thread() -> None:
     thread.join()
     took = time.perf_counter_ns() - again
     _core.stop()
-    rows = [row for row in _core.snapshot().functions() if row[0] == "spin_until"]
-    say(refused=refused_count, total_ns=sum(row[8] for row in rows), took_ns=took)
+    profile = _core.snapshot()
+    rows = [row for row in profile.functions() if row[0] == "spin_until"]
+    say(refused=refused_count, total_ns=sum(row[8] for row in rows), took_ns=took, warnings=profile.meta()["warnings"])
 
 
 def spin_until(ended: threading.Event) -> None:

@@ -158,3 +158,4 @@ def test_a_thread_met_without_memory_is_sampled_with_it(shim: str) -> None:
     found = fault("starved_thread", LD_PRELOAD=shim)
     assert found["refused"] > 0
     assert found["total_ns"] > 0.6 * found["took_ns"]  # of the time after memory came back
+    assert any("samples of some threads were not taken" in warning for warning in found["warnings"])
