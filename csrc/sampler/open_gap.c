@@ -47,8 +47,20 @@ static double cube(double x) {
     return x * x * x;
 }
 
+/* By the CPU clock a thread that only runs in bursts may have been seen at each tick and on a CPU at none. Once no sample can take its time
+ * any more, where it stood is the best that is known, and as it has no sample the error is all of it. */
+static void take_last_seen(const hp_sampler *s, hp_watched *w) {
+    bool over = !s->started || w->tick != s->tick;
+    if (w->totals.open_leaf != HP_NO_NODE || w->leaf == HP_NO_NODE || !over || s->options.clock != HP_CLOCK_CPU)
+        return;
+    bool has_unit = w->leaf != w->totals.root && s->tree.nodes[w->leaf].function != s->unresolved_slot;
+    w->open_line = (hp_sampled_line){w->leaf, has_unit ? w->leaf_unit & 0xfffffffu : HP_NO_UNIT, HP_STATE_UNKNOWN, 0, 0};
+    w->totals.open_leaf = w->leaf;
+}
+
 void hp_open_gap_give(hp_sampler *sampler, hp_watched *watched) {
     hp_sampled_thread *totals = &watched->totals;
+    take_last_seen(sampler, watched);
     if (totals->open_leaf == HP_NO_NODE || watched->pending_ns <= 0)
         return;
     uint64_t ns = (uint64_t)watched->pending_ns;

@@ -24,8 +24,9 @@ enum {
     HP_WATCHED_LIMIT = 65536, /* threads at a time */
     HP_WATCHED_APART = 1024,  /* from here on a new thread takes over the record of one that has ended, if there is one */
     HP_CALL_CACHE = 512,
-    HP_LISTS_ALIKE = 1024, /* of states by native id */
-    HP_IDS_KNOWN = 4096,   /* native ids by which one that comes back is found; two that are as far apart are one too many */
+    HP_NO_UNIT = 0xfffffff, /* an instruction that no table has a line for */
+    HP_LISTS_ALIKE = 1024,  /* of states by native id */
+    HP_IDS_KNOWN = 4096,    /* native ids by which one that comes back is found; two that are as far apart are one too many */
 };
 
 typedef enum hp_progress {

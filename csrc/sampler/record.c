@@ -8,8 +8,6 @@
 
 #include "sampler/private.h"
 
-enum { NO_UNIT = 0xfffffff }; /* no table has a line for it */
-
 static bool reserve_units(hp_sampler *s, uint32_t slot) {
     if (slot < s->units_capacity)
         return true;
@@ -128,7 +126,7 @@ void hp_record_flush(hp_sampler *sampler, hp_watched *watched) {
     node->samples += count;
     node->sampled += ns;
     bool has_unit = watched->leaf != watched->totals.root && node->function != sampler->unresolved_slot;
-    hp_sampled_line line = {watched->leaf, has_unit ? watched->leaf_unit & 0xfffffffu : NO_UNIT, watched->leaf_state, count, ns};
+    hp_sampled_line line = {watched->leaf, has_unit ? watched->leaf_unit & 0xfffffffu : HP_NO_UNIT, watched->leaf_state, count, ns};
     hp_line_table_add(&sampler->lines, &line);
     hp_tally_path(sampler, watched, watched->leaf, count);
     watched->repeats = watched->repeat_ns = 0;
@@ -205,13 +203,13 @@ static void give_to_hook(hp_watched *w) {
 
 static void note_beneath(hp_sampler *s, hp_watched *w, const hp_state *known) {
     state_set(s, w, known);
-    hp_beneath_add(&s->beneath, w->leaf, w->traced_node, w->leaf == w->totals.root ? NO_UNIT : w->leaf_unit, w->leaf_state);
+    hp_beneath_add(&s->beneath, w->leaf, w->traced_node, w->leaf == w->totals.root ? HP_NO_UNIT : w->leaf_unit, w->leaf_state);
 }
 
 /* What is asked for before the next sample goes where this one went. */
 static void open_gap(hp_watched *w, uint64_t weight) {
     bool has_unit = w->leaf != w->totals.root && w->progress != HP_READ_PART;
-    w->open_line = (hp_sampled_line){w->leaf, has_unit ? w->leaf_unit & 0xfffffffu : NO_UNIT, w->leaf_state, 0, 0};
+    w->open_line = (hp_sampled_line){w->leaf, has_unit ? w->leaf_unit & 0xfffffffu : HP_NO_UNIT, w->leaf_state, 0, 0};
     w->gap_ns = weight;
     w->totals.open_leaf = w->leaf;
     w->totals.open_ns = 0;

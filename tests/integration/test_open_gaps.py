@@ -28,6 +28,11 @@ def spin(seconds: float) -> None:
         pass
 
 
+def thread_time_of(thread: threading.Thread) -> float:
+    assert thread.ident is not None
+    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+
+
 def main_of(profile: hybridprof.Profile) -> Thread:
     (main,) = [thread for thread in profile.threads if thread.name == "MainThread"]
     return main
@@ -71,6 +76,31 @@ def test_bursts_that_no_sample_met_are_counted() -> None:
     _core.stop()
     main = main_of(hybridprof.snapshot())
     assert 0 <= main.residual_ns <= 0.01 * main.measured_ns
+
+
+def test_bursts_of_a_thread_that_was_never_met_on_a_cpu_are_counted() -> None:
+    """Where it stood between them is all that is known, so the error is as large as the time."""
+    stop = threading.Event()
+
+    def body() -> None:
+        while not stop.wait(0.01):
+            spin(0.00002)
+
+    thread = threading.Thread(target=body, name="bursts")
+    _core.start(rate=50, clock="cpu")
+    thread.start()
+    while thread_time_of(thread) < 0.005:
+        time.sleep(0.02)
+    hybridprof.snapshot()  # before 3.12 this alone tells the thread's name
+    stop.set()
+    thread.join()
+    _core.stop()
+    profile = hybridprof.snapshot()
+    (bursts,) = [each for each in profile.threads if each.name == "bursts"]
+    assert bursts.measured_ns > 0 and bursts.residual_ns == 0
+    assert bursts.root is not None
+    held = [node for node in accounting.below(bursts.root) if node.self_ns and node.function]
+    assert held and all(node.function.self_error_ns > 0 for node in held if node.function)
 
 
 @CLOCKS
