@@ -11,7 +11,8 @@ _Static_assert((int)HYPROF_PYTHON == (int)HP_CODE_PYTHON && (int)HYPROF_C == (in
 _Static_assert((int)HYPROF_BLOCK == (int)HP_CODE_BLOCK && (int)HYPROF_SYNTHETIC == (int)HP_CODE_SYNTHETIC, "kinds of functions");
 _Static_assert((int)HYPROF_SAMPLED == (int)HP_SAMPLED && (int)HYPROF_EXACT == (int)HP_EXACT && (int)HYPROF_MIXED == (int)HP_MIXED,
                "measured");
-_Static_assert(HYPROF_NONE == HP_NO_NODE && HYPROF_NONE == HP_NO_FUNCTION, "none");
+_Static_assert(HYPROF_NONE == HP_NO_NODE, "no node");
+_Static_assert(HYPROF_NONE == HP_NO_FUNCTION, "no function");
 
 #define READ_LIMIT ((size_t)4 << 30)
 

@@ -16,11 +16,13 @@
 #include "formats/hyprof/bytes.h"
 
 enum { FILE_LIMIT = 1 << 20, MEMORY_LIMIT_KB = 256 << 10 };
+/* Where a sanitizer keeps books of its own, which are larger than what they are about, there is nothing to measure. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { MEMORY_IS_SHADOWED = 1 };
 #else
 enum { MEMORY_IS_SHADOWED = 0 };
 #endif
+enum { TEST_IS_SKIPPED = 77 }; /* as meson reads exit statuses */
 
 static inline long status_kb(const char *key) {
     char line[256];
@@ -51,8 +53,6 @@ static inline int read_within(const char *what, const hp_format *format, const u
 /* A child's peak begins with its birth. Frees the bytes. */
 static inline void assert_bounded(const char *what, const hp_format *format, uint8_t *bytes, size_t size) {
     int exit_status = 1;
-    if (MEMORY_IS_SHADOWED)
-        skip(); /* by more than the reader takes */
     assert_in_range(size, 1, FILE_LIMIT);
     malloc_trim(0); /* or the child would live on what this process freed */
     pid_t child = fork();
