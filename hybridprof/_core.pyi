@@ -75,6 +75,11 @@ def diff_write(base: Profile, new: Profile, compare: str, path: str, /) -> None:
 class Format(tuple[str, tuple[str, ...], str | None, bool, bool]):
     """(name, suffixes, prefix, can_read, can_write), and what is no item of it."""
 
+    __match_args__: Final = ("name", "suffixes", "prefix", "can_read", "can_write")
+    n_fields: Final = 10
+    n_sequence_fields: Final = 5
+    n_unnamed_fields: Final = 0
+
     @property
     def name(self) -> str: ...
     @property

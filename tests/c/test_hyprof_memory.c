@@ -19,7 +19,10 @@ static void forge_chunk(hp_group *group, uint16_t type, hp_bytes *raw, size_t le
     uint8_t *payload = deflated(raw, 15, &size);
     least = least < raw_size / 64 + 1 ? raw_size / 64 + 1 : least;
     if (size < least) {
-        payload = realloc(payload, least);
+        uint8_t *longer = realloc(payload, least);
+        if (longer == NULL)
+            abort();
+        payload = longer;
         memset(payload + size, 0, least - size);
         size = least;
     }

@@ -19,6 +19,12 @@ static void assert_message_bounded(const char *what, hp_message *message) {
     assert_bounded(what, &hp_format_pprof, bytes, size);
 }
 
+/* Without a NUL: it goes into the midst of bytes. */
+static void put_text(char *to, const char *text) {
+    while (*text != '\0')
+        *to++ = *text++;
+}
+
 /* The strings and more, all different, `tail` behind them. */
 static hp_message with_names(const char *const *strings, uint32_t count, size_t size, int fill, const char *tail) {
     hp_message m = small_profile(strings, small_types, (uint64_t[]){1}, 1);
@@ -27,7 +33,7 @@ static hp_message with_names(const char *const *strings, uint32_t count, size_t 
         memset(name, fill, size);
         snprintf(name, 16, "%u", i);
         name[strlen(name)] = (char)fill;
-        memcpy(name + size - strlen(tail), tail, strlen(tail));
+        put_text(name + size - strlen(tail), tail);
         hp_wire_bytes(&m.bytes, PROFILE_STRING, name, size);
     }
     free(name);
@@ -75,7 +81,7 @@ static void test_pprof_threads_and_facts(void **state) {
         char *fact = malloc(NAME);
         for (uint32_t i = 0; i < 62; i++) {
             memset(fact, fill, NAME);
-            memcpy(fact, "warning: ", 9);
+            put_text(fact, "warning: ");
             fact[9] = (char)('0' + i);
             hp_wire_bytes(&m.bytes, PROFILE_FACT, fact, NAME);
         }

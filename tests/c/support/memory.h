@@ -28,7 +28,9 @@ static inline long status_kb(const char *key) {
     char line[256];
     long kb = -1;
     FILE *from = fopen("/proc/self/status", "r");
-    while (from != NULL && kb < 0 && fgets(line, sizeof line, from) != NULL) {
+    if (from == NULL)
+        return -1;
+    while (kb < 0 && fgets(line, sizeof line, from) != NULL) {
         if (strncmp(line, key, strlen(key)) == 0)
             kb = strtol(line + strlen(key), NULL, 10);
     }
