@@ -300,9 +300,8 @@ class Ruler:
         return (
             environment.why_stopped(now["kill_file"]) != self._stopped
             or (self._config is not None and self._config.may_differ())
-            or self._verdict.may_differ(now["state_dir"])
+            or (not self._stopped and (self._verdict.may_differ(now["state_dir"]) or self._guarding.is_due()))
             or self.overrides.are_set()
-            or self._guarding.is_due()
             or bool(self._problem)
             or not self._session.is_as(planned(now))
         )

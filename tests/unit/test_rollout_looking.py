@@ -154,6 +154,20 @@ def test_where_nothing_runs_costs_are_not_read_either(hand: Hand, counted: Count
     assert 1 <= all_ <= 3 and read <= 3 and stat >= 60
 
 
+def test_what_is_killed_looks_at_little_for_as_long_as_it_takes(hand: Hand, counted: Counted, tmp_path: Path) -> None:
+    """Also at what could be due meanwhile, and waits until something runs again."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    settled(hand, f"stage = 'fleet'\nstate_dir = '{state}'")
+    hand.kill.touch()
+    hand.look()
+    verdict.write(state, "dark", "fail", "worse")
+    all_, read, _ = looked(hand, counted, 120, 2.0)
+    assert all_ <= 5 and read <= 5
+    hand.kill.unlink()
+    assert hand.look()["stage"] == "dark"
+
+
 def test_a_glance_finds_all_that_counts(hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
