@@ -198,7 +198,7 @@ def _problems(report: dict[str, Any], now: float) -> list[str]:
     ]
     age = now - float(report.get("at") or now)
     if age > OLD:
-        found.append(f"it said this {age:.0f} s ago, and says it each ten seconds: it is stopped, or it hangs")
+        found.append(f"it said this {age:.0f} s ago, and says it every ten to twenty seconds: it is stopped, or it hangs")
     return [each for each in dict.fromkeys(found) if each]
 
 
