@@ -192,6 +192,8 @@ static int start_in_transition(hp_module_state *state, const hp_session_options 
         hp_raise(state, status, &error, NULL);
         return -1;
     }
+    if (session->sampler) /* a life that began before anybody could look would not add up */
+        session->began = hp_sampler_met(session->sampler);
     start_tracer(state, session);
     session->running = true;
     hp_session *previous = state->session;

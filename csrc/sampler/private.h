@@ -142,6 +142,7 @@ struct hp_sampler {
     const char *stop_reason; /* why not, or "" */
     hp_takes takes;          /* within one tick */
     hp_timebase begin;
+    hp_timebase met;   /* when the last start met the threads that were there */
     int64_t listed_ns; /* when the threads were last listed: whoever is met after it was not there then */
     double ns_per_tick;
 

@@ -306,8 +306,9 @@ void hp_sampler_free(hp_sampler *sampler) {
 static void meet_threads(hp_sampler *s) {
     bool inside;
     s->main_bounds = hp_main_stack_bounds();
-    int64_t now = hp_now_ns();
-    uint64_t ticks = hp_ticks();
+    s->met = hp_timebase_now();
+    int64_t now = s->met.ns;
+    uint64_t ticks = s->met.ticks;
     bool met = hp_sampler_meet(s, now, ticks);
     for (uint32_t i = 0; i < s->watched_count; i++) {
         hp_watched *w = s->watched[i];
@@ -407,6 +408,10 @@ hp_status hp_sampler_stop(hp_sampler *sampler) {
     hp_open_gap_close(sampler);          /* who begins anew counts from then */
     pthread_mutex_unlock(&sampler->mutex);
     return HP_OK;
+}
+
+hp_timebase hp_sampler_met(const hp_sampler *sampler) {
+    return sampler->met;
 }
 
 bool hp_sampler_running(const hp_sampler *sampler) {

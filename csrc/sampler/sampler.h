@@ -117,6 +117,8 @@ void hp_sampler_free(hp_sampler *sampler);
 hp_status hp_sampler_start(hp_sampler *sampler, hp_error *error);
 /* [GIL] Ends the thread and joins it: a tick is finished first, a sleep is cut short. What was gathered stays. Not running: HP_OK. */
 hp_status hp_sampler_stop(hp_sampler *sampler);
+/* When the threads that were there were met by the last start: from then on they are measured. */
+hp_timebase hp_sampler_met(const hp_sampler *sampler);
 bool hp_sampler_running(const hp_sampler *sampler);
 /* [GIL] Copies what was gathered, between two ticks; a thread's time goes as far as it was last seen. Sampling goes on. Of a timeline what
  * comes from sample `first_moment` on; HP_NO_MOMENTS: nothing of it. */
