@@ -202,10 +202,11 @@ static PyObject *enter_block(PyObject *module, PyObject *argument) {
     }
     if (!state->tracer)
         return PyLong_FromLong(0);
+    unsigned long long number = state->session->number; /* of this session: another may have begun when the block is open */
     long token = hp_tracer_enter_block(state->tracer, name);
     if (token < 0)
         return NULL;
-    return PyLong_FromUnsignedLongLong((unsigned long long)state->session->number << TOKEN_BITS | (unsigned long long)token);
+    return PyLong_FromUnsignedLongLong(number << TOKEN_BITS | (unsigned long long)token);
 }
 
 static PyObject *leave_block(PyObject *module, PyObject *argument) {

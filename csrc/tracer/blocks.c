@@ -173,6 +173,32 @@ static bool reach_host(hp_tracer *tracer, hp_recorder *recorder, hp_python_frame
     return recorder->stack.depth > 0;
 }
 
+static long begin_block(hp_tracer *tracer, PyThreadState *thread, hp_python_frame *host, const char *name) {
+    PyCodeObject *code = hp_frame_code(host);
+    if (hp_tracer_calibrate(tracer) < 0)
+        return tracer->ended ? (PyErr_Clear(), 0) : -1;
+    if (hp_tracer_arm(tracer, code) < 0)
+        return -1;
+    if (!tracer->ended && tracer->hook->cover != NULL && hp_code_runs_in_pieces(code) && tracer->hook->cover(tracer, true) < 0)
+        return -1;
+    if (tracer->ended)
+        return 0;
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
+    if (recorder == NULL || slot == HP_NO_SLOT)
+        return hp_tracer_no_memory();
+    block_hook_enter(tracer, recorder);
+    if (tracer->ended)
+        return 0;
+    tracer->hook->learn(tracer);
+    forgive_ours(&recorder->stack, thread);
+    uintptr_t token = ++tracer->last_token;
+    if (!reach_host(tracer, recorder, host, code) || !enter_block(tracer, recorder, host, code, slot, token, true))
+        return hp_tracer_no_memory();
+    return (long)token;
+}
+
+/* What begins may call Python more than once, and the session may end in it: then there is no block. */
 long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
     PyThreadState *thread = PyThreadState_Get();
     hp_python_frame *host = host_frame(thread);
@@ -180,22 +206,9 @@ long hp_tracer_enter_block(hp_tracer *tracer, const char *name) {
         PyErr_SetString(PyExc_RuntimeError, "a block needs a Python frame to be opened in, and this thread has none");
         return -1;
     }
-    PyCodeObject *code = hp_frame_code(host);
-    if (hp_tracer_calibrate(tracer) < 0 || hp_tracer_arm(tracer, code) < 0)
-        return -1;
-    if (tracer->hook->cover != NULL && hp_code_runs_in_pieces(code) && tracer->hook->cover(tracer, true) < 0)
-        return -1;
-    hp_recorder *recorder = hp_recorder_here(tracer, thread);
-    uint32_t slot = hp_code_table_named(tracer->code, HP_CODE_BLOCK, name);
-    if (recorder == NULL || slot == HP_NO_SLOT)
-        return hp_tracer_no_memory();
-    block_hook_enter(tracer, recorder);
-    tracer->hook->learn(tracer);
-    forgive_ours(&recorder->stack, thread);
-    uintptr_t token = ++tracer->last_token;
-    if (!reach_host(tracer, recorder, host, code) || !enter_block(tracer, recorder, host, code, slot, token, true))
-        return hp_tracer_no_memory();
-    return (long)token;
+    hp_tracer_hold(tracer);
+    long token = begin_block(tracer, thread, host, name);
+    return hp_tracer_release(tracer) || token < 0 ? token : 0;
 }
 
 static int leave_at(hp_tracer *tracer, hp_recorder *recorder, PyThreadState *thread, uint32_t at) {

@@ -177,26 +177,34 @@ static bool is_dropped(hp_tracer *tracer, PyCodeObject *target) {
 }
 
 /* Where it is on already, events decide what becomes of the call. */
-static hp_entered enter(hp_tracer *tracer, PyCodeObject *target) {
-    PyThreadState *thread = PyThreadState_Get();
-    hp_entered entered = {0};
-    hp_recorder *recorder = resume_when_due(tracer) ? hp_recorder_here(tracer, thread) : NULL;
-    if (recorder == NULL || is_dropped(tracer, target))
-        return entered;
+static void enter_here(hp_tracer *tracer, PyThreadState *thread, PyCodeObject *target, hp_entered *entered) {
+    hp_recorder *recorder = hp_recorder_here(tracer, thread);
+    if (recorder == NULL || is_dropped(tracer, target) || tracer->ended)
+        return;
     if (thread->c_profilefunc != NULL && thread->c_profilefunc != hp_setprofile_event) {
         hp_tracer_warn(tracer, hp_setprofile_others);
-        return entered;
+        return;
     }
-    entered.handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
+    entered->handle = Py_NewRef((PyObject *)hp_setprofile_of(tracer)->handle);
     if (target != NULL && !is_on(tracer, thread))
-        entered.left_out = leave_out(tracer, recorder, thread, target);
+        entered->left_out = leave_out(tracer, recorder, thread, target);
+    if (tracer->ended)
+        return;
     recorder->wrapped++;
-    if (entered.left_out != 0)
-        return entered;
+    if (entered->left_out != 0)
+        return;
     if (recorder->entered++ == 0)
         recorder->round = ++tracer->rounds;
-    entered.round = recorder->round;
+    entered->round = recorder->round;
     switch_on(tracer, recorder, thread, target);
+}
+
+static hp_entered enter(hp_tracer *tracer, PyCodeObject *target) {
+    hp_entered entered = {0};
+    hp_tracer_hold(tracer);
+    if (resume_when_due(tracer))
+        enter_here(tracer, PyThreadState_Get(), target, &entered);
+    (void)hp_tracer_release(tracer); /* who leaves asks the handle */
     return entered;
 }
 
@@ -275,18 +283,21 @@ static void abandon_unheard(hp_tracer *tracer, const char *why) {
 /* Calls that went round the wrapper have had their events only because it was on for all: they end here. */
 static int set_for_good(hp_tracer *tracer, bool on) {
     hp_setprofile *s = hp_setprofile_of(tracer);
+    int status = 0;
     if (s->for_good == on)
         return 0;
+    hp_tracer_hold(tracer); /* each step may run Python, and the next one is nothing to a session that has ended in it */
     s->for_good = on;
-    if (on && hp_setprofile_set_threading(s) < 0)
-        return -1;
-    hp_setprofile_all(tracer, on);
-    if (!on) {
+    if (on)
+        status = hp_setprofile_set_threading(s);
+    if (status == 0 && !tracer->ended)
+        hp_setprofile_all(tracer, s->for_good);
+    if (!on && !tracer->ended) {
         if (!tracer->everything) /* there the caller ends them all */
             abandon_unheard(tracer, NULL);
         hp_setprofile_unset_threading(s); /* last: what it calls is none of the program's calls */
     }
-    return 0;
+    return hp_tracer_release(tracer) ? status : 0;
 }
 
 static int arm(hp_tracer *tracer, PyCodeObject *code) {
@@ -349,7 +360,7 @@ static void learn(hp_tracer *Py_UNUSED(tracer)) {}
 
 /* Threads that did not come through `threading`, and those that another tool had for itself. */
 static void refresh(hp_tracer *tracer) {
-    if (!resume_when_due(tracer) || !hp_setprofile_of(tracer)->for_good)
+    if (!hp_setprofile_of(tracer)->for_good)
         return;
     abandon_unheard(tracer, hp_setprofile_others);
     hp_setprofile_all(tracer, true);
@@ -358,16 +369,14 @@ static void refresh(hp_tracer *tracer) {
 static void close_hook(hp_tracer *tracer) {
     hp_setprofile *s = hp_setprofile_of(tracer);
     PyObject *type, *value, *traceback;
-    if (s == NULL)
+    if (s == NULL || s->closing)
         return;
     PyErr_Fetch(&type, &value, &traceback);
-    s->closing = true;
+    s->closing = true; /* `s` goes with the tracer: others may stand in a step of switching */
     hp_setprofile_all(tracer, false);
     hp_setprofile_unset_threading(s);
     hp_handle_end(s->handle);
-    Py_XDECREF(s->installer);
-    PyMem_RawFree(s);
-    tracer->hook_data = NULL;
+    Py_CLEAR(s->installer);
     PyErr_Restore(type, value, traceback);
 }
 

@@ -40,6 +40,8 @@ static void set_threads(hp_tracer *tracer, bool on) {
             continue;
         if (_PyEval_SetProfile(t, on ? hp_setprofile_event : NULL, on ? handle : NULL) < 0)
             PyErr_Clear();
+        if (on && tracer->ended) /* an audit hook has ended it: nobody switches on any more */
+            break;
     }
 }
 #else
@@ -58,9 +60,13 @@ static void set_threads(hp_tracer *tracer, bool on) {
 void hp_setprofile_all(hp_tracer *tracer, bool on) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    hp_tracer_hold(tracer);
+    PyObject *handle = Py_XNewRef((PyObject *)hp_setprofile_of(tracer)->handle);
     set_threads(tracer, on);
-    if (on && count_threads(hp_setprofile_of(tracer)).others > 0)
+    if (on && !tracer->ended && count_threads(hp_setprofile_of(tracer)).others > 0)
         hp_tracer_warn(tracer, hp_setprofile_others);
+    Py_XDECREF(handle);
+    (void)hp_tracer_release(tracer);
     PyErr_Restore(type, value, traceback);
 }
 
@@ -91,9 +97,12 @@ int hp_setprofile_set_threading(hp_setprofile *s) {
     s->deaf = PyThreadState_Get();
     if (threading != NULL)
         present = PyObject_CallMethod(threading, "getprofile", NULL);
-    if (present == Py_None)
-        done = PyObject_CallMethod(threading, "setprofile", "O", s->installer);
-    if (done != NULL)
+    if (present == Py_None && !s->closing) { /* what is closed in the midst takes itself off each new thread */
+        PyObject *installer = Py_NewRef(s->installer);
+        done = PyObject_CallMethod(threading, "setprofile", "O", installer);
+        Py_DECREF(installer);
+    }
+    if (done != NULL && !s->closing)
         Py_XSETREF(s->threading, Py_NewRef(threading));
     s->deaf = NULL;
     bool failed = present == NULL || PyErr_Occurred() != NULL;

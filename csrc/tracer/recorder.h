@@ -143,6 +143,8 @@ struct hp_tracer {
     uint64_t id; /* no two tracers of a process share it: what thread-locals remember is of this tracer or stale */
     const hp_hook *hook;
     void *hook_data;
+    uint32_t holders; /* see hp_tracer_hold */
+    bool ended;       /* nothing of it may be used any more, but by whoever holds it, to let go */
     hp_code_table *code;
     hp_threads *threads;
     hp_code_states states;

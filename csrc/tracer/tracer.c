@@ -316,17 +316,36 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
     return tracer;
 }
 
-void hp_tracer_free(hp_tracer *tracer) {
-    if (tracer->hook != NULL)
-        tracer->hook->close(tracer);
-    hp_calibration_free(tracer);
+static void dispose(hp_tracer *tracer) {
     hp_extents_end(tracer);
     forget_records(tracer);
     hp_code_states_fini(&tracer->states);
     hp_tree_fini(&tracer->tree);
     free(tracer->suspended);
     hp_choices_fini(&tracer->choices);
+    PyMem_RawFree(tracer->hook_data);
     PyMem_RawFree(tracer);
+}
+
+void hp_tracer_hold(hp_tracer *tracer) {
+    tracer->holders++;
+}
+
+bool hp_tracer_release(hp_tracer *tracer) {
+    bool goes_on = !tracer->ended;
+    if (--tracer->holders == 0 && !goes_on)
+        dispose(tracer);
+    return goes_on;
+}
+
+/* Closing the hook runs Python too: whoever is let go meanwhile by the other holders does not dispose of what is still being closed. */
+void hp_tracer_free(hp_tracer *tracer) {
+    hp_tracer_hold(tracer);
+    tracer->ended = true;
+    if (tracer->hook != NULL)
+        tracer->hook->close(tracer);
+    hp_calibration_free(tracer);
+    (void)hp_tracer_release(tracer);
 }
 
 void hp_tracer_after_fork_child(hp_tracer *tracer) {

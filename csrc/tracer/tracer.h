@@ -79,6 +79,10 @@ hp_tracer *hp_tracer_new(const hp_tracer_options *options, hp_code_table *code, 
 void hp_tracer_session_began(hp_tracer *tracer);
 /* Disarms everything, gives the tool ids back. */
 void hp_tracer_free(hp_tracer *tracer);
+/* [GIL] Whoever calls into Python (`threading`, audit hooks), where the GIL may change hands and anybody may end the session, holds the
+ * tracer meanwhile: its memory stays. False from the release: it has ended, and may be gone now. */
+void hp_tracer_hold(hp_tracer *tracer);
+bool hp_tracer_release(hp_tracer *tracer);
 
 /* Marks a code object: each outermost call of it is traced with probability `rate` (0 < rate <= 1). Again: the new rate counts. */
 int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate);
