@@ -257,11 +257,12 @@ static void stop_in_transition(hp_module_state *state) {
     hp_session *session = state->session;
     if (!state->after_fork) /* it waits for the same pending call */
         hp_fork_forget(state);
+    int64_t now;
+    (void)hp_session_see_threads(session, false, &now); /* how far the sampler's books are to go */
     if (session->sampler)
         hp_sampler_stop(session->sampler);
     hp_names_threads(state, session); /* while those that live can still be told from those that ended */
     end_tracer(state, session);
-    int64_t now;
     (void)hp_session_see_threads(session, false, &now); /* what they ran until their last target ended is part of their lives */
     session->ended = hp_timebase_now();
     session->running = false;

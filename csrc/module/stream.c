@@ -287,8 +287,12 @@ static bool open_file(hp_stream *stream) {
 /* Without the GIL: the last append, the end mark. Its failure becomes a warning of the session. */
 static void finish(hp_stream *stream, hp_gathered *last, hp_error *error) {
     bool complete = stream->error.status == HP_OK;
-    if (last && complete)
+    if (last && complete) {
         append(stream, last);
+    } else if (last) {
+        hp_gathered_fini(last);
+        free(last);
+    }
     complete = complete && last && stream->error.status == HP_OK;
     if (stream->file && hp_hyprof_close(stream->file, complete, error) != HP_OK && stream->error.status == HP_OK)
         stream->error = *error;

@@ -89,7 +89,7 @@ static void fill_counts(const hp_sampler *s, hp_sampled *out) {
 hp_status hp_sampler_collect(hp_sampler *sampler, uint64_t first_moment, hp_sampled *out) {
     *out = (hp_sampled){0};
     pthread_mutex_lock(&sampler->mutex);
-    hp_open_gap_close(sampler);
+    hp_open_gap_close(sampler, sampler->started);
     for (uint32_t i = 0; i < sampler->watched_count; i++)
         hp_record_flush(sampler, sampler->watched[i]);
     hp_status status = hp_tree_copy(&out->tree, &sampler->tree); /* node numbers stay, so lines and roots need no map */

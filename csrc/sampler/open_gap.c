@@ -79,15 +79,18 @@ void hp_open_gap_give(hp_sampler *sampler, hp_watched *watched) {
     watched->pending_ns = 0;
 }
 
-void hp_open_gap_close(hp_sampler *sampler) {
+/* `measures`: the session runs, or ends in this moment. Afterwards a CPU clock shows time that is not the session's. */
+void hp_open_gap_close(hp_sampler *sampler, bool measures) {
     int64_t now = hp_now_ns();
     uint64_t ticks = hp_ticks();
     if (ticks > sampler->begin.ticks) /* at a low rate there may have been no tick yet */
         sampler->ns_per_tick = (double)(now - sampler->begin.ns) / (double)(ticks - sampler->begin.ticks);
     for (uint32_t i = 0; i < sampler->watched_count; i++) {
         hp_watched *w = sampler->watched[i];
-        if (!w->behind) /* else its time is another state's */
-            sampler->options.clock == HP_CLOCK_CPU ? earn_cpu(w) : earn_wall(w, ticks, sampler->ns_per_tick);
+        if (!w->behind && sampler->options.clock != HP_CLOCK_CPU) /* else its time is another state's */
+            earn_wall(w, ticks, sampler->ns_per_tick);
+        else if (!w->behind && measures)
+            earn_cpu(w);
         hp_open_gap_give(sampler, w);
     }
 }

@@ -255,7 +255,7 @@ void hp_record_flush(hp_sampler *sampler, hp_watched *watched);
 /* This thread's time without a sample goes to its last sample's stack, if it has one. */
 void hp_open_gap_give(hp_sampler *sampler, hp_watched *watched);
 /* [GIL] The same for all, with what they lived and used until now. */
-void hp_open_gap_close(hp_sampler *sampler);
+void hp_open_gap_close(hp_sampler *sampler, bool measures);
 
 /* --- tally.c --- */
 void hp_tally_path(hp_sampler *sampler, const hp_watched *watched, uint32_t leaf, uint64_t count);

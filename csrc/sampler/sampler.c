@@ -405,7 +405,7 @@ hp_status hp_sampler_stop(hp_sampler *sampler) {
     hp_stop_end();
     sampler->started = false;
     pthread_mutex_lock(&sampler->mutex); /* for a fork by C code, as at the start */
-    hp_open_gap_close(sampler);          /* who begins anew counts from then */
+    hp_open_gap_close(sampler, true);    /* who begins anew counts from then */
     pthread_mutex_unlock(&sampler->mutex);
     return HP_OK;
 }

@@ -2,6 +2,7 @@
 /* What a file's values mean. Ours are known by their names, also when pprof itself has written the file anew. Of others one value is the
  * time: the default one if that is a time, else the last that is one, as pprof itself would show; or a count of samples, if the period says
  * what one of them stands for. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static void settle_rate(hp_pprof_reading *r) {
 static bool has(const hp_pprof_text *text, const char *word) {
     size_t size = strlen(word);
     for (size_t i = 0; i + size <= text->size; i++)
-        if (memcmp(text->bytes + i, word, size) == 0)
+        if (memcmp(text->bytes + i, word, size) == 0 && (i == 0 || !isalpha(text->bytes[i - 1]))) /* no `clock` is a lock */
             return true;
     return false;
 }
@@ -80,7 +81,7 @@ static hp_clock_kind clock_of(const hp_pprof_reading *r, uint64_t name) {
     const hp_pprof_text none = {NULL, 0}, *text = name < r->string_count ? &r->strings[name] : &none;
     if (text->size >= 3 && memcmp(text->bytes, "cpu", 3) == 0)
         return HP_CLOCK_CPU;
-    return has(text, "delay") || has(text, "lock") || has(text, "contention") ? HP_CLOCK_WAITS : HP_CLOCK_WALL;
+    return has(text, "delay") || has(text, "lock") || has(text, "contention") || has(text, "mutex") ? HP_CLOCK_WAITS : HP_CLOCK_WALL;
 }
 
 static hp_clock_kind own_clock(const hp_pprof_reading *r) {
