@@ -140,13 +140,14 @@ class Journal:
             self.note(what, old, now, Actor.here(via))
 
     def flush(self) -> None:
-        """Writes what waits. Never raises. What cannot be written is counted by the log, and does not wait for better times."""
+        """Writes what waits. Never raises. What cannot be written is counted by the log; what is behind it waits for the next time."""
         log = self._log
         if log is None or not self._waiting or not self._writing.acquire(blocking=False):
             return
         try:
             while self._waiting:
-                log.append(*self._waiting.popleft())
+                if not log.append(*self._waiting.popleft()):
+                    break  # somebody holds the log: each record would wait for it, and a kill for them all
         except IndexError:  # `note` took the last one away
             pass
         finally:

@@ -149,6 +149,12 @@ class Output:
             _core.stop()
         self.end()
 
+    @property
+    def gist(self) -> tuple[object, ...]:
+        """What a change of is worth telling at once."""
+        rotating, shipper = self._rotation, self._shipper
+        return (rotating and (rotating.written, rotating.lost, rotating.problem), shipper and (shipper.given_up, shipper.problem))
+
     def status(self) -> dict[str, Any] | None:
         """None where nothing is written."""
         rotating, shipper = self._rotation, self._shipper

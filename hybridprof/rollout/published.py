@@ -60,6 +60,7 @@ class Published:
         self._started: int | None = None  # this process
         self._said: object = None
         self._at = 0.0
+        self._settled = False  # it was written a while after its gist had changed, so that costs have come to rest too
         self.problem: str | None = None
 
     def say(self, folder: str | None, gist: object, report: Callable[[], dict[str, Any]], still: bool = False) -> None:
@@ -74,10 +75,10 @@ class Published:
         now = self._clock()
         if path is None or (gist == self._said and 0 <= now - self._at < SOONEST):
             return
-        if still and gist == self._said and _touched(path):
+        if still and self._settled and gist == self._said and _touched(path):
             self._at = now
             return
-        self._said, self._at = gist, now
+        self._said, self._at, self._settled = gist, now, gist == self._said
         try:
             _write(path, {"pid": os.getpid(), "started": self._started, **report()})
             self.problem = None
@@ -99,7 +100,7 @@ class Published:
 
 def _touched(path: Path) -> bool:
     try:
-        os.utime(path)
+        os.utime(path, follow_symlinks=False)
         return True
     except OSError:
         return False

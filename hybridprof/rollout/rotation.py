@@ -258,6 +258,8 @@ class Rotation:
                 finally:
                     self._turn.release()
 
+        if not self._follower.runs and not (self._hurry or self._waiting or self._left()[0]):
+            return self._follower.close(None, 0.0)  # it rests, with nothing to write: this thread would wait for the disk itself
         return self._follower.close(last, patience)
 
     def status(self) -> dict[str, Any]:

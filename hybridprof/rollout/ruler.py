@@ -279,9 +279,9 @@ class Ruler:
         self._publish()
 
     def _publish(self) -> None:
-        now = self._latest
-        gist = (planned(now), now.stage, now.why.partition(", for ")[0], self._accounts.steps, self.problem, tuple(self.config_errors))
-        self._published.say(now["state_dir"], gist, self.report, still=not self._wanted.samples)
+        told = (self._accounts.steps, self.problem, self.config_errors, self.output.gist)
+        gist = (planned(now := self._latest), now.stage, now.why.partition(", for ")[0], *told)
+        self._published.say(now["state_dir"], gist, self.report, still=not (self._wanted.samples or self.overrides.are_set()))
 
     def _has_news(self) -> bool:
         """Found out in the order of what it costs."""
@@ -340,6 +340,7 @@ class Ruler:
             settings = read(config.path)
         except Exception as error:  # the last good ones stay
             errors = sentences(error, config.path)
+            config.not_read(error)
         with api._lock:
             if config is self._config:  # nobody has called configure() meanwhile
                 self._settings, self._file_errors = settings, errors

@@ -187,6 +187,9 @@ class Claim:
             self.mine = _is_still(self._file, path)
         except BlockingIOError:
             pass
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """In a forked child too: an inherited file would keep the parent's lock for as long as the child lives."""
@@ -259,8 +262,10 @@ class Shipper:
     # --- in the thread -----------------------------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Hands over what there is, until a failure. Never raises."""
-        if self._clock() < max(self._wait_until, self._scan_at) or not self._turn.acquire(False):
+        """Hands over what there is, until a failure. Never raises. What is not paid for is not looked for: with many files waiting that alone would cost more than is earned."""
+        if self._clock() < max(self._wait_until, self._scan_at) or not self._pace.allows(self.settings.budget):
+            return
+        if not self._turn.acquire(False):
             return
         try:
             self._scan_at = self._clock() + SCAN

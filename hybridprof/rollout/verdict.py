@@ -111,7 +111,11 @@ class Followed:
         if self._file is None or self._file.path != path:
             self._file = WatchedFile(path, self._clock)
         if self._file.changed():
-            self.verdict = read_or_stop(path)
+            try:
+                self.verdict = read(folder or "")
+            except (OSError, ValueError) as error:
+                self.verdict = _unreadable(path, error)
+                self._file.not_read(error)
 
     def may_differ(self, folder: str | None) -> bool:
         """Whether a look at this folder could find another verdict."""
@@ -131,4 +135,8 @@ def read_or_stop(path: str, user: int | None = None) -> Verdict | None:
     try:
         return read(os.path.dirname(path), user)
     except (OSError, ValueError) as error:
-        return Verdict(NOTHING_RUNS, "unreadable", f"{path} cannot be used: {why(error)}")
+        return _unreadable(path, error)
+
+
+def _unreadable(path: str, error: Exception) -> Verdict:
+    return Verdict(NOTHING_RUNS, "unreadable", f"{path} cannot be used: {why(error)}")

@@ -19,9 +19,10 @@ import hybridprof
 wheel("gunicorn")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rollout.md"
-LIMIT = 240  # seconds
+LIMIT = 600  # seconds; it takes some twenty on a machine that does nothing else
 
 
+@pytest.mark.timeout(LIMIT + 60)
 def test_the_page_s_commands_do_what_it_says(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("the page's commands use curl, and this machine has none")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -337,7 +339,7 @@ def test_the_environment_appoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_file_is_read_again_while_it_is_young(tmp_path: Path) -> None:
-    """Two writes within one step of the file system's clock look alike."""
+    """Two writes within one step of the file system's clock look alike. Once more when it is young no longer, however rarely anybody looks."""
     now = [0.0]
     path = tmp_path / "f"
     path.write_text("1")
@@ -346,9 +348,33 @@ def test_a_file_is_read_again_while_it_is_young(tmp_path: Path) -> None:
     for moment in (0.0, 1.0, 2.0, 3.0, 4.0):
         now[0] = moment
         seen.append(file.changed())
-    assert seen == [True, True, True, False, False]
+    assert seen == [True, True, True, True, False]
     path.chmod(0o640)
     assert file.changed()
+    now[0] = 9.0
+    assert file.may_differ() and file.changed() and not file.may_differ() and not file.changed()
+
+
+def test_a_file_that_could_not_be_read_for_a_while_is_read_again(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks as it did when it could not be read."""
+    hand.configured("stage = 'fleet'")
+    for _ in range(10):
+        hand.look()
+    real, ruler_module = os.open, sys.modules["hybridprof.rollout.config"]
+
+    def refused(path: Any, *rest: Any) -> int:
+        if str(path) == str(hand.path):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, *rest)
+
+    monkeypatch.setattr(ruler_module.os, "open", refused)  # type: ignore[attr-defined]
+    hand.write("stage = 'off'")
+    for _ in range(10):
+        hand.look()
+    assert hybridprof.running()
+    monkeypatch.undo()
+    hand.look()
+    assert not hybridprof.running()
 
 
 def test_whether_a_kill_file_is_there(tmp_path: Path) -> None:

@@ -83,6 +83,24 @@ def test_a_full_folder_is_handed_over_within_the_budget(hand: Hand) -> None:
     assert hand.taken == ["1", "2", "3"] and hand.left() == 0
 
 
+def test_what_is_not_paid_for_is_not_looked_for(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a folder of thousands costs more than a second earns, and is charged: files would wait for ever."""
+    for number in (1, 2):
+        hand.put(number, number * 10.0)
+    hand.cost = 0.1
+    hand.shipper.look()
+    looked: list[int] = []
+    entries = Spool.entries
+    monkeypatch.setattr(Spool, "entries", lambda self: looked.append(1) or entries(self))
+    for _ in range(50):
+        hand.now += 1
+        hand.shipper.look()
+    assert looked == [] and hand.taken == ["1"]
+    hand.process += 10.1
+    hand.shipper.look()
+    assert looked and hand.taken == ["1", "2"]
+
+
 def test_after_a_failure_all_wait_longer_each_time_until_one_succeeds(hand: Hand) -> None:
     hand.refuse = {"1"}
     hand.put(1, 10.0)
