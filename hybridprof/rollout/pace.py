@@ -11,6 +11,7 @@ import _thread
 import time
 from collections.abc import Callable
 
+TURN = 3.0  # seconds: who has not asked again for so long wants nothing any more
 FLOOR = 0.001  # of a core: what may always be taken, so that the profile of a program that sleeps is written at all
 
 
@@ -35,19 +36,28 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic, process: Callable[[], float] = time.process_time) -> None:
         self._clock, self._process = clock, process
         self._spent = Spent()
+        self._asked: dict[str, float] = {}  # who was refused, and when last
         self.begin()
 
     def charge(self, seconds: float) -> None:
         """CPU seconds."""
         self._spent.add(seconds)
 
-    def begin(self) -> None:
+    def begin(self, who: str = "") -> None:
         """The next burst: what it costs, and what follows from it, is paid for from now on."""
+        self._last = who
         self._began, self._before, self._paid = self._clock(), self._process(), self._spent.total()
 
-    def allows(self, budget: float) -> bool:
-        """Whether what was spent since `begin` is paid for. budget: percent of the process' CPU time."""
-        return self._owed(budget)[0] <= 0
+    def allows(self, budget: float, who: str = "") -> bool:
+        """Whether what was spent since `begin` is paid for, and it is nobody else's turn: who had the last burst leaves this one to who was refused a moment ago. budget: percent of the
+        process' CPU time."""
+        now = self._clock()
+        others = self._last == who and any(name != who and now - at < TURN for name, at in self._asked.copy().items())
+        if others or self._owed(budget)[0] > 0:
+            self._asked[who] = now
+            return False
+        self._asked.pop(who, None)
+        return True
 
     def wait(self, budget: float) -> float:
         """Seconds until `allows`, if the program goes on working as it has since `begin`; 0 where it does."""

@@ -144,7 +144,7 @@ class Rotation:
 
     def _may_write(self, now: float) -> bool:
         """Else the file comes later, and covers more time."""
-        if self._pace.allows(self.settings.budget):
+        if self._pace.allows(self.settings.budget, NAME):
             self._pace.begin()
             return True
         if (

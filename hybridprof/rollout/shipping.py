@@ -263,7 +263,7 @@ class Shipper:
 
     def look(self) -> None:
         """Hands over what there is, until a failure. Never raises. What is not paid for is not looked for: with many files waiting that alone would cost more than is earned."""
-        if self._clock() < max(self._wait_until, self._scan_at) or not self._pace.allows(self.settings.budget):
+        if self._clock() < max(self._wait_until, self._scan_at) or not self._pace.allows(self.settings.budget, NAME):
             return
         if not self._turn.acquire(False):
             return
@@ -299,10 +299,10 @@ class Shipper:
         """A folder that others have filled is no reason to be dear: the next look goes on."""
         if self._closing:
             return False
-        if not self._pace.allows(self.settings.budget):
+        if not self._pace.allows(self.settings.budget, NAME):
             self._scan_at = self._clock()
             return False
-        self._pace.begin()
+        self._pace.begin(NAME)
         return True
 
     def _hand_over(self, entry: Entry, until: float | None) -> bool:

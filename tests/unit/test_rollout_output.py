@@ -39,7 +39,8 @@ def config(text, **tables):
         file.write(f"output_dir = {os.path.abspath('out')!r}\\nkill_file = {os.path.abspath('kill')!r}\\nservice = 'shop'\\n" + text)
     os.replace('new.toml', 'config.toml')
 """
-EACH_SECOND = "stage = 'fleet'\n[output]\ninterval = 1\n"
+EACH_SECOND = "stage = 'fleet'\n[output]\ninterval = 1\n"  # and whatever it costs, but where a test is about that
+UNBOUND = EACH_SECOND + "budget = '100%'\n"
 
 
 def profiles(folder: Path) -> list[hybridprof.Profile]:
@@ -50,7 +51,7 @@ def test_each_moment_is_in_one_file(run_python: RunPython, tmp_path: Path) -> No
     run_python(
         PRELUDE
         + f"""
-config({EACH_SECOND!r})
+config({UNBOUND!r})
 hybridprof.configure('config.toml')
 until(lambda: output()['written'] >= 3, 'three files')
 assert output()['problem'] == '' and output()['lost'] == 0 and output()['last_file'].startswith(os.path.abspath('out'))
@@ -103,7 +104,7 @@ def names():
         except OSError:  # it has ended meanwhile
             pass
     return found
-config({EACH_SECOND!r})
+config({UNBOUND!r})
 hybridprof.configure('config.toml')
 until(lambda: output()['written'] >= 1 and 'hybridprof-outp' in names(), 'a file and its thread')
 open('kill', 'w').close()
@@ -175,7 +176,7 @@ def test_a_session_that_is_begun_anew_loses_no_file(run_python: RunPython, tmp_p
         + f"""
 from hybridprof.rollout import rotation
 rotation.LARGE = 1
-config({EACH_SECOND!r})
+config({UNBOUND!r})
 hybridprof.configure('config.toml')
 until(lambda: output()['written'] >= 4, 'four files')
 assert output()['lost'] == 0 and output()['problem'] == '' and hybridprof.running(), output()
@@ -189,7 +190,7 @@ def test_limits_hold_in_the_folder(run_python: RunPython, tmp_path: Path) -> Non
     run_python(
         PRELUDE
         + f"""
-config({EACH_SECOND!r} + 'files = 2\\n')
+config({UNBOUND!r} + 'files = 2\\n')
 hybridprof.configure('config.toml')
 until(lambda: output()['removed'] >= 1, 'one is removed')
 """
@@ -208,7 +209,7 @@ def test_files_are_handed_over_and_then_gone(run_python: RunPython, tmp_path: Pa
         PRELUDE
         + f"""
 sys.path.insert(0, os.getcwd())
-config({EACH_SECOND!r} + {key!r})
+config({UNBOUND!r} + {key!r})
 hybridprof.configure('config.toml')
 until(lambda: output()['upload'] and output()['upload']['handed_over'] >= 2, 'two are handed over')
 print(json.dumps(output()))
@@ -226,7 +227,7 @@ def test_what_is_not_handed_over_stays(run_python: RunPython, tmp_path: Path) ->
     run_python(
         PRELUDE
         + f"""
-config({EACH_SECOND!r} + "command = ['false']")
+config({UNBOUND!r} + "command = ['false']")
 hybridprof.configure('config.toml')
 until(lambda: output()['upload'] and output()['upload']['failures'] >= 1 and output()['written'] >= 2, 'a failure')
 assert 'false ended with exit status 1' in output()['upload']['problem']

@@ -48,6 +48,27 @@ def test_how_long_it_takes_to_be_paid_for() -> None:
     assert hand.pace.allows(1.0) and hand.pace.wait(1.0) == 0
 
 
+def test_who_shares_a_budget_takes_turns() -> None:
+    """Else the one that always asks first would have every burst."""
+    hand, had = Hand(), {"files": 0, "uploads": 0}
+    for _ in range(200):
+        hand.passes(1.0, 1.0)
+        for who in had:
+            if hand.pace.allows(1.0, who):
+                hand.pace.begin(who)
+                hand.pace.charge(0.05)
+                had[who] += 1
+    assert abs(had["files"] - had["uploads"]) <= 1 and sum(had.values()) == 200 * 0.01 / 0.05
+    alone = 0
+    for _ in range(100):
+        hand.passes(1.0, 1.0)
+        if hand.pace.allows(1.0, "files"):
+            hand.pace.begin("files")
+            hand.pace.charge(0.05)
+            alone += 1
+    assert alone >= 18  # nobody waits for who asks no more
+
+
 def test_a_program_that_sleeps_is_written_too() -> None:
     hand = Hand()
     hand.pace.charge(0.01)
