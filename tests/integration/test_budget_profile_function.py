@@ -73,7 +73,7 @@ def test_one_long_call_of_c_calls_goes_on_without_it() -> None:
         return rounds
 
     with hybridprof.Profiler(rate=0, budget=0.5) as profiler:
-        assert goes_on() > 1
+        assert goes_on() >= 1
         assert not is_on()
     assert profiler.profile.meta["warnings"]
 

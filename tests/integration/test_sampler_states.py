@@ -266,8 +266,9 @@ def translates() -> None:
 
 @pytest.mark.parametrize("function", [sums_long_lists, sorts, encodes, translates])
 def test_c_functions_are_c_code(function: Callable[[], None]) -> None:
+    """What a call has made is freed by the instruction behind it, for which a sanitizer takes its time."""
     found = shares(measured(function, clock="cpu"), function.__name__)
-    assert found.get("c", 0) >= 0.9, found
+    assert found.get("c", 0) >= (0.7 if os.environ.get("HYBRIDPROF_SANITIZED") else 0.9), found
 
 
 def calls_what_changes() -> None:
