@@ -63,7 +63,8 @@ static void add_open(uint64_t *variance_us2, uint64_t seen, uint64_t runs, const
     uint64_t usual =
         *variance_us2 != 0 ? *variance_us2 : hp_error_whole_us2(hp_error_variance(seen, runs, thread->samples, thread->sampled_ns));
     uint64_t widened = usual + hp_error_whole_us2(open_ns * open_ns), most = hp_error_whole_us2(hp_error_of_whole(thread->sampled_ns));
-    *variance_us2 = widened < most ? widened : most;
+    /* Of a thread whose sampled time was cut to nothing only the gap is known. */
+    *variance_us2 = most > 0 && widened > most ? most : widened;
 }
 
 /* Nobody saw whether what is on this stack stayed until the end of the gap. */
