@@ -69,19 +69,30 @@ static uint64_t scaled(uint64_t ns, uint64_t part, uint64_t whole) {
     return whole == 0 ? 0 : (uint64_t)((unsigned __int128)ns * part / whole);
 }
 
-/* Rounded down, so that lines hold no more than their node, and nodes no more than is left. */
-static void scale_down(hp_profile *profile, const uint32_t *owner, const uint64_t *left) {
-    for (uint32_t i = 0; i < profile->line_count; i++) {
+/* Rounded down, so that nodes hold no more than is left; a node has what its lines have and what no line had. */
+static bool scale_down(hp_profile *profile, const uint32_t *owner, const uint64_t *left) {
+    uint64_t *cut = calloc(profile->tree.count, sizeof *cut); /* by node, what its lines lose; what they had before is part of its own */
+    uint64_t *had = calloc(profile->tree.count, sizeof *had);
+    for (uint32_t i = 0; cut && had && i < profile->line_count; i++) {
         hp_line *line = &profile->lines[i];
         uint32_t thread = owner[line->node];
-        if (thread != HP_NO_NODE)
-            line->sampled = scaled(line->sampled, left[thread], profile->threads[thread].sampled_ns);
+        if (thread == HP_NO_NODE)
+            continue;
+        uint64_t kept = scaled(line->sampled, left[thread], profile->threads[thread].sampled_ns);
+        had[line->node] += line->sampled;
+        cut[line->node] += line->sampled - kept;
+        line->sampled = kept;
     }
-    for (uint32_t i = 1; i < profile->tree.count; i++) {
+    for (uint32_t i = 1; cut && had && i < profile->tree.count; i++) {
         uint64_t *sampled = &profile->tree.nodes[i].sampled;
+        uint64_t of_lines = had[i] < *sampled ? had[i] : *sampled, rest = *sampled - of_lines;
         if (owner[i] != HP_NO_NODE)
-            *sampled = scaled(*sampled, left[owner[i]], profile->threads[owner[i]].sampled_ns);
+            *sampled = of_lines - smaller(of_lines, cut[i]) + scaled(rest, left[owner[i]], profile->threads[owner[i]].sampled_ns);
     }
+    bool done = cut && had;
+    free(cut);
+    free(had);
+    return done;
 }
 
 /* Exact time is what it is; a thread that the sampler never met lived at least for that. Sampled time is what is left of a life at most:
@@ -100,12 +111,11 @@ static hp_status reconcile(hp_profile *profile, const uint32_t *owner) {
         all = all && left[i] == thread->sampled_ns;
         thread->unresolved_ns = smaller(thread->unresolved_ns, left[i]);
     }
-    if (!all) {
-        scale_down(profile, owner, left);
+    bool done = all || scale_down(profile, owner, left);
+    if (!all && done)
         sum_threads(profile, owner);
-    }
     free(left);
-    return HP_OK;
+    return done ? HP_OK : HP_NO_MEMORY;
 }
 
 hp_status hp_assemble_times(const hp_gathered *gathered, const uint32_t *threads, hp_profile *profile) {
