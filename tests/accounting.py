@@ -86,9 +86,8 @@ def of_kinds(profile: Profile) -> Iterator[str]:
             yield f"{row.name} is {row.measured} and has {row.calls} calls"
         if row.measured == "exact" and row.samples:
             yield f"{row.name} is exact and has {row.samples} samples"
-        # What of the rest no sample met is in the error; where nothing is known of that, the time is marked as a lower bound.
-        in_part = row.measured == "mixed" and row.kind != "thread"
-        if in_part and bool(row.self_error_ns) != bool(row.total_error_ns):
+        in_part = row.measured == "mixed" and row.kind != "thread"  # and what of the rest no sample met is in the error
+        if in_part and profile.meta["rate_hz"] > 0 and not (row.self_error_ns and row.total_error_ns):
             yield f"{row.name} is mixed and has an error of {row.self_error_ns} and {row.total_error_ns} ns"
         if row.time_lower_bound != (in_part and not row.total_error_ns):
             yield f"{row.name} has an error of {row.total_error_ns} ns and is {'a' if row.time_lower_bound else 'no'} lower bound"

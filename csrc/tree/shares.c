@@ -93,7 +93,8 @@ static double total_variance(const hp_share *all, const hp_share *share, const h
     return estimated(all, known->total_samples, known->total_runs, known->total_variance_us2, share->total_samples, share->total_ns);
 }
 
-/* Of a thread without a sample; 0 where nobody sampled: then its times are lower bounds as its calls are. */
+/* Of a thread without a sample, or whose sampled time was cut to nothing (what was traced of it took all of its life); 0 where nobody
+ * sampled: then its times are lower bounds as its calls are. */
 static double unseen_by_rate(const hp_profile *profile) {
     return profile->meta.rate_hz > 0.0 ? hp_error_unseen(1e9 / profile->meta.rate_hz) : 0.0;
 }
@@ -111,7 +112,7 @@ void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whol
         uint32_t place = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
         const hp_estimate *known = place == HP_NO_PAIR ? NULL : &shares->profile->estimates[place];
         bool is_root = shares->profile->tree.nodes[root].function == function;
-        double unmet = share->bound && all.total_samples == 0 ? unseen_by_rate(shares->profile) : 0.0;
+        double unmet = share->bound && (all.total_samples == 0 || all.total_ns == 0) ? unseen_by_rate(shares->profile) : 0.0;
         shares->self[function] += self_variance(&all, share, known) + unmet;
         shares->total[function] += is_root ? 0.0 : total_variance(&all, share, known) + unmet;
         shares->by_function[function] = (hp_share){0};

@@ -182,7 +182,6 @@ static void test_errors(void **state) {
     assert_int_equal(row("f")->total_error_ns, hp_error_half_width(phases));
 }
 
-/* A hidden callee's samples are its caller's, and nobody counted their runs: they do not pass for a part of the caller's few. */
 /* One call of a target was traced, and perhaps many were not: what no sample met is in the error, by the samples' gaps or by the rate;
  * where nobody sampled there is none. */
 static void test_a_bound_has_the_error_of_what_was_not_met(void **state) {
@@ -197,6 +196,9 @@ static void test_a_bound_has_the_error_of_what_was_not_met(void **state) {
     assert_ok(hp_profile_summarize(profile));
     assert_in_range(row("target")->self_error_ns, 2.72 * GAP, 2.73 * GAP);
     assert_int_equal(row("target")->total_error_ns, row("target")->self_error_ns);
+    profile->tree.nodes[other].samples = profile->threads[0].samples = 3; /* whose time was cut to nothing */
+    assert_ok(hp_profile_summarize(profile));
+    assert_in_range(row("target")->self_error_ns, 2.72 * GAP, 2.73 * GAP);
     profile->tree.nodes[other].samples = profile->threads[0].samples = 100;
     profile->tree.nodes[other].sampled = 200ull * GAP;
     assert_ok(hp_profile_summarize(profile));
@@ -207,6 +209,7 @@ static void test_a_bound_has_the_error_of_what_was_not_met(void **state) {
     assert_int_equal(row("target")->total_error_ns, 0);
 }
 
+/* A hidden callee's samples are its caller's, and nobody counted their runs: they do not pass for a part of the caller's few. */
 static void test_samples_beyond_the_estimate(void **state) {
     (void)state;
     uint32_t id = node(profile->threads[0].root, "f", 0, 0);
