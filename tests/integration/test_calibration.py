@@ -189,7 +189,7 @@ def test_the_garbage_collector_stays_as_it_is() -> None:
 @HOOKS
 def test_what_a_look_takes_leaves_out_nothing_of_the_programs(hook: str) -> None:
     """Of a budget that is far more than the program needs, and less than a look. A profile function costs while it is on, which is counted too."""
-    _core.start(rate=0, hook=hook, budget=0.02 if hook == "monitoring" else 0.08)  # type: ignore[arg-type]
+    _core.start(rate=0, hook=hook, budget=0.02 if hook == "monitoring" else 0.05)  # type: ignore[arg-type]
     target = target_of(caller)
     for _ in range(5):
         time.sleep(0.05)
