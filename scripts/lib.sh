@@ -106,6 +106,10 @@ run_pytest() { # PYTHON LIMIT REPORT FOLDERS -- PYTEST_ARGUMENT...
     mapfile -t together < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${side_by_side[@]}" \) | sort)
     mapfile -t counting < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${counts[@]}" \) | sort)
     mapfile -t alone < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" ! \( "${side_by_side[@]}" -o "${counts[@]}" \) | sort)
+    if [ "${HYBRIDPROF_MARKS:-}" = timing ]; then
+        together=() counting=()
+        mapfile -t alone < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" | sort)
+    fi
     counter=''
     set -- -q ${HYBRIDPROF_MARKS:+-m "$HYBRIDPROF_MARKS"} "$@"
     if [ ${#counting[@]} -gt 0 ]; then

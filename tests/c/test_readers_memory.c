@@ -31,8 +31,9 @@ static hp_message with_names(const char *const *strings, uint32_t count, size_t 
     char *name = malloc(size);
     for (uint32_t i = 0; i < count; i++) {
         memset(name, fill, size);
-        snprintf(name, 16, "%u", i);
-        name[strlen(name)] = (char)fill;
+        char number[16];
+        snprintf(number, sizeof number, "%u", i);
+        put_text(name, number);
         put_text(name + size - strlen(tail), tail);
         hp_wire_bytes(&m.bytes, PROFILE_STRING, name, size);
     }
