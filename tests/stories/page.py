@@ -67,8 +67,12 @@ def follow(name: str, folder: Path, tools: dict[str, Path]) -> str:
     finally:
         _end(shell)
     assert shell.returncode == 0, f"{page.commands}\nended with status {shell.returncode}:\n{output}"
-    # What a busy machine adds is no part of the story.
-    return "".join(line for line in output.splitlines(keepends=True) if not line.startswith("hybridprof: sampled at "))
+    return "".join(told(output))
+
+
+def told(output: str) -> list[str]:
+    """Its lines. What a busy machine adds is no part of the story."""
+    return [line for line in output.splitlines(keepends=True) if not line.startswith("hybridprof: sampled at ")]
 
 
 def _end(shell: subprocess.Popen[str]) -> None:

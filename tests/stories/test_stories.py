@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from stories.page import PAGES, follow, read
+from stories.page import PAGES, follow, read, told
 
 import hybridprof
 
@@ -103,8 +103,7 @@ def test_flame_graph(tmp_path: Path) -> None:
         assert widths["__main__.edit_distance"] > 60
         assert widths["__main__.nearest"] >= widths["__main__.edit_distance"]
         assert all(share <= widths["__main__.main"] for function, share in widths.items() if function.startswith("__main__.nearest"))
-    suggestions = (tmp_path / "suggestions.txt").read_text().splitlines()
-    again = (tmp_path / "suggestions-again.txt").read_text().splitlines()
+    suggestions, again = (told((tmp_path / name).read_text()) for name in ("suggestions.txt", "suggestions-again.txt"))
     assert len(suggestions) == 120
     assert again == suggestions  # and not a line of the profiler's
 
