@@ -142,6 +142,7 @@ hp_status hp_tracer_collect(hp_tracer *tracer, hp_traced *out) {
      * may be switched off within an event and nowhere else. */
     if (tracer->by_function)
         hp_budget_look(tracer);
+    hp_recorders_reap(tracer); /* nobody else would end what a thread left open: its time would grow for ever */
     for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next)
         account_open(tracer, recorder);
     hp_status status = hp_tree_copy(&out->tree, &tracer->tree);

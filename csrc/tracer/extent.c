@@ -143,6 +143,7 @@ bool hp_extents_end_of(hp_tracer *tracer, const PyCodeObject *code) {
 }
 
 void hp_extents_end(hp_tracer *tracer) {
+    hp_recorders_reap(tracer);
     for (hp_recorder *recorder = tracer->recorders; recorder != NULL; recorder = recorder->next) {
         while (recorder->parked_count > 0)
             hp_extent_forget(tracer, recorder, 0);

@@ -357,7 +357,8 @@ static void count_open(hp_tracer *tracer, const hp_shadow *stack) {
         tracer->counts.truncated += stack->entries[i].kind == HP_ENTRY_CALL;
 }
 
-/* The nodes stay in the tree. A thread may die beneath a target (pthread_exit at interpreter shutdown). */
+/* The nodes stay in the tree. A thread may die beneath a target: by pthread_exit at interpreter shutdown, or where others had its events at
+ * its end. Its traced clock must stop, or whoever takes over its record would be beneath a target for ever. */
 void hp_recorders_reap(hp_tracer *tracer) {
     for (hp_recorder **at = &tracer->recorders; *at != NULL;) {
         hp_recorder *recorder = *at;
@@ -367,6 +368,7 @@ void hp_recorders_reap(hp_tracer *tracer) {
         }
         *at = recorder->next;
         count_open(tracer, &recorder->stack);
+        hp_extent_abandon(tracer, recorder);
         free_recorder(tracer, recorder);
     }
 }
