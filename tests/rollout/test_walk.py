@@ -19,7 +19,7 @@ import hybridprof
 wheel("gunicorn")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rollout.md"
-LIMIT = 600  # seconds; it takes some twenty on a machine that does nothing else
+LIMIT = 300  # seconds; it takes some twenty on a machine that does nothing else
 
 
 @pytest.mark.timeout(LIMIT + 60)
