@@ -13,7 +13,7 @@ static const double LEAST_TRACED_NS = 30; /* where calibration was disturbed and
 static const double IN_PROGRAMS = 1.35;
 static const int64_t BETWEEN_SHEDS_NS = 25000000; /* shedding looks at every function */
 static const int64_t OUTERMOST_NS = 1000000000;   /* so long a function that an extent began with is not spared */
-enum { HP_CLEAN_WINDOWS = 10 };
+enum { HP_CLEAN_WINDOWS = 10, MOST_GRACE_WINDOWS = 4 };
 
 static const char left_out[] = "tracing went over its budget: only a share of the targets' calls was traced, or the beginning of a call; "
                                "their counts are lower bounds";
@@ -54,6 +54,7 @@ void hp_budget_restart(hp_budget *budget) {
     budget->began = hp_timebase_now();
     budget->window_began_ns = budget->began.ns;
     budget->window_began_units = budget->units;
+    budget->grace_ns = MOST_GRACE_WINDOWS * budget->share * (double)WINDOW_NS;
     /* The first look comes soon: until then nobody knows how fast events come. */
     look_when_spent(budget, budget->share > 0 ? budget->units + 1000 : UINT64_MAX);
     budget->window_ends_ticks = UINT64_MAX;
@@ -97,7 +98,7 @@ static void begin_window(hp_tracer *tracer, int64_t now, double allowed_units) {
     budget->window_ends_ticks = here.ticks + (uint64_t)((double)WINDOW_NS / hp_ns_per_tick(&budget->began, &here));
     budget->window_began_ns = now;
     budget->window_began_units = budget->units;
-    budget->once = 0;
+    budget->once = budget->meeting = 0;
     look_when_spent(budget, budget->units + (allowed_units < 1 ? 1 : (uint64_t)allowed_units));
 }
 
@@ -290,10 +291,27 @@ static bool can_save(const hp_tracer *tracer, uint64_t units) {
     return saved >= units;
 }
 
+/* Units of this window that no function and no call is left out for. Of what meeting functions costs only as much as a program's beginning
+ * takes: one that makes functions all the time (exec, lambdas in a loop) costs that all the time. */
+static uint64_t forgive(hp_budget *budget, double unit_ns) {
+    double meeting_ns = unit_ns * (double)budget->meeting;
+    double forgiven_ns = meeting_ns < budget->grace_ns ? meeting_ns : budget->grace_ns;
+    budget->grace_ns -= forgiven_ns;
+    return budget->once + (uint64_t)(forgiven_ns / unit_ns);
+}
+
+/* A quarter of the allowance, until there is enough for four windows. */
+static void give_grace(hp_budget *budget, double ns) {
+    double most = MOST_GRACE_WINDOWS * budget->share * (double)WINDOW_NS;
+    budget->grace_ns += budget->share * ns / 4;
+    budget->grace_ns = budget->grace_ns < most ? budget->grace_ns : most;
+}
+
 /* Down in proportion, so that one window is enough. Where that cannot help no function is spared in vain: their events tell how time goes
  * by, and so when the pause is over. */
 static void shed_functions_and_calls(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
-    spent -= tracer->budget.once < spent ? tracer->budget.once : spent;
+    uint64_t once = forgive(&tracer->budget, hp_budget_unit_ns(tracer));
+    spent -= once < spent ? once : spent;
     uint64_t too_much = (double)spent > 0.8 * allowed ? (uint64_t)((double)spent - 0.8 * allowed) : 0;
     bool in_vain = tracer->everything && tracer->by_function && (double)spent > allowed && !can_save(tracer, spent - (uint64_t)allowed);
     uint64_t saved = in_vain ? 0 : drop_cheapest(tracer, false, too_much, share_of_unit);
@@ -408,6 +426,7 @@ void hp_budget_look(hp_tracer *tracer) {
         return;
     }
     double allowed = budget->share * (double)elapsed / unit + 1;
+    give_grace(budget, (double)elapsed);
     if ((double)spent > allowed && now - budget->shed_ns < BETWEEN_SHEDS_NS) {
         look_when_spent(budget, budget->units + 1000);
         return;

@@ -95,7 +95,7 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
     tracer->discovery.found++;
     tracer->counts.learned++;
     tracer->budget.units += HP_UNITS_FOUND;
-    tracer->budget.once += HP_UNITS_FOUND;
+    tracer->budget.meeting += HP_UNITS_FOUND;
 }
 
 /* --- targets ------------------------------------------------------------------------------------------------------------------------ */
