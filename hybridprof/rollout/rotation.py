@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +53,14 @@ def roots(short_paths: bool) -> list[str] | None:
     if not short_paths:
         return None
     return [os.path.abspath(each).rstrip("/") for each in [*sys.path, sys.prefix, sys.base_prefix] if isinstance(each, str)]
+
+
+def shortened(file: str, folders: Sequence[str] | None) -> str:
+    """As snapshots name it (short_file in csrc/module/assemble.c). folders: as `roots` gives them."""
+    if folders is None or not file.startswith("/"):
+        return file
+    longest = max((len(each) for each in folders if each and file.startswith(each + "/")), default=0)
+    return file[longest + 1 :] if longest else os.path.basename(file)
 
 
 def program() -> str:
