@@ -260,15 +260,21 @@ def test_snapshot(desk: Desk, tmp_path: Path) -> None:
     assert [(event, fields["peer"]) for event, fields in desk.said] == [("control snapshot", PEER)]
 
 
-def test_status_names_files_as_snapshots_do(desk: Desk) -> None:
-    deep = f"stage = 'deep'\n[deep]\ntargets = ['{HERE}:first']\n[output]\npaths = '{{}}'\n"
+def test_status_names_files_as_snapshots_do(desk: Desk, tmp_path: Path) -> None:
+    deep = f"stage = 'deep'\n[deep]\ntargets = ['{HERE}:first']\nrate = 1.0\n[caps]\ndeep_rate = 1.0\n[output]\npaths = '{{}}'\n"
     line = first.__code__.co_firstlineno
-    for paths, file in (("full", __file__), ("short", os.path.basename(__file__))):
+    files = []
+    for paths in ("full", "short"):
         desk.configure(deep.format(paths))
+        sys.modules[HERE].first()
+        (tmp_path / "snapshot").write_bytes(desk.get("snapshot"))
+        files += [row.file for row in hybridprof.load(tmp_path / "snapshot").functions if row.name == "first"]
         status = desk.get("status")
-        assert status["targets"] == [f"{file}:{line} first"]
+        assert status["targets"] == [f"{files[-1]}:{line} first"]
         assert status["config"] == str(desk.path)  # what the operator has named is whole: it is to be found
-        assert hybridprof.status()["targets"] == [f"{__file__}:{line} first"]  # of the program's own
+        assert hybridprof.status()["targets"] == [f"{__file__}:{line} first"]  # for the program itself
+        desk.process += 1e6  # the snapshot is paid for
+    assert files[0] == __file__ and not files[1].startswith("/") and __file__.endswith("/" + files[1])
 
 
 def test_the_folder_of_an_import_is_taken_off() -> None:
