@@ -94,7 +94,7 @@ class Spool:
         self.folder = folder
         self._prefix = f"{word(service, 64)}@{word(host, 64)}.s"
         self._clock, self._wall = clock, wall
-        self._wall_ahead = wall() - clock() if before is None else before._wall_ahead
+        self._wall_ahead: float = wall() - clock() if before is None else before._wall_ahead
         self._newest = 0.0  # when the last file was modified, of those that were there at the last `prune`
 
     def entries(self) -> list[Entry]:
