@@ -14,6 +14,7 @@ from typing import Any
 
 from hybridprof.rollout.config import read
 from hybridprof.rollout.environment import CONFIG
+from hybridprof.rollout.locks import why
 from hybridprof.rollout.published import reports, started
 from hybridprof.rollout.schema import variable
 
@@ -56,12 +57,27 @@ def _state_dir(pid: int | None, folder: str | None, config: str | None) -> str:
     """Raises BadInput, or ConfigError for a configuration that cannot be used."""
     if pid is not None and started(pid) is None:
         raise BadInput(f"there is no process {pid}")
-    environment = os.environ if pid is None else {**os.environ, **_environment_of(pid)}
-    config = config or environment.get(CONFIG)
-    folder = folder or (read(os.path.abspath(config)).values.get("state_dir") if config else None) or environment.get(variable("state_dir"))
+    its_own = {} if pid is None else _environment_of(pid)
+    environment = {**os.environ, **its_own}
+    config = _absolute(config or environment.get(CONFIG), None if config or CONFIG not in its_own else pid)
+    folder = folder or (read(config).values.get("state_dir") if config else None) or environment.get(variable("state_dir"))
     if not folder:
         raise BadInput("no state_dir is known, where processes say what they do: give --state-dir DIR, or --config FILE that names one")
     return folder
+
+
+def _absolute(path: str | None, pid: int | None) -> str | None:
+    """pid: of the process that means it; None: we do. A process that has changed its folder since it read the file means another."""
+    if not path or pid is None:
+        return os.path.abspath(path) if path else None
+    try:
+        return os.path.join(os.readlink(f"/proc/{pid}/cwd"), path)
+    except OSError as error:
+        if os.path.isabs(path):
+            return path
+        raise BadInput(
+            f"process {pid} names its configuration {path}, and the folder that it works in cannot be read: {why(error)}"
+        ) from None
 
 
 def _environment_of(pid: int) -> dict[str, str]:

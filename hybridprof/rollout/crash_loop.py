@@ -35,7 +35,9 @@ from .locks import locked, opened, why
 from .trust import distrust_folder, make_folder
 
 FILE = "crashes.json"
+_HALF_WRITTEN = re.compile(r"\.(?:crashes|worker\..+\.(?P<pid>\d{1,10}))\.json\.[0-9a-f]{12}")  # by `_write`
 _LARGEST = 64 << 10  # bytes of a file that can be ours
+LEFT = 60.0  # seconds after which nobody writes a marker any more, which takes none; another container's process is not in our /proc
 END_PATIENCE = 2.0  # seconds that the end of a life waits for another thread of its process
 
 
@@ -200,11 +202,22 @@ class Guard:
                 crashes = recorded(crashes, key, self._born)
             if dead:
                 self._save(crashes)
-            for path in over:
+            for path in [*over, *self._half_written()]:
                 path.unlink(missing_ok=True)
         if damaged is not None:
             raise damaged
         self._found = True
+
+    def _half_written(self) -> list[Path]:
+        """What lives that were killed in the middle of a write have left. The list of crashes is written under the lock, which is ours now; a marker is not, so its process must be gone."""
+        found = [(path, _HALF_WRITTEN.fullmatch(path.name)) for path in self.folder.glob(".*")]
+        return [path for path, match in found if match and (match["pid"] is None or self._is_left(path, match["pid"]))]
+
+    def _is_left(self, path: Path, pid: str) -> bool:
+        try:
+            return self._clock.wall() - path.lstat().st_mtime > LEFT and not os.path.exists(f"/proc/{pid}")
+        except OSError:  # it is gone
+            return False
 
     def _looked_through(self) -> tuple[list[Path], set[str], Exception | None]:
         """Markers whose life is over, what those ran that crashed, and what could not be understood."""

@@ -19,6 +19,7 @@ from .locks import opened, why
 EVERY = 10.0  # seconds; twice as long while nothing runs
 SOONEST = 0.9 * EVERY  # whoever looks every ten seconds is not exact
 _NAME = re.compile(r"status\.(\d+)\.json")
+_LEFT = re.compile(r"status\.(\d+)\.json|\.status\.(\d+)\.json\.[0-9a-f]{12}")  # whole or half written
 _LARGEST = 1 << 20  # bytes
 
 
@@ -125,8 +126,8 @@ def _sweep(ours: Path | None) -> None:
     """What killed processes left. Another container's pids mean nothing here; its processes write theirs again within ten seconds."""
     try:
         for path in ours.parent.iterdir() if ours is not None else ():
-            match = _NAME.fullmatch(path.name)
-            if match and path != ours and started(int(match[1])) is None:
+            match = _LEFT.fullmatch(path.name)
+            if match and path != ours and started(int(match[1] or match[2])) is None:
                 path.unlink(missing_ok=True)
     except OSError:
         pass

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +53,14 @@ def roots(short_paths: bool) -> list[str] | None:
     if not short_paths:
         return None
     return [os.path.abspath(each).rstrip("/") for each in [*sys.path, sys.prefix, sys.base_prefix] if isinstance(each, str)]
+
+
+def shortened(file: str, folders: Sequence[str] | None) -> str:
+    """As snapshots name it (short_file in csrc/module/assemble.c). folders: as `roots` gives them."""
+    if folders is None or not file.startswith("/"):
+        return file
+    longest = max((len(each) for each in folders if each and file.startswith(each + "/")), default=0)
+    return file[longest + 1 :] if longest else os.path.basename(file)
 
 
 def program() -> str:
@@ -97,14 +105,16 @@ class Rotation:
         self.on_written: Callable[[], None] = lambda: None
         self.on_large: Callable[[], None] = lambda: None
         self._follower = Follower(self.look, period, NAME, PATIENCE, charge)
-        self._due = float("inf")
-        self.change(settings)
+        self.settings, self.spool = settings, self._spool_of(settings)
+        self._due = clock() + settings.interval
 
     def change(self, settings: Settings) -> None:
         """From the next file on. The one that is under way ends when it would have, or sooner."""
-        self.settings = settings
-        self.spool = Spool(settings.folder, settings.service, settings.host, self._clock, self._wall)
+        self.settings, self.spool = settings, self._spool_of(settings, self.spool)
         self._due = min(self._due, self._clock() + settings.interval)
+
+    def _spool_of(self, settings: Settings, before: Spool | None = None) -> Spool:
+        return Spool(settings.folder, settings.service, settings.host, self._clock, self._wall, before)
 
     def begin(self) -> None:
         """Starts the thread if there is none."""
@@ -196,6 +206,7 @@ class Rotation:
         name = name_of(self.settings.service, self.settings.host, self._slot(), os.getpid(), self._started(profile))
         path = free_path(self.settings.folder, name)
         self._write_making_room(profile, path, name)
+        self.spool.put_last(path)
         self.written += 1
         self.last_file = path
         self.on_written()

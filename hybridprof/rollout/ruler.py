@@ -321,8 +321,7 @@ class Ruler:
                 stopped = environment.why_stopped(now["kill_file"])  # it may have come while those were waited for
             with api._lock:
                 self._stopped = stopped
-                self._reconsider()
-                self._weigh()
+                self._weigh()  # first: what has run until now is held against what was wanted until now
                 self._apply()
             self.output.update(self._latest, self._slot, self._host)
             self._problem = ""
@@ -349,7 +348,7 @@ class Ruler:
     # --- made true -----------------------------------------------------------------------------------------------------------------------------
 
     def _reconsider(self) -> None:
-        """What would run without the ladder; with api's lock held."""
+        """What would run without the ladder; with api's lock held. Where that changes the beginning follows at once, in the window that is open now: it alone is forgiven."""
         layers = self._layers()
         self._unrestricted = self._resolve(layers if layers.easing is None else replace(layers, easing=None), self._clock())
         wanted = planned(self._unrestricted)
@@ -374,6 +373,7 @@ class Ruler:
         self._guarding.announce(guarded, self._slot, self._config_key(), now.asked)
         if self._guarding.standing != standing:
             now = self.in_force()
+        self._reconsider()
         self._latest = now
         self._record(now)
         plan = planned(now)

@@ -11,21 +11,18 @@ from __future__ import annotations
 import _thread
 import fcntl
 import os
-import signal
 import time
 from _random import Random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .command import Failed, run
 from .follower import Follower
 from .locks import why
 from .pace import Pace
 from .spool import Entry, Spool
 from .trust import distrust_folder
-
-if TYPE_CHECKING:
-    from subprocess import Popen
 
 NAME = "hybridprof-upload"
 TICK = 1.0  # seconds between two looks at whether there is something to do
@@ -34,10 +31,6 @@ FIRST_DELAY, LONGEST_DELAY = 2.0, 600.0  # seconds to wait after a failure, and 
 PATIENCE = 0.2  # seconds that a fork waits
 
 Upload = Callable[[str, float], None]  # path, seconds that it may take; raises if it failed
-
-
-class Failed(Exception):
-    """A try that failed; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,56 +53,6 @@ def uploader(settings: Settings, charge: Callable[[float], None] = lambda second
 
 
 # --- what an uploader is -----------------------------------------------------------------------------------------------------------------------
-
-
-def run(command: Sequence[str], path: str, seconds: float, charge: Callable[[float], None] = lambda seconds: None) -> None:
-    """With the path as its last argument, in a process group of its own, without input and output. Raises Failed unless it ends with 0 in time."""
-    import subprocess
-
-    try:
-        process = subprocess.Popen(
-            [*command, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-    except OSError as error:
-        raise Failed(f"{command[0]} cannot be run: {why(error)}") from None
-    ended = _ended_within(process, seconds)
-    if ended is None:
-        _kill_group(process.pid)
-    status, cpu = ended or _reaped(process, 0) or (0, 0.0)
-    charge(cpu)
-    if ended is None:
-        raise Failed(f"{command[0]} took longer than {seconds:g} s and was killed")
-    if status != 0:
-        raise Failed(f"{command[0]} ended with " + (f"exit status {status}" if status > 0 else f"signal {-status}"))
-
-
-def _ended_within(process: Popen[bytes], seconds: float) -> tuple[int, float] | None:
-    """None if it has not. Asks again and again, as subprocess does: there is no wait4 with a bound."""
-    deadline, delay = time.monotonic() + seconds, 0.0005
-    while (ended := _reaped(process, os.WNOHANG)) is None and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(delay, left))
-        delay = min(2 * delay, 0.05)
-    return ended
-
-
-def _reaped(process: Popen[bytes], options: int) -> tuple[int, float] | None:
-    """Exit status and CPU seconds, its own and those of children that it has waited for; None while it runs."""
-    try:
-        found, status, usage = os.wait4(process.pid, options)
-    except ChildProcessError:  # the program, or what it runs on, reaps all children: subprocess knows best how it ended
-        known = process.poll()
-        return None if known is None else (known, 0.0)
-    if not found:
-        return None
-    process.returncode = os.waitstatus_to_exitcode(status)  # it is to wait for nobody any more
-    return process.returncode, usage.ru_utime + usage.ru_stime
-
-
-def _kill_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 class _Calls:

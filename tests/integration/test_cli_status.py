@@ -84,6 +84,30 @@ def test_status_of_a_running_service(run_cli: RunCli, folder: Path) -> None:
     assert run_cli("status", "--state-dir", folder / "state").stdout == f"no process says anything in {folder / 'state'}\n"
 
 
+def test_a_relative_configuration_is_looked_for_where_the_process_works(
+    run_cli: RunCli, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    code = (
+        SERVICE.replace('hybridprof.configure(sys.argv[1] + "/config.toml")', "hybridprof.start()")
+        + "until(published)\nprint(os.getpid(), flush=True)\nsys.stdin.read()"
+    )
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "config.toml").write_text(f"state_dir = '{elsewhere}'\n")  # somebody else's of the same name
+    env = clean_environment(HYBRIDPROF_CONFIG="config.toml")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert run_cli("status", pid, cwd=elsewhere).stdout.startswith(f"process {pid} of shop")
+        (folder / "config.toml").unlink()
+        done = run_cli("status", pid, status=2, cwd=elsewhere)
+        assert done.stderr == f"hybridprof: {folder}/config.toml: cannot be read: No such file or directory\n"
+    finally:
+        process.communicate("", timeout=60)
+
+
 def test_bad_input(run_cli: RunCli, folder: Path) -> None:
     for arguments, sentence in (
         ([], "no state_dir is known, where processes say what they do: give --state-dir DIR, or --config FILE that names one"),

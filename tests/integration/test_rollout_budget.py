@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,42 @@ def test_the_sampler_slows_down_and_ends_and_comes_back(hand: Hand) -> None:
         status = hand.costs()
         rates.append(status["rate_hz"] if status["running"] else 0.0)
     assert [rates[PATIENCE * number - 1] for number in range(1, 6)] == [5, 10, 20, 40, 80] and steps(status) == []
+
+
+def by_the_file(hand: Hand) -> None:
+    hand.write("stage = 'fleet'\nsampler.rate = 40\n")
+
+
+def by_an_override(hand: Hand) -> None:
+    hand.ruler.override("sampler.rate", 40, hand.until() + 600)
+
+
+def by_the_program(hand: Hand) -> None:
+    hybridprof.start(rate=40)
+
+
+@pytest.mark.parametrize("change", [by_the_file, by_an_override, by_the_program])
+def test_a_beginning_by_will_is_forgiven_and_nothing_else(hand: Hand, change: Callable[[Hand], None]) -> None:
+    """A file changes what runs when the window of before is closed, others at once; in both cases the beginning falls into the window that closes next."""
+    hand.configured("stage = 'fleet'\n" + ("" if change is by_the_program else "sampler.rate = 80\n"))
+    for _ in range(5):
+        hand.costs(sampler=0.001)
+    change(hand)
+    if change is by_the_file:
+        assert steps(hand.costs(sampler=0.001)) == []  # it is seen now
+    assert hybridprof.status()["rate_hz"] == 40
+    status = hand.costs(sampler=0.03)
+    assert (steps(status), status["ladder"]["owed_cpu_s"]) == ([], pytest.approx(0.02))
+    assert steps(hand.costs(sampler=0.03))[:1] == ["lengthen"]
+
+
+def test_a_change_forgives_nothing_of_what_came_before_it(hand: Hand) -> None:
+    hand.configured("stage = 'fleet'\nsampler.rate = 80\n")
+    for _ in range(5):
+        hand.costs(sampler=0.001)
+    by_the_file(hand)
+    status = hand.costs(sampler=0.03)
+    assert steps(status) == ["lengthen"] * 2 and status["rate_hz"] == 10
 
 
 def test_the_costs_stand_beside_their_budgets(hand: Hand) -> None:

@@ -71,14 +71,15 @@ control_socket_disable = True  # its place is in the home folder
 class Service:
     """It listens on a socket that the test has bound, so that no port is guessed. One process group, which the test ends."""
 
-    def __init__(self, folder: Path, workers: int = 2, **environment: str) -> None:
+    def __init__(self, folder: Path, workers: int = 2, settings: str = "", **environment: str) -> None:
+        """settings: what gunicorn's configuration file begins with."""
         self.folder, self.output, self.kill_file = folder, folder / "profiles", folder / "kill"
         self.workers, self._environment = workers, environment
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.log = folder / "gunicorn.log"
         (folder / "shop.py").write_text(APPLICATION)
-        (folder / "gunicorn.conf.py").write_text(SETTINGS)
+        (folder / "gunicorn.conf.py").write_text(settings + SETTINGS)
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, text: str) -> None:

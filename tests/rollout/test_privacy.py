@@ -174,3 +174,5 @@ def test_short_paths_hold_no_folder(run_python: RunPython, tmp_path: Path) -> No
     for name, text in said_at_the_socket(tmp_path).items():
         assert str(tmp_path).encode() not in text and b"shop" in text, name
     assert hybridprof.load(tmp_path / "said" / "hyprof").meta["argv"] == ["shop.py"]
+    for name in ("status", "published"):
+        assert b"shop.py" not in (tmp_path / "said" / name).read_bytes().replace(b'"shop.py:', b""), name

@@ -21,6 +21,7 @@ from hybridprof.rollout.control.peers import Peer
 from hybridprof.rollout.ledger import Reading
 from hybridprof.rollout.pace import Pace
 from hybridprof.rollout.process import appointed, retire
+from hybridprof.rollout.rotation import shortened
 
 HERE = __name__
 PEER = Peer(1000, 42)
@@ -257,6 +258,37 @@ def test_snapshot(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"format must be one of hyprof, .*, not 'txt'"):
         desk.get("snapshot", format="txt")
     assert [(event, fields["peer"]) for event, fields in desk.said] == [("control snapshot", PEER)]
+
+
+def test_status_names_files_as_snapshots_do(desk: Desk, tmp_path: Path) -> None:
+    deep = f"stage = 'deep'\n[deep]\ntargets = ['{HERE}:first']\nrate = 1.0\n[caps]\ndeep_rate = 1.0\n[output]\npaths = '{{}}'\n"
+    line = first.__code__.co_firstlineno
+    files = []
+    for paths in ("full", "short"):
+        desk.configure(deep.format(paths))
+        sys.modules[HERE].first()
+        (tmp_path / "snapshot").write_bytes(desk.get("snapshot"))
+        files += [row.file for row in hybridprof.load(tmp_path / "snapshot").functions if row.name == "first"]
+        status = desk.get("status")
+        assert status["targets"] == [f"{files[-1]}:{line} first"]
+        assert status["config"] == str(desk.path)  # what the operator has named is whole: it is to be found
+        assert hybridprof.status()["targets"] == [f"{__file__}:{line} first"]  # for the program itself
+        desk.process += 1e6  # the snapshot is paid for
+    assert files[0] == __file__ and not files[1].startswith("/") and __file__.endswith("/" + files[1])
+
+
+def test_the_folder_of_an_import_is_taken_off() -> None:
+    folders = ["/a", "/a/lib", "/a/li", ""]
+    found = {file: shortened(file, folders) for file in ("/a/x.py", "/a/lib/p/x.py", "/a/libs/x.py", "/b/p/x.py", "p/x.py", "<string>")}
+    assert found == {
+        "/a/x.py": "x.py",
+        "/a/lib/p/x.py": "p/x.py",
+        "/a/libs/x.py": "libs/x.py",
+        "/b/p/x.py": "x.py",
+        "p/x.py": "p/x.py",
+        "<string>": "<string>",
+    }
+    assert shortened("/a/x.py", None) == "/a/x.py"
 
 
 def test_snapshots_wait_until_the_last_one_is_paid_for(desk: Desk) -> None:

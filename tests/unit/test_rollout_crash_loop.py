@@ -235,6 +235,24 @@ def test_health_lifts_the_step_and_is_seen_by_others(tmp_path: Path, made: Made,
     assert third.standing is Standing.SAMPLER_ONLY and "twice in 10 minutes" in third.reason
 
 
+def test_what_lives_left_that_were_killed_while_they_wrote(tmp_path: Path, made: Made, times: Times, run_python: RunCli) -> None:
+    folder = tmp_path / "state"
+    run_python("import os, signal\nos.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n" + BEGIN, folder, status=-9)
+    (left,) = folder.glob(".worker.0.*")
+    young, alive = (
+        left.with_name(left.name[:-1] + ("1" if left.name[-1] == "0" else "0")),
+        folder / f".worker.0.{os.getpid()}.json.000000000000",
+    )
+    crashes, other = folder / ".crashes.json.0123456789ab", folder / ".worker.txt"
+    for path in (left, young, alive, crashes, other):
+        path.touch()
+        os.utime(path, (times.wall - 61,) * 2)
+    os.utime(young, (times.wall - 59,) * 2)
+    guard = made()
+    assert guard.begin("deep").standing is Standing.CLEAR and guard.problem is None  # it did not come as far as a life
+    assert {path for path in (left, young, alive, crashes, other) if path.exists()} == {young, alive, other}
+
+
 def test_another_configuration_begins_anew_and_flapping_does_not_help(tmp_path: Path, made: Made, times: Times) -> None:
     guard = made()
     for _ in range(3):

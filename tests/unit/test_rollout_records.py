@@ -418,8 +418,10 @@ def test_the_judge_rolls_back_and_promotes(hand: Hand, state: Path, tmp_path: Pa
 
 
 def test_a_report_is_published_when_something_changes(hand: Hand, state: Path) -> None:
+    (state / ".status.8388609.json.0123456789ab").touch()  # half written, of a life that was killed
     hand.configured(text(state))
     hand.look()
+    assert list(state.glob(".status.*")) == []
     path = state / f"status.{os.getpid()}.json"
     assert path.stat().st_mode & 0o777 == 0o600
     (report,) = published.reports(state)

@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ class Part:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.started = f"2026-11-29T17:00:{number:02d}.000000Z"
 
     def meta(self) -> dict[str, Any]:
-        return {"started": f"2026-11-29T17:00:{self.number:02d}.000000Z"}
+        return {"started": self.started}
 
     def write(self, path: str, format: str) -> None:
         assert format == "hyprof"
@@ -33,8 +35,8 @@ class Part:
 
 
 class Hand:
-    def __init__(self, folder: Path) -> None:
-        self.now = 1000.0
+    def __init__(self, folder: Path, ahead: float = 0.0) -> None:
+        self.now, self.ahead = 1000.0, ahead  # of the system's clock, which is set while the test runs
         self.parts: deque[Part] = deque()
         self.left = 0
         self.lost = self.nodes = 0
@@ -48,9 +50,13 @@ class Hand:
             take=lambda settings: self.parts.popleft() if self.parts else None,
             left=lambda: (self.left, self.lost, self.nodes),
             clock=lambda: self.now,
+            wall=self.wall,
             pace=self.pace,
             period=3600.0,
         )
+
+    def wall(self) -> float:
+        return time.time() + self.ahead
 
     def measured(self, *numbers: int) -> None:
         self.parts.extend(map(Part, numbers))
@@ -144,6 +150,29 @@ def test_a_session_that_ended_is_written_at_the_next_look(hand: Hand) -> None:
     hand.rotation.hurry()
     hand.look(1)
     assert hand.contents() == ["1"]
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 86400.0])
+def test_files_come_and_stay_whatever_the_clock_is_set_to(tmp_path: Path, jump: float) -> None:
+    """A folder that is full, and files that are younger than the jump is long."""
+    hand = Hand(tmp_path / "profiles", -jump)
+    settings = replace(hand.rotation.settings, limits=Limits(3, 10**9, 43200.0))
+    hand.rotation.change(settings)
+
+    def write(number: int) -> list[str]:
+        hand.measured(number)
+        hand.parts[-1].started = datetime.fromtimestamp(hand.wall(), UTC).isoformat()
+        hand.look(61.0)
+        return sorted(hand.contents())
+
+    for number in (1, 2, 3):
+        write(number)
+    hand.ahead = 0.0
+    for path in hand.folder.iterdir():  # the system's clock is as it will be: what is there has the time that it would have had
+        os.utime(path, (path.stat().st_mtime - jump,) * 2)
+    hand.rotation.change(replace(settings, interval=61.0))
+    assert [write(4), write(5)] == [["2", "3", "4"], ["3", "4", "5"]]
+    assert (hand.rotation.written, hand.rotation.removed, hand.rotation.problem) == (5, 2, "")
 
 
 def test_a_shorter_interval_counts_at_once_a_longer_one_from_the_next_file(hand: Hand) -> None:
@@ -243,6 +272,7 @@ def test_a_disk_that_is_full_of_what_is_newer_or_not_ours_stays_full(hand: Hand,
     (hand.folder / "notes").unlink()
     newer = hand.folder / name_of("shop", "web", "2", 1, 4e9)
     newer.touch()
+    hand.ahead = 4e9  # else it would be of a time that is still to come
     hand.look(60)
     status = hand.rotation.status()
     assert newer.exists() and (status["removed"], status["failures"], status["waiting"], status["written"]) == (0, 2, 1, 0)

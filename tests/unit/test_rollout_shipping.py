@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from hybridprof.rollout.command import Failed, run
 from hybridprof.rollout.pace import Pace
-from hybridprof.rollout.shipping import SCAN, Backoff, Claim, Failed, Settings, Shipper, run, uploader
+from hybridprof.rollout.shipping import SCAN, Backoff, Claim, Settings, Shipper, uploader
 from hybridprof.rollout.spool import Spool, name_of
 
 
@@ -240,14 +242,25 @@ def test_a_command_has_the_path_as_its_last_word(tmp_path: Path) -> None:
     assert target.read_text() == "profile"
 
 
-@pytest.mark.parametrize(
-    ("command", "sentence"),
-    [
-        (["sh", "-c", "exit 3"], "sh ended with exit status 3"),
-        (["sh", "-c", "kill -9 $$"], "sh ended with signal 9"),
-        (["/nowhere/upload"], "/nowhere/upload cannot be run: No such file or directory"),
-    ],
-)
+FAILING = [
+    (["sh", "-c", "exit 3"], "sh ended with exit status 3$"),
+    (["sh", "-c", "exit 255"], "sh ended with exit status 255$"),
+    (["sh", "-c", "kill -9 $$"], "sh ended with signal 9$"),
+    (["sh", "-c", "kill -9 0"], "sh ended with all that it was started with$"),
+    (["/nowhere/upload"], "/nowhere/upload cannot be run: No such file or directory$"),
+    (["nowhere-upload"], "nowhere-upload cannot be run: No such file or directory$"),
+    (["/etc/passwd"], "/etc/passwd cannot be run: Permission denied$"),
+    (["exit", "0"], "exit cannot be run: No such file or directory$"),  # a word of the shell's is no program
+]
+BURN = [
+    sys.executable,
+    "-S",
+    "-c",
+    "import sys, time\nend = time.process_time() + float(sys.argv[1])\nwhile time.process_time() < end: pass",
+]
+
+
+@pytest.mark.parametrize(("command", "sentence"), FAILING)
 def test_a_command_that_fails_says_how(command: list[str], sentence: str) -> None:
     with pytest.raises(Failed, match=sentence):
         run(command, "path", 60.0)
@@ -256,7 +269,7 @@ def test_a_command_that_fails_says_how(command: list[str], sentence: str) -> Non
 def test_what_a_command_costs_is_charged(tmp_path: Path) -> None:
     """With what it starts and waits for; whether it succeeds, fails or hangs."""
     charged: list[float] = []
-    burn = [sys.executable, "-S", "-c", "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"]
+    burn = [*BURN, "0.2"]
     upload = uploader(Settings(command=("sh", "-c", '"$@"; exit', "sh", *burn)), charged.append)
     upload("path", 60.0)
     with pytest.raises(Failed, match="exit status 3"):
@@ -270,18 +283,58 @@ def test_what_a_command_costs_is_charged(tmp_path: Path) -> None:
     assert len(charged) == 3
 
 
-def test_a_program_that_reaps_every_child_is_no_failure() -> None:
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def reap_all(signum: int, frame: object) -> None:
+    """As servers of processes do."""
     try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+@pytest.fixture(params=[signal.SIG_IGN, reap_all], ids=["ignored", "reaped"])
+def lost(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Exit statuses of children are lost: the program ignores SIGCHLD, or is quicker."""
+    before = signal.signal(signal.SIGCHLD, request.param)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+def test_how_a_command_ended_is_known_where_the_program_reaps_every_child(lost: None) -> None:
+    for _ in range(3):
         run(["true"], "path", 60.0)
-    finally:
-        signal.signal(signal.SIGCHLD, before)
+        for command, sentence in FAILING:
+            with pytest.raises(Failed, match=sentence):
+                run(command, "path", 60.0)
 
 
-def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
+def test_a_file_stays_when_its_command_fails_where_the_program_reaps_every_child(hand: Hand, lost: None) -> None:
+    hand.shipper._upload = uploader(Settings(command=("sh", "-c", "exit 3")))
+    path = hand.put(1, 10.0)
+    hand.shipper.look()
+    assert path.exists() and hand.shipper.status()["problem"].endswith("sh ended with exit status 3")
+    assert (hand.shipper.handed_over, hand.shipper.failures) == (0, 1)
+    hand.shipper._upload = uploader(Settings(command=("true",)))
+    hand.now += 10
+    hand.shipper.look()
+    assert not path.exists() and hand.shipper.handed_over == 1
+
+
+def test_what_a_command_costs_is_charged_where_the_program_reaps_every_child(lost: None) -> None:
+    charged: list[float] = []
+    run([*BURN, "0.2"], "path", 60.0, charged.append)
+    assert len(charged) == 1 and 0.15 <= charged[0] < 5.0  # the shell counts in hundredths
+
+
+def test_a_command_can_wait_for_its_own_children_where_the_program_ignores_them(lost: None) -> None:
+    run([sys.executable, "-S", "-c", "import signal, sys; sys.exit(signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL)"], "path", 60.0)
+
+
+@pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
+def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path, stubborn: str) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(Failed, match="took longer than 1 s and was killed"):
-        run(["sh", "-c", f"sleep 600 & echo $! >{pids}; wait", "sh"], "path", 1.0)
+        run(["sh", "-c", f"{stubborn}sleep 600 & echo $! >{pids}; wait", "sh"], "path", 1.0)
     child = int(pids.read_text())
     for _ in range(200):
         try:
@@ -292,6 +345,23 @@ def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> N
             return
         threading.Event().wait(0.02)
     pytest.fail(f"process {child} still runs")
+
+
+def test_a_fork_at_the_wrong_moment_does_not_keep_a_command_from_having_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child of the program that holds what the command's end is told by."""
+    held: list[int] = []
+    begin = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+
+    def forking(self: object, *rest: object) -> None:
+        held.append(os.dup(int(str(rest[13]))))  # the end that is written to
+        begin(self, *rest)
+
+    run(["true"], "path", 60.0)
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", forking)
+    run(["true"], "path", 60.0)
+    for each in held:
+        os.close(each)
+    assert held
 
 
 @pytest.fixture

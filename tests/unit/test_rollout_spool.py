@@ -101,6 +101,43 @@ def test_a_clock_that_jumps_forward_makes_nothing_old(tmp_path: Path) -> None:
     assert len(spool.prune(Limits(1000, 10**9, 3600))) == 2
 
 
+def test_a_clock_that_is_set_back_loses_no_new_file(tmp_path: Path) -> None:
+    """In a full folder what is new would be the oldest, and go at once, for an hour."""
+    clocks = Clocks()
+    spool = clocks.spool(tmp_path)
+    before = [put(tmp_path, clocks, age) for age in (30, 20, 10)]
+    clocks.wall -= 3600
+    after = []
+    for others in (spool, clocks.spool(tmp_path), spool):  # also of a worker that began since
+        others.prune(Limits(3, 10**9, 1e9))
+        clocks.steady += 10
+        clocks.wall += 10
+        after.append(put(tmp_path, clocks, 0))
+        others.put_last(str(tmp_path / after[-1]))
+        assert [os.path.basename(entry.path) for entry in others.prune(Limits(3, 10**9, 1e9))] == [before.pop(0)]
+    assert [os.path.basename(entry.path) for entry in spool.entries()] == after
+    assert spool.prune(Limits(1000, 10**9, 15)) and names(tmp_path) == after[1:]  # and they become old as ever
+
+
+def test_a_full_disk_has_room_for_what_is_new_after_a_clock_was_set_back(tmp_path: Path) -> None:
+    clocks = Clocks()
+    before = [put(tmp_path, clocks, age) for age in (30, 20)]
+    spool = clocks.spool(tmp_path)
+    clocks.wall -= 3600
+    coming = name_of("shop", "web-1", "1", 8, clocks.wall - 10)
+    freed = [spool.remove_oldest(coming) for _ in range(3)]
+    assert [entry and os.path.basename(entry.path) for entry in freed] == [*before, None]
+
+
+def test_what_is_known_of_a_clock_that_jumped_outlives_a_change(tmp_path: Path) -> None:
+    clocks = Clocks()
+    first = clocks.spool(tmp_path)
+    kept = [put(tmp_path, clocks, age) for age in (30, 20, 10)]
+    clocks.wall += 86400
+    second = Spool(str(tmp_path), "shop", "web-1", lambda: clocks.steady, lambda: clocks.wall, first)
+    assert second.prune(Limits(1000, 10**9, 3600)) == [] and names(tmp_path) == sorted(kept)
+
+
 def test_what_a_killed_writer_left_goes_after_a_while(tmp_path: Path) -> None:
     clocks = Clocks()
     left, fresh, foreign = ".hybridprof-123-00ff00ff.tmp", ".hybridprof-124-00ff00ff.tmp", ".hybridprof-x.tmp"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import _core, api
 from ..resolve import Override
-from ..rotation import program, roots
+from ..rotation import program, roots, shortened
 from ..schema import SCHEMA, checked
 from ..stages import reaches
 from .durations import seconds, shown
@@ -95,7 +95,10 @@ class Commands:
     # --- what reads ----------------------------------------------------------------------------------------------------------------------------
 
     def _status(self, given: Mapping[str, Any], peer: Peer) -> Answer:
-        return plain({"pid": os.getpid(), **api.status()})
+        """The program's files are named as in snapshots; those that the operator has named are whole, as they are to be found."""
+        folders = roots(self._ruler.in_force()["output.paths"] == "short")
+        targets = [f"{shortened(code.co_filename, folders)}:{code.co_firstlineno} {code.co_qualname}" for code, _ in _core.targets()]
+        return plain({"pid": os.getpid(), **api.status(), "targets": targets})
 
     def _snapshot(self, given: Mapping[str, Any], peer: Peer) -> Answer:
         name = given.get("format", DEFAULT_FORMAT)
