@@ -78,7 +78,7 @@ def test_a_killed_process_leaves_what_it_had(tmp_path: Path, main: str) -> None:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder where a sync takes no time, if there is one: while a file is synced nothing is appended, which on a busy disk may be seconds."""
+    """A folder on no disk, if there is one: appends wait for no sync, but on a busy disk a file's making and renaming may take its time too."""
     if not os.access("/dev/shm", os.W_OK):
         yield tmp_path
         return
