@@ -14,6 +14,8 @@ typedef struct hp_sink hp_sink;
 hp_status hp_sink_memory(hp_sink **out);
 /* Takes an open descriptor; does not close it. */
 hp_status hp_sink_descriptor(hp_sink **out, int descriptor);
+/* Where a signal interrupts a write that waits for its reader `go_on` is asked; false ends the sink with EINTR. Unless said it goes on. */
+void hp_sink_ask_after_signals(hp_sink *sink, bool (*go_on)(void *whose), void *whose);
 void hp_sink_free(hp_sink *sink);
 
 void hp_sink_write(hp_sink *sink, const void *bytes, size_t size);
