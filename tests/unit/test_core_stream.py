@@ -102,7 +102,7 @@ def test_a_process_that_is_killed_while_its_file_is_made_compact(in_memory: Path
     ]
     try:
         for number, (folder, process) in enumerate(zip(folders, processes, strict=True)):
-            inodes, deadline = set(), time.monotonic() + 20
+            inodes, deadline = set(), time.monotonic() + 120
             while len(inodes) < 3 + number and time.monotonic() < deadline:
                 if (folder / "a.hyprof").exists():
                     inodes.add((folder / "a.hyprof").stat().st_ino)
