@@ -176,10 +176,10 @@ static struct timespec deadline_in(double seconds) {
 }
 
 /* What a kill costs is counted from one copy to the end of the next append, so that a turn begins as much earlier as the last one took; but
- * no more than half of the time goes to turns. True: it is time for one, and nothing has failed. False: it is time to end. */
+ * as a rule no more than half of the time goes to turns. True: it is time for one, and nothing has failed. False: it is time to end. */
 static bool wait_for_next(hp_stream *stream, double took) {
-    double left = stream->interval - 2 * took;
-    struct timespec deadline = deadline_in(left > took ? left : took);
+    double left = stream->interval - 2 * took, least = took < stream->interval ? took : stream->interval;
+    struct timespec deadline = deadline_in(left > least ? left : least);
     pthread_mutex_lock(&stream->mutex);
     int waited = 0;
     while (!stream->ending && (waited == 0 || stream->error.status != HP_OK))

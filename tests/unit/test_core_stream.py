@@ -126,12 +126,13 @@ def test_the_file_grows_while_the_program_runs(run_python: RunPython) -> None:
         + """
 _core.start(rate=1000)
 _core.stream("a.hyprof", 0.05)
-spin(0.3)
-counts = []
+def count(): return sum(row[12] for row in _core.load("a.hyprof").functions()) if os.path.exists("a.hyprof") else 0
+last = 0
 for _ in range(3):
-    counts.append(sum(row[12] for row in _core.load("a.hyprof").functions()))
-    spin(0.2)
-print(0 < counts[0] < counts[1] < counts[2])
+    while count() == last: spin(0.05)
+    assert count() > last
+    last = count()
+print(last > 0)
 """
     )
     assert done.stdout == "True\n"
