@@ -40,6 +40,8 @@ class Profile:
     def write(self, path: str, format: str | None = None) -> None:
         """Atomically, without the GIL. FormatError for a format that is unknown or not told by the name, OSError for what the system refused."""
     def encode(self, format: str) -> bytes: ...
+    def write_to(self, descriptor: int, format: str, /) -> None:
+        """What `encode` returns to a pipe or whatever else is open there, piece by piece, without the GIL. FormatError, OSError."""
 
 @final
 class Merge:

@@ -63,6 +63,9 @@ class EmptyProfile:
     def encode(self, format: str) -> bytes:
         return b""
 
+    def write_to(self, descriptor: int, format: str, /) -> None:
+        pass
+
 
 class Profiler:
     """A Profiler that does nothing."""

@@ -54,6 +54,7 @@ class CoreProfile(Protocol):
     def select(self, states: Sequence[str], /) -> CoreProfile: ...
     def write(self, path: str, format: str | None = None) -> None: ...
     def encode(self, format: str) -> bytes: ...
+    def write_to(self, descriptor: int, format: str, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +316,13 @@ class Profile:
     def encode(self, format: str) -> bytes:
         """The bytes that `write` would put in the file. Raises FormatError (a ValueError) for an unknown format."""
         return self._core.encode(format)
+
+    def write_to(self, descriptor: int, format: str) -> None:
+        """Writes it to a pipe, a socket or whatever else is open under `descriptor`, piece by piece and without the GIL; what waits for a reader can be interrupted.
+
+        Raises FormatError (a ValueError) for an unknown format, OSError for what the system refused: BrokenPipeError where nobody reads any more.
+        """
+        self._core.write_to(descriptor, format)
 
     def stats(self) -> pstats.Stats:
         """A real pstats.Stats, times in seconds. What was only sampled has 0 calls there: the format knows no other way to say it."""

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/sink.h"
+#include "base/syncer.h"
 
 enum { NAME_TRIES = 32, LINK_LIMIT = 40, FIRST_READ = 1 << 16 };
 
@@ -78,25 +79,6 @@ static int open_temporary(const char *target, char **name) {
     return -1;
 }
 
-/* Some file systems know no fsync: then there is nothing more to be had. */
-static bool sync_descriptor(int descriptor) {
-    return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
-}
-
-/* The rename is durable only with its directory. A failure here is not the file's: it is whole and in its place. */
-static void sync_directory(const char *path) {
-    char *directory = NULL;
-    size_t size = directory_size(path);
-    if (asprintf(&directory, "%.*s", size == 0 ? 1 : (int)size, size == 0 ? "." : path) < 0)
-        return;
-    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor >= 0) {
-        (void)sync_descriptor(descriptor);
-        close(descriptor);
-    }
-    free(directory);
-}
-
 static hp_status write_all(int descriptor, const char *path, hp_write_function write, const void *what, hp_error *error) {
     hp_error cause = {0};
     hp_sink *sink = NULL;
@@ -139,12 +121,12 @@ static bool is_same_file(const struct stat *file, const char *target) {
     return lstat(target, &reached) == 0 && reached.st_ino == file->st_ino && reached.st_dev == file->st_dev;
 }
 
-/* What write_and_rename does is common; these differ. */
+/* A file on its way to its place. */
 typedef struct replacing {
     const char *path; /* as the user gave it, for sentences */
     const char *target;
     const struct stat *old; /* NULL: there is none yet */
-    int *kept; /* not NULL: receives the descriptor of the new file, and the old one must still be in its place and its owner stay */
+    bool for_descriptor;    /* somebody goes on with it: the old one must still be in its place and its owner stay */
 } replacing;
 
 static hp_status moved_away(const char *path, hp_error *error) {
@@ -157,7 +139,7 @@ static hp_status dress(const replacing *job, int descriptor, hp_error *error) {
         return HP_OK;
     if (!take_after(descriptor, job->old))
         return cannot_write(error, job->path);
-    if (job->kept == NULL)
+    if (!job->for_descriptor)
         return HP_OK;
     if (fstat(descriptor, &now) != 0)
         return cannot_write(error, job->path);
@@ -167,34 +149,44 @@ static hp_status dress(const replacing *job, int descriptor, hp_error *error) {
     return HP_OK;
 }
 
-static hp_status put_in_place(const replacing *job, const char *name, hp_error *error) {
-    if (job->kept != NULL && !is_same_file(job->old, job->target))
-        return moved_away(job->path, error);
-    return rename(name, job->target) == 0 ? HP_OK : cannot_write(error, job->path);
+/* Whole, but not yet on the disk and in its place. `*name` and `*descriptor` are the caller's where it works. */
+static hp_status write_temporary(const replacing *job, hp_write_function write, const void *what, char **name, int *descriptor,
+                                 hp_error *error) {
+    *descriptor = open_temporary(job->target, name);
+    if (*descriptor < 0)
+        return cannot_write(error, job->path);
+    hp_status status = dress(job, *descriptor, error);
+    if (status == HP_OK)
+        status = write_all(*descriptor, job->path, write, what, error);
+    if (status == HP_OK)
+        return HP_OK;
+    close(*descriptor);
+    unlink(*name);
+    free(*name);
+    return status;
 }
 
-static hp_status write_and_rename(const replacing *job, hp_write_function write, const void *what, hp_error *error) {
+static bool synced(int descriptor) {
+    errno = hp_sync(descriptor);
+    return errno == 0;
+}
+
+static hp_status write_and_rename(const replacing *job, bool sync, hp_write_function write, const void *what, hp_error *error) {
     char *name = NULL;
-    int descriptor = open_temporary(job->target, &name);
-    if (descriptor < 0)
-        return cannot_write(error, job->path);
-    hp_status status = dress(job, descriptor, error);
-    if (status == HP_OK)
-        status = write_all(descriptor, job->path, write, what, error);
-    if (status == HP_OK && !sync_descriptor(descriptor))
+    int descriptor = -1;
+    hp_status status = write_temporary(job, write, what, &name, &descriptor, error);
+    if (status != HP_OK)
+        return status;
+    if (sync && !synced(descriptor))
         status = cannot_write(error, job->path);
-    if (job->kept == NULL && close(descriptor) != 0 && status == HP_OK)
+    if (close(descriptor) != 0 && status == HP_OK)
         status = cannot_write(error, job->path);
-    if (status == HP_OK)
-        status = put_in_place(job, name, error);
-    if (status == HP_OK)
-        sync_directory(job->target);
-    else
+    if (status == HP_OK && rename(name, job->target) != 0)
+        status = cannot_write(error, job->path);
+    if (status != HP_OK)
         unlink(name);
-    if (job->kept != NULL && status != HP_OK)
-        close(descriptor);
-    if (job->kept != NULL && status == HP_OK)
-        *job->kept = descriptor;
+    else if (sync)
+        hp_sync_folder(job->target);
     free(name);
     return status;
 }
@@ -206,7 +198,7 @@ static bool is_stream(const struct stat *file, const char *target) {
     return !S_ISREG(file->st_mode) || names_descriptor(target);
 }
 
-hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error) {
+static hp_status write_whole(const char *path, bool sync, hp_write_function write, const void *what, hp_error *error) {
     struct stat old;
     bool exists = stat(path, &old) == 0;
     if (names_descriptor(path))
@@ -220,34 +212,73 @@ hp_status hp_write_atomically(const char *path, hp_write_function write, const v
     else if (exists && faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) != 0) /* rename would replace even a read-only file */
         status = cannot_write(error, path);
     else
-        status = write_and_rename(&(replacing){path, target, exists ? &old : NULL, NULL}, write, what, error);
+        status = write_and_rename(&(replacing){path, target, exists ? &old : NULL, false}, sync, write, what, error);
     free(target);
     return status;
 }
 
-hp_status hp_rewrite_file(const char *path, int *descriptor, hp_write_function write, const void *what, hp_error *error) {
-    struct stat old;
-    int new_descriptor = -1;
-    if (fstat(*descriptor, &old) != 0)
-        return cannot_write(error, path);
-    char *target = follow_links(path);
-    if (target == NULL)
-        return cannot_write(error, path);
-    hp_status status = HP_OK;
+hp_status hp_write_atomically(const char *path, hp_write_function write, const void *what, hp_error *error) {
+    return write_whole(path, true, write, what, error);
+}
+hp_status hp_write_unsynced(const char *path, hp_write_function write, const void *what, hp_error *error) {
+    return write_whole(path, false, write, what, error);
+}
+
+/* A second name would go on meaning the old file; behind a descriptor's name the file has a reader who knows only the old one. */
+static hp_status may_be_replaced(const char *path, const struct stat *old, const char *target, hp_error *error) {
     struct stat reached;
-    /* A second name would go on meaning the old file; behind a descriptor's name the file has a reader who knows only the old one. */
     if (lstat(target, &reached) != 0 && errno != ENOENT)
+        return cannot_write(error, path);
+    if (names_descriptor(path) || old->st_nlink != 1 || is_stream(old, target) || !is_same_file(old, target))
+        return moved_away(path, error);
+    return HP_OK;
+}
+
+hp_status hp_successor_write(hp_successor *successor, const char *path, int descriptor, hp_write_function write, const void *what,
+                             hp_error *error) {
+    struct stat old;
+    if (fstat(descriptor, &old) != 0)
+        return cannot_write(error, path);
+    *successor = (hp_successor){.target = follow_links(path)};
+    if (successor->target == NULL)
+        return cannot_write(error, path);
+    hp_status status = may_be_replaced(path, &old, successor->target, error);
+    if (status == HP_OK)
+        status = write_temporary(&(replacing){path, successor->target, &old, true}, write, what, &successor->name, &successor->descriptor,
+                                 error);
+    if (status != HP_OK) {
+        free(successor->target);
+        *successor = (hp_successor){0};
+    }
+    return status;
+}
+
+hp_status hp_successor_take_place(hp_successor *successor, const char *path, int *descriptor, hp_error *error) {
+    struct stat old;
+    hp_status status = fstat(*descriptor, &old) != 0 ? cannot_write(error, path) : may_be_replaced(path, &old, successor->target, error);
+    if (status == HP_OK) /* they may have changed since */
+        status = dress(&(replacing){path, successor->target, &old, true}, successor->descriptor, error);
+    if (status == HP_OK && rename(successor->name, successor->target) != 0)
         status = cannot_write(error, path);
-    else if (names_descriptor(path) || old.st_nlink != 1 || is_stream(&old, target) || !is_same_file(&old, target))
-        status = moved_away(path, error);
-    else
-        status = write_and_rename(&(replacing){path, target, &old, &new_descriptor}, write, what, error);
-    free(target);
     if (status != HP_OK)
         return status;
     close(*descriptor);
-    *descriptor = new_descriptor;
+    *descriptor = successor->descriptor;
+    free(successor->name);
+    free(successor->target);
+    *successor = (hp_successor){0};
     return HP_OK;
+}
+
+void hp_successor_drop(hp_successor *successor, bool remove_it) {
+    if (successor->name == NULL)
+        return;
+    close(successor->descriptor);
+    if (remove_it)
+        unlink(successor->name);
+    free(successor->name);
+    free(successor->target);
+    *successor = (hp_successor){0};
 }
 
 typedef struct file_bytes {

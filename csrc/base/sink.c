@@ -18,7 +18,9 @@ struct hp_sink {
     size_t capacity;
     int descriptor; /* -1: memory */
     hp_status status;
-    int system; /* errno of the first failure */
+    int system;                 /* errno of the first failure */
+    bool (*go_on)(void *whose); /* NULL: always */
+    void *whose;
 };
 
 static hp_status sink_new(hp_sink **out, int descriptor, size_t capacity) {
@@ -57,10 +59,21 @@ static void sink_fail(hp_sink *sink, hp_status status, int system) {
     sink->system = system;
 }
 
+void hp_sink_ask_after_signals(hp_sink *sink, bool (*go_on)(void *whose), void *whose) {
+    sink->go_on = go_on;
+    sink->whose = whose;
+}
+
 /* Somebody else's non-blocking pipe: wait until it takes more. */
-static bool wait_writable(int descriptor) {
-    struct pollfd wanted = {.fd = descriptor, .events = POLLOUT};
-    return poll(&wanted, 1, -1) >= 0 || errno == EINTR;
+static bool may_try_again(hp_sink *sink) {
+    struct pollfd wanted = {.fd = sink->descriptor, .events = POLLOUT};
+    if (errno == EAGAIN && poll(&wanted, 1, -1) >= 0)
+        return true;
+    if (errno != EINTR) /* of the write, or of the wait */
+        return false;
+    bool goes_on = sink->go_on == NULL || sink->go_on(sink->whose);
+    errno = EINTR;
+    return goes_on;
 }
 
 static void sink_put(hp_sink *sink, const uint8_t *bytes, size_t size) {
@@ -69,7 +82,7 @@ static void sink_put(hp_sink *sink, const uint8_t *bytes, size_t size) {
         if (written >= 0) {
             bytes += written;
             size -= (size_t)written;
-        } else if (errno != EINTR && !(errno == EAGAIN && wait_writable(sink->descriptor))) {
+        } else if (!may_try_again(sink)) {
             sink_fail(sink, HP_IO, errno);
         }
     }

@@ -143,6 +143,50 @@ static PyObject *profile_encode(PyObject *self, PyObject *arguments, PyObject *k
     return result;
 }
 
+/* A writer that waits for its reader hears Ctrl-C as Python's own does. `waiting`: the thread state that it gave up. */
+static bool go_on_after_signal(void *waiting) {
+    PyThreadState **thread = waiting;
+    PyEval_RestoreThread(*thread);
+    bool goes_on = PyErr_CheckSignals() == 0;
+    *thread = PyEval_SaveThread();
+    return goes_on;
+}
+
+static hp_status write_to(const hp_profile *profile, const hp_format *format, int descriptor, PyThreadState **waiting, hp_error *error) {
+    hp_sink *sink = NULL;
+    if (hp_sink_descriptor(&sink, descriptor) != HP_OK)
+        return hp_fail(error, HP_NO_MEMORY, 0, "no memory to write a profile as %s", format->name);
+    hp_sink_ask_after_signals(sink, go_on_after_signal, waiting);
+    hp_status status = format->write(sink, profile, error);
+    if (status == HP_OK)
+        status = hp_sink_flush(sink, error);
+    hp_sink_free(sink);
+    return status;
+}
+
+static PyObject *profile_write_to(PyObject *self, PyObject *arguments) {
+    int descriptor;
+    PyObject *name;
+    if (!PyArg_ParseTuple(arguments, "iO:write_to", &descriptor, &name))
+        return NULL;
+    hp_module_state *state = state_of(self);
+    const hp_format *format = format_named(state, name);
+    if (!format)
+        return NULL;
+    hp_error error = {0};
+    PyThreadState *thread = PyEval_SaveThread();
+    hp_status status = write_to(((hp_profile_object *)self)->profile, format, descriptor, &thread, &error);
+    PyEval_RestoreThread(thread);
+    if (status == HP_OK)
+        Py_RETURN_NONE;
+    if (PyErr_Occurred()) /* what a signal's handler raised */
+        return NULL;
+    if (status != HP_UNSUPPORTED)
+        return hp_raise(state, status, &error, NULL);
+    PyErr_SetString(state->format_error, error.text); /* as for encode() */
+    return NULL;
+}
+
 static int state_named(PyObject *name) {
     static const char *const names[HP_STATES] = HP_STATE_NAMES;
     for (int i = 0; PyUnicode_Check(name) && i < HP_STATES; i++)
@@ -309,6 +353,8 @@ static PyMethodDef profile_methods[] = {
      "write($self, /, path, format=None)\n--\n\nWrites the profile atomically, without the GIL. FormatError or OSError."},
     {"encode", (PyCFunction)(void (*)(void))profile_encode, METH_VARARGS | METH_KEYWORDS,
      "encode($self, /, format)\n--\n\nThe bytes that write() would write."},
+    {"write_to", profile_write_to, METH_VARARGS,
+     "write_to($self, descriptor, format, /)\n--\n\nWrites it to a pipe or whatever else is open there, piece by piece, without the GIL."},
     {"__sizeof__", profile_sizeof, METH_NOARGS, "__sizeof__($self, /)\n--\n\nBytes of memory, about."},
     {NULL, NULL, 0, NULL},
 };

@@ -19,6 +19,10 @@
 #include "module/snapshot.h"
 #include "module/stream_names.h"
 
+/* Milliseconds that a fork waits for a sync: Python warns of forks beside other threads. After that it has none to fear from it: the sync's
+ * thread has no lock and no memory of the program's. */
+enum { LONGEST_REST = 1000 };
+
 /* Owner: the module's state. `mutex` is held for an exchange of pointers only, never while the GIL may be released. */
 struct hp_stream {
     hp_module_state *state;
@@ -171,9 +175,11 @@ static struct timespec deadline_in(double seconds) {
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
-/* True: an interval has passed and nothing has failed. False: it is time to end. */
-static bool wait_for_next(hp_stream *stream) {
-    struct timespec deadline = deadline_in(stream->interval);
+/* What a kill costs is counted from one copy to the end of the next append, so that a turn begins as much earlier as the last one took; but
+ * as a rule no more than half of the time goes to turns. True: it is time for one, and nothing has failed. False: it is time to end. */
+static bool wait_for_next(hp_stream *stream, double took) {
+    double left = stream->interval - 2 * took, least = took < stream->interval ? took : stream->interval;
+    struct timespec deadline = deadline_in(left > least ? left : least);
     pthread_mutex_lock(&stream->mutex);
     int waited = 0;
     while (!stream->ending && (waited == 0 || stream->error.status != HP_OK))
@@ -201,12 +207,16 @@ static void *run(void *argument) {
         hp_session_own_thread(stream->state->session);
     PyThreadState *thread = PyEval_SaveThread();
     pthread_mutex_unlock(&turn);
-    while (wait_for_next(stream)) {
+    double took = 0; /* seconds, the last turn */
+    while (wait_for_next(stream, took)) {
+        int64_t began = hp_now_ns();
         hp_gathered *gathered = gather_with_gil(stream, thread);
         if (gathered)
             append(stream, gathered);
         note_cpu(stream);
+        took = (double)(hp_now_ns() - began) / 1e9;
     }
+    hp_hyprof_rest(stream->file, LONGEST_REST);
     pthread_mutex_lock(&turn);
     PyEval_RestoreThread(thread);
     PyGILState_Release(entered);

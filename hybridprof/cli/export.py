@@ -57,4 +57,4 @@ def main(argv: list[str]) -> int:
 def _to_stdout(file: str, format: str | None, states: str | None) -> None:
     if format is None:
         raise BadInput("no format given; use -f FORMAT, or -o OUT with a name that tells it")
-    standard_output.write(loaded(file, states).encode(standard_output.check(format)))
+    standard_output.write(loaded(file, states), standard_output.check(format))

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     outcome = Outcome()
     profile = merged(options.files, options.strict, outcome)
     if output.is_standard:
-        standard_output.write(profile.encode(output.format))
+        standard_output.write(profile, output.format)
     else:
         profile.write(output.path, format or output.format)
     for sentence in (warning for warning in profile.meta["warnings"] if warning.startswith(GUESSED) and len(profile.sources) > 1):

@@ -176,7 +176,7 @@ class Recording:
     def _write(self, profile: Profile, output: Output) -> bool:
         try:
             if output.is_standard and self._diversion is not None:
-                self._diversion.write(profile.encode(output.format))
+                self._diversion.write(profile, output.format)
             else:
                 profile.write(output.path, output.format)
         except OSError as error:

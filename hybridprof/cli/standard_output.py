@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 from hybridprof import _core
+from hybridprof.profile import Profile
 
 from .main import BadInput
 
@@ -31,26 +32,12 @@ def check(format: str | None) -> str:
     return format
 
 
-def put(data: bytes, descriptor: int = 1) -> None:
-    """All of it, also into a pipe that was set not to block. Raises OSError, BrokenPipeError where nobody reads any more.
+def write(profile: Profile, format: str) -> None:
+    """For a command that does nothing else there. Raises BadInput for what the system refuses, BrokenPipeError where nobody reads any more.
 
     Past sys.stdout: what a failed write leaves in its buffer the interpreter would try again at exit, with a message and a status of its own."""
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(descriptor, left) :]
-        except BlockingIOError:
-            import select
-
-            until = select.poll()
-            until.register(descriptor, select.POLLOUT)
-            until.poll()
-
-
-def write(data: bytes) -> None:
-    """For a command that does nothing else there. Raises BadInput for what the system refuses, BrokenPipeError as `put` does."""
     try:
-        put(data)
+        profile.write_to(1, format)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -76,11 +63,11 @@ class Diversion:
         except OSError:  # standard error is closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-    def write(self, data: bytes) -> None:
-        """To where standard output led, and no more after it. Raises OSError as `put` does: the program may have asked to die of a broken pipe,
-        and its exit status is to stand."""
+    def write(self, profile: Profile, format: str) -> None:
+        """To where standard output led, and no more after it. Raises OSError: the program may have asked to die of a broken pipe, and its exit
+        status is to stand."""
         self._ignore_broken_pipes()
-        put(data, self._kept)
+        profile.write_to(self._kept, format)
         self._close(self._kept)
 
     def undo(self) -> None:

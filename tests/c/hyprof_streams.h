@@ -88,10 +88,16 @@ static inline hp_hyprof_stream *open_stream(const char *name) {
     return stream;
 }
 
-static inline void append(hp_hyprof_stream *stream, const hp_profile *profile) {
+static inline void append_at_once(hp_hyprof_stream *stream, const hp_profile *profile) {
     hp_error error = {0};
     if (hp_hyprof_append(stream, profile, &error) != HP_OK)
         fail_msg("%s", error.text);
+}
+
+/* And whatever waits for the disk: then it does not matter how quick that is. */
+static inline void append(hp_hyprof_stream *stream, const hp_profile *profile) {
+    append_at_once(stream, profile);
+    hp_hyprof_rest(stream, -1);
 }
 
 static inline void finish(hp_hyprof_stream *stream) {

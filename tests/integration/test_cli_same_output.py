@@ -83,17 +83,30 @@ def test_two_programs_one_name(tmp_path: Path, first_to_end: int) -> None:
     assert "report same.hyprof" in errors["b"]
 
 
-def test_a_name_that_came_up_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("same.hyprof", "same.*.hyprof"),
+        ("same.pstats", "same.*.pstats"),
+        ("callgrind.out.same", "callgrind.out.same.*"),
+        ("same.collapsed", "same.*.collapsed"),
+        ("same.pb.gz", "same.*.pb.gz"),
+        ("same.speedscope.json", "same.*.speedscope.json"),
+        ("same.gecko.json", "same.*.gecko.json"),
+    ],
+)
+def test_a_name_that_came_up_meanwhile(tmp_path: Path, name: str, beside: str) -> None:
     """It is another's from the first write on, and no part of ours goes into it."""
-    (tmp_path / "waits.py").write_text(WAITS)
-    (tmp_path / "other.py").write_text("import shutil, sys; shutil.copy('kept', 'same.hyprof'); sys.exit(7)\n")
+    (tmp_path / "other.py").write_text(f"import shutil, sys; shutil.copy('kept', {name!r}); sys.exit(7)\n")
     (tmp_path / "kept").write_text("somebody's\n")
-    command = [sys.executable, "-m", "hybridprof", "run", "-o", "same.hyprof", "other.py"]
+    command = [sys.executable, "-m", "hybridprof", "run", "--deep", "*", "-o", name, "other.py"]
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=CLI_TIMEOUT)
     assert done.returncode == 7
-    assert (tmp_path / "same.hyprof").read_text() == "somebody's\n"
-    assert len(list(tmp_path.glob("same.*.hyprof"))) == 1
-    assert "same.hyprof is another program's by now: this profile is in same." in done.stderr
+    assert (tmp_path / name).read_text() == "somebody's\n"
+    (ours,) = tmp_path.glob(beside)
+    assert ours.stat().st_size > 0
+    assert f"{name} is another program's by now: this profile is in {ours.name}\n" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, ours.name, "kept", "other.py"])
 
 
 def test_a_file_that_was_removed_on_the_way(tmp_path: Path) -> None:

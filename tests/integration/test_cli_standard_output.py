@@ -217,6 +217,17 @@ def test_as_cat_into_head(tmp_path: Path) -> None:
     assert found == [(f"{BROKEN}\n", "")] * 2
 
 
+def test_run_into_head(tmp_path: Path) -> None:
+    """The reader has read enough before the end of it: the program's status stands, and one sentence says what is missing."""
+    (tmp_path / "program.py").write_text("".join(f"def f{n}(): pass\nf{n}()\n" for n in range(2000)) + "raise SystemExit(3)\n")
+    command = f'"{sys.executable}" -m hybridprof run --deep "*" -f callgrind -o - program.py | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=CLI_TIMEOUT
+    )
+    assert done.stdout == "# callgrind format\n3\n"
+    assert done.stderr == "hybridprof: could not write standard output: Broken pipe\n"
+
+
 @pytest.mark.parametrize("dies", [False, True], ids=["ignores SIGPIPE", "dies of SIGPIPE"])
 def test_a_broken_pipe_does_not_change_the_programs_status(tmp_path: Path, dies: bool) -> None:
     ask = "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n" if dies else ""
@@ -273,6 +284,41 @@ def test_a_slow_reader_of_a_pipe_that_does_not_block(tmp_path: Path) -> None:
     hybridprof.load(tmp_path / "big.collapsed").write(tmp_path / "file.collapsed")
     assert bytes(got) == (tmp_path / "file.collapsed").read_bytes()
     assert len(got) > 4 << 16
+
+
+MEASURED = """
+import re, sys
+from hybridprof.cli import export, merge, recording
+def highest(): return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) << 10
+module = {"export": export, "merge": merge}[sys.argv[1]]
+before = highest()
+module.main(sys.argv[2:])
+print(highest() - before, file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few nodes, 40 MB as collapsed stacks: long names in deep stacks."""
+    folder = tmp_path_factory.mktemp("large")
+    stack = ";".join(f"{n:_>500}" for n in range(100))
+    (folder / "large.collapsed").write_text("".join(f"{stack};f{n} {n + 1}\n" for n in range(800)))
+    hybridprof.load(folder / "large.collapsed").write(folder / "large.hyprof")
+    return folder / "large.hyprof"
+
+
+@pytest.mark.parametrize("command", ["export", "merge"])
+def test_a_pipe_takes_it_piece_by_piece(large: Path, command: str) -> None:
+    """What it is never lies in memory as a whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, command, large, "-f", "collapsed", "-o", "-"],
+        env=clean_environment(),
+        capture_output=True,
+        timeout=CLI_TIMEOUT,
+        check=True,
+    )
+    assert len(done.stdout) > 40_000_000
+    assert int(done.stderr) < len(done.stdout) / 4
 
 
 def test_the_programs_files_get_their_usual_numbers(tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ def disk_of_64_kib() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 
 
+def disk_of_4_kib() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, 1 << 12))
+
+
 def obey_permissions() -> None:
     """Root may write anywhere; without this capability it is as others are."""
     if os.geteuid() == 0:
@@ -62,11 +66,24 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {path.name: path.read_bytes() if path.is_file() else None for path in folder.iterdir()}
 
 
+COMMANDS = {
+    "export": ["export", "{profile}", "-o", "{name}"],
+    "merge": ["merge", "{profile}", "-o", "{name}"],
+    "run": ["run", "--deep", "*", "-o", "{name}", "program.py"],
+    "drop-in": ["-o", "{name}", "program.py"],
+}
+
+
+def filled(command: str, profile: Path, name: str) -> list[str]:
+    return [word.format(profile=profile, name=name) for word in COMMANDS[command]]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_full_disk(large: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("command", ["export", "merge"])
+def test_a_full_disk(large: Path, tmp_path: Path, command: str, name: str) -> None:
     (tmp_path / name).write_text(OLD)
     before = contents(tmp_path)
-    errors = call("export", large, "-o", name, cwd=tmp_path, status=2, before=disk_of_64_kib)
+    errors = call(*filled(command, large, name), cwd=tmp_path, status=2, before=disk_of_64_kib)
     assert errors == f"hybridprof: cannot write {tmp_path / name}: File too large\n"
     assert contents(tmp_path) == before
 
@@ -81,67 +98,74 @@ def test_a_device_that_is_full(large: Path, tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_run_on_a_full_disk_keeps_the_status_and_the_old_file(tmp_path: Path) -> None:
-    """2,000 functions make more than 64 KiB."""
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", ["run", "drop-in"])
+def test_run_on_a_full_disk_keeps_the_status_and_the_old_file(tmp_path: Path, command: str, name: str) -> None:
+    """2,000 functions make more than 4 KiB, however well they are compressed."""
     program = "".join(f"def f{n}(): pass\nf{n}()\n" for n in range(2000)) + "raise SystemExit(6)\n"
     (tmp_path / "program.py").write_text(program)
-    (tmp_path / "callgrind.out.x").write_text(OLD)
-    errors = call("run", "--deep", "*", "-o", "callgrind.out.x", "program.py", cwd=tmp_path, status=6, before=disk_of_64_kib)
-    assert errors == f"hybridprof: could not write callgrind.out.x: cannot write {tmp_path}/callgrind.out.x: File too large\n"
-    assert (tmp_path / "callgrind.out.x").read_text() == OLD
-    assert sorted(contents(tmp_path)) == ["callgrind.out.x", "program.py"]
+    (tmp_path / name).write_text(OLD)
+    before = contents(tmp_path)
+    errors = call(*filled(command, tmp_path, name), cwd=tmp_path, status=6, before=disk_of_4_kib)
+    assert errors == f"hybridprof: could not write {name}: cannot write {tmp_path / name}: File too large\n"
+    assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["export", "merge", "run", "drop-in"])
-def test_no_permission(sample_profile: Path, tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_permission(sample_profile: Path, tmp_path: Path, command: str, name: str) -> None:
     """Found before anything is read or run."""
     (tmp_path / "program.py").write_text("open('it-ran', 'w')\n")
     (tmp_path / "closed").mkdir(mode=0o555)
-    (tmp_path / "read-only.pstats").write_text(OLD)
-    (tmp_path / "read-only.pstats").chmod(0o444)
+    (tmp_path / name).write_text(OLD)
+    (tmp_path / name).chmod(0o444)
     before = contents(tmp_path)
-    words = {
-        "export": ["export", sample_profile, "-o", "{}"],
-        "merge": ["merge", sample_profile, "-o", "{}"],
-        "run": ["run", "-o", "{}", "program.py"],
-        "drop-in": ["-o", "{}", "program.py"],
-    }[command]
-    for name, reason in (
-        ("closed/x.pstats", f"folder '{tmp_path}/closed' is not writable"),
-        ("read-only.pstats", "the file that is there is read-only"),
+    for path, reason in (
+        (f"closed/{name}", f"folder '{tmp_path}/closed' is not writable"),
+        (name, "the file that is there is read-only"),
     ):
-        filled = [str(word).format(name) for word in words]
-        assert call(*filled, cwd=tmp_path, status=2, before=obey_permissions) == f"hybridprof: cannot write '{name}': {reason}\n"
+        errors = call(*filled(command, sample_profile, path), cwd=tmp_path, status=2, before=obey_permissions)
+        assert errors == f"hybridprof: cannot write '{path}': {reason}\n"
     assert contents(tmp_path) == before
     assert not list((tmp_path / "closed").iterdir())
 
 
-def test_a_folder_in_the_way(sample_profile: Path, tmp_path: Path) -> None:
-    for name in NAMES:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "kept").write_text(OLD)
-        assert call("export", sample_profile, "-o", name, cwd=tmp_path, status=2) == f"hybridprof: cannot write '{name}': it is a folder\n"
-        assert (tmp_path / name / "kept").read_text() == OLD
-        with pytest.raises(OSError, match="Is a directory"):
-            hybridprof.load(sample_profile).write(tmp_path / name)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_in_the_way(sample_profile: Path, tmp_path: Path, command: str, name: str) -> None:
+    (tmp_path / "program.py").write_text("open('it-ran', 'w')\n")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "kept").write_text(OLD)
+    assert call(*filled(command, sample_profile, name), cwd=tmp_path, status=2) == f"hybridprof: cannot write '{name}': it is a folder\n"
+    assert contents(tmp_path / name) == {"kept": OLD.encode()}
+    with pytest.raises(OSError, match="Is a directory"):
+        hybridprof.load(sample_profile).write(tmp_path / name)
+    assert sorted(contents(tmp_path)) == sorted([name, "program.py"])
 
 
-def test_a_pipe_that_breaks(large: Path, tmp_path: Path) -> None:
-    """A named one, whose reader leaves in the midst of it."""
-    os.mkfifo(tmp_path / "x.callgrind")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pipe_that_breaks(large: Path, tmp_path: Path, command: str, name: str) -> None:
+    """A named one, whose reader leaves before the end. Commands that only write end as `cat` does; a program's status stands."""
+    (tmp_path / "program.py").write_text("".join(f"def f{n}(): pass\nf{n}()\n" for n in range(20000)) + "raise SystemExit(6)\n")
+    os.mkfifo(tmp_path / name)
     process = subprocess.Popen(
-        [sys.executable, "-m", "hybridprof", "export", large, "-o", "x.callgrind"],
+        [sys.executable, "-m", "hybridprof", *filled(command, large, name)],
         cwd=tmp_path,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    with open(tmp_path / "x.callgrind", "rb") as reader:
-        assert reader.read(18) == b"# callgrind format"
+    with open(tmp_path / name, "rb", buffering=0) as reader:
+        assert reader.read(1)
     output, errors = process.communicate(timeout=CLI_TIMEOUT)
-    assert (process.returncode, output, errors) == (141, "", "")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.callgrind"]
+    if command in ("export", "merge"):
+        assert (process.returncode, output, errors) == (141, "", "")
+    else:
+        said = f"hybridprof: could not write {name}: cannot write {tmp_path / name}: Broken pipe\n"
+        assert (process.returncode, output, errors) == (6, "", said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "program.py"])
 
 
 WRITES = """
@@ -160,15 +184,17 @@ def writer(source: Path, target: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_two_writers_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_two_writers_at_once(tmp_path: Path, name: str) -> None:
     """Whenever one looks it is the whole file of one of the two."""
     whole = set()
-    for name in "ab":
-        source = tmp_path / f"{name}.collapsed"
-        source.write_text("".join(f"main;{name}{n};g{n} {n + 1}\n" for n in range(3000)))
-        hybridprof.load(source).write(tmp_path / f"{name}.out.collapsed")
-        whole.add((tmp_path / f"{name}.out.collapsed").read_bytes())
-    target = tmp_path / "shared.collapsed"
+    for letter in "ab":
+        source, alone = tmp_path / f"{letter}.collapsed", tmp_path / "alone" / name
+        source.write_text("".join(f"main;{letter}{n};g{n} {n + 1}\n" for n in range(3000)))
+        alone.parent.mkdir(exist_ok=True)
+        hybridprof.load(source).write(alone)
+        whole.add(alone.read_bytes())
+    target = tmp_path / name
     processes = [writer(tmp_path / f"{name}.collapsed", target) for name in "ab"]
     seen: set[bytes] = set()
     try:

@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import pstats
+import signal
+import struct
 import sys
+import tempfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -144,6 +149,77 @@ def test_any_thread_may_use_a_profile(profile: _core.Profile) -> None:
     for thread in threads:
         thread.join()
     assert results == [profile.encode("pstats")] * 4
+
+
+def wide() -> _core.Profile:
+    """Collapsed, more than any pipe holds."""
+    with tempfile.NamedTemporaryFile(suffix=".collapsed") as file:
+        file.write(b"".join(b"main;f%d;g%d %d\n" % (n, n, n + 1) for n in range(20000)))
+        file.flush()
+        return _core.load(file.name)
+
+
+def test_a_pipe_is_written_without_the_gil(profile: _core.Profile) -> None:
+    """Its reader is another thread of the same program, and a pipe does not hold the whole."""
+    for written, names in ((profile, [name for name, _, _, _, can_write in _core.formats() if can_write]), (wide(), ["collapsed"])):
+        for name in names:
+            reading, writing = os.pipe()
+            os.set_blocking(writing, len(name) % 2 == 0)  # either way
+            got: list[bytes] = []
+            with open(reading, "rb") as file:
+                thread = threading.Thread(target=lambda file=file, got=got: got.append(file.read()))  # type: ignore[misc]
+                thread.start()
+                written.write_to(writing, name)
+                os.close(writing)
+                thread.join()
+            assert got == [written.encode(name)]
+
+
+def test_what_a_pipe_refuses(profile: _core.Profile) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(BrokenPipeError, match="Broken pipe"):
+        profile.write_to(writing, "pstats")
+    os.close(writing)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        profile.write_to(writing, "pstats")
+    with pytest.raises(_core.FormatError, match="unknown format 'nonsense'"):
+        profile.write_to(1, "nonsense")
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_signals_reach_who_waits_for_a_reader(blocking: bool) -> None:
+    """The first one's handler returns and the write goes on; the second one's raises."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, blocking)
+    calls = []
+
+    def handler(number: int, frame: object) -> None:
+        calls.append(number)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        while struct.unpack("i", fcntl.ioctl(reading, termios.FIONREAD, bytes(4)))[0] == 0:
+            time.sleep(0.001)
+        for _ in range(60_000):
+            if len(calls) == 2:
+                return
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            time.sleep(0.001)
+        os.dup2(writing, reading)  # nobody reads any more: it ends, and the test fails
+
+    big, before = wide(), signal.signal(signal.SIGUSR1, handler)
+    thread = threading.Thread(target=interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+            big.write_to(writing, "collapsed")
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+        os.close(writing)
+        os.close(reading)
 
 
 def test_what_cannot_be_written_is_explained(profile: _core.Profile, tmp_path: Path) -> None:
