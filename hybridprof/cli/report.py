@@ -142,16 +142,18 @@ def _details(profile: Profile, options: Any) -> table.Details | None:
     if not (options.callers or options.callees or options.states):
         return None
     callers, callees = _links(profile)
-    states = _states(profile) if options.states else {}
+    states, errors = (_states(profile), profile._state_errors) if options.states else ({}, {})
+
+    def in_state(row: Function, state: State, ns: int) -> table.Detail:
+        return table.Detail(["", table.duration(ns), table.error(round(errors.get((id(row), state), 0))), "", "", ""], "in", state)
 
     def lines(row: Function) -> list[table.Detail]:
-        found = [table.Detail(["", table.duration(ns), "", "", "", ""], "in", state) for state, ns in states.get(id(row), {}).items()]
+        found = [in_state(row, state, ns) for state, ns in states.get(id(row), {}).items()]
         for wanted, edges, sign in ((options.callers, callers[id(row)], "<-"), (options.callees, callees[id(row)], "->")):
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
                 assert other is not None
-                cells = [table.calls(edge), table.duration(edge.self_ns), "", table.duration(edge.total_ns), "", edge.measured]
-                found.append(table.Detail(cells, sign, other))
+                found.append(table.Detail(table.cells(edge), sign, other))
         return found
 
     return lines
@@ -169,6 +171,7 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
             found["callees"] = [_edge_json(edge, edge.callee) for edge in callees.get(id(row), ())]
         if options.states:
             found["states"] = states.get(id(row), {})
+            found["state_errors"] = {state: round(profile._state_errors.get((id(row), state), 0)) for state in found["states"]}
         return found
 
     def chosen(rows: list[Function]) -> list[Function]:
@@ -225,7 +228,10 @@ def _nodes_json(profile: Profile) -> list[dict[str, Any]]:
                 "self_ns": node.self_ns,
                 "total_ns": node.total_ns,
                 "samples": node.samples,
+                "self_error_ns": node.self_error_ns,
+                "total_error_ns": node.total_error_ns,
                 "measured": node.measured,
+                "time_lower_bound": node.time_lower_bound,
             }
         )
     return found
@@ -238,6 +244,10 @@ def _edge_json(edge: Edge, other: Function | None) -> dict[str, Any]:
         "file": other.file,
         "line": other.line,
         "calls": edge.calls,
+        "self_ns": edge.self_ns,
         "total_ns": edge.total_ns,
+        "self_error_ns": edge.self_error_ns,
+        "total_error_ns": edge.total_error_ns,
         "measured": edge.measured,
+        "time_lower_bound": edge.time_lower_bound,
     }
