@@ -8,6 +8,7 @@ most profiles are only written to a file, which needs none of them.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -310,6 +311,15 @@ class Profile:
         states: names of `states`, "running" or "waiting". Raises ValueError for another name.
         """
         return Profile(self._core.select(state_names(states)))
+
+    @cached_property
+    def spared(self) -> dict[str, float]:
+        """What a budget (`deep="auto"` has one) left to the sampler, `module.name`, and how much of a core (percent) its calls would have taken; the
+        dearest where several profiles were merged."""
+        found: dict[str, float] = {}
+        for name, percent in re.findall(r"(.+?) \((\d[\d.e+-]*) %\)(?:, |$)", str(self.meta.get("tracing_spared", ""))):
+            found[name] = max(found.get(name, 0.0), float(percent))
+        return found
 
     @cached_property
     def sources(self) -> list[Source]:

@@ -92,6 +92,27 @@ static void tell_spared(const hp_gathered *gathered, hp_profile *profile) {
         warn(profile, "left to the sampler for what their calls cost: %s%s", list, more ? ", and others" : "");
 }
 
+/* All of them, for `report --why`; the sentence above names the dearest. Sorted by then. */
+static void keep_spared(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_traced *traced = &gathered->traced;
+    char text[8192] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < traced->spared_count; i++) {
+        hp_code_info info = {0};
+        if (!hp_code_table_info(gathered->code, traced->spared[i].slot, &info) || !info.qualname || hp_assemble_hides(gathered, &info))
+            continue;
+        const char *module = info.module ? info.module : "";
+        int size = snprintf(text + used, sizeof text - used, "%s%s%s%s (%.3g %%)", used > 0 ? ", " : "", module, *module ? "." : "",
+                            info.qualname, 100.0 * (double)traced->spared[i].share);
+        if (size < 0 || (size_t)size >= sizeof text - used) {
+            text[used] = '\0'; /* those that cost least are not named, rather than half a name */
+            break;
+        }
+        used += (size_t)size;
+    }
+    profile->meta.tracing_spared = hp_profile_string(profile, text);
+}
+
 /* Of which target is not known: the tracer counts them together. */
 static void tell_chance(const hp_gathered *gathered, hp_profile *profile) {
     uint64_t skipped = gathered->traced.counts.skipped;
@@ -156,6 +177,7 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     for (uint32_t i = 0; i < gathered->warning_count; i++)
         hp_profile_add_warning(profile, gathered->warnings[i]);
     tell_spared(gathered, profile);
+    keep_spared(gathered, profile);
     tell_chance(gathered, profile);
     tell_spread(gathered, profile);
     if (counts->unresolved * 1000 > counts->kept)

@@ -287,7 +287,8 @@ static PyObject *profile_timeline(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyMethodDef profile_methods[] = {
     {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
-     "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
+     "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook, "
+     "tracing_spared."},
     {"functions", (PyCFunction)hp_profile_functions, METH_NOARGS,
      "functions($self, /)\n--\n\n(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, "
      "total_error_ns, "

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridprof.profile import RUNNING, WAITING, Edge, Function, Profile, State, load, state_names
 
-from . import table, threads, tree
+from . import table, threads, tree, why
 from .main import BadInput, Parser
 from .terminal import Terminal, of_stdout
 
@@ -45,6 +45,7 @@ def parser() -> Parser:
         help=f"only samples in these states: running, waiting, or some of {', '.join((*RUNNING, *WAITING))}, with commas",
     )
     add("--threads", action="store_true", help="each thread by itself")
+    add("--why", action="store_true", help="why each function was traced or not, and what that costs or would have cost")
     add(
         "--json",
         action="store_true",
@@ -80,6 +81,8 @@ def _check(options: Any) -> None:
         raise BadInput("--filter is empty; give a part of a name or a file")
     if options.json:
         return
+    if options.why and (options.tree or options.threads or options.callers or options.callees or options.states):
+        raise BadInput("--why is a table of its own; leave out --tree, --threads, --callers, --callees and --states")
     details = [name for name in ("callers", "callees", "states") if getattr(options, name)]
     if options.tree and (details or options.threads):
         raise BadInput(
@@ -100,6 +103,8 @@ def rendered(profile: Profile, key: str, options: Any, terminal: Terminal) -> li
     if options.tree:
         fold = options.fold if options.fold is not None else 0.0 if limit is None or only is not None else tree.FOLD
         return tree.rendered(profile.tree, limit, terminal, fold, only)
+    if options.why:
+        return why.rendered(profile, key, limit, terminal, only)
     if not options.threads:
         return table.rendered([table.Table("", profile.functions, _details(profile, options))], key, limit, terminal, only)
     tables = [table.Table(f"{each.name}  (thread {each.native_id})", each.functions) for each in threads.by_thread(profile)]
@@ -180,6 +185,8 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
         return table.ordered(wanted, key)[: options.limit or None]
 
     answer: dict[str, Any] = {"meta": profile.meta, "functions": [plain(row) for row in chosen(profile.functions)]}
+    if options.why:
+        answer["spared_percent"] = profile.spared
     if options.tree:
         answer["nodes"] = _nodes_json(profile)
     if options.threads:
