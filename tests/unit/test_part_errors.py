@@ -30,12 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def nodes_of(profile: Profile) -> list[Node]:
-    found, pending = [], list(profile.tree.children)
-    while pending:
-        node = pending.pop()
-        found.append(node)
-        pending += node.children
-    return found
+    return [node for thread in profile.tree.children for node in beneath(thread)]
 
 
 def errors_of(part: Node | Edge | Function) -> tuple[int, int]:
@@ -78,11 +73,7 @@ def test_threads_together_have_the_error_of_the_function(folder: Path, made: Mad
             assert sqrt(square) <= error + 3 and (row.measured == "mixed" or isclose(sqrt(square), error, rel_tol=1e-6, abs_tol=3))
 
 
-@ANY
-@given(made=profiles(1))
-def test_a_function_of_one_caller_has_one_error(folder: Path, made: Made) -> None:
-    """Where all of it is in one context, the edge and the node are as well known as the function in that thread."""
-    profile = read(folder, made)
+def check_functions_of_one_caller(profile: Profile) -> None:
     contexts: dict[int, list[Node]] = defaultdict(list)
     for node in nodes_of(profile):
         contexts[id(node.function)].append(node)
@@ -92,6 +83,47 @@ def test_a_function_of_one_caller_has_one_error(folder: Path, made: Made) -> Non
     for row in profile.functions:
         if len(contexts[id(row)]) == 1:
             assert errors_of(contexts[id(row)][0]) == errors_of(row) == errors_of(edges[id(row)][0])
+
+
+@ANY
+@given(made=profiles(1))
+def test_a_function_of_one_caller_has_one_error(folder: Path, made: Made) -> None:
+    """Where all of it is in one context, the edge and the node are as well known as the function in that thread."""
+    check_functions_of_one_caller(read(folder, made))
+
+
+@ANY
+@given(first=profiles(1), second=profiles(2))
+def test_merged_profiles(folder: Path, first: Made, second: Made) -> None:
+    """Variances are given there, of gaps of different kinds: a part is no better known than independent samples of the mean gap would make it."""
+    merged = read(folder, first).merge(read(folder, second))
+    check_functions_of_one_caller(merged)
+    for thread in merged.threads:
+        assert thread.root is not None
+        inclusive = {id(node): sum(each.samples for each in beneath(node)) for node in beneath(thread.root)}
+        whole: dict[int, int] = defaultdict(int)
+        for node in beneath(thread.root):
+            whole[id(node.function)] += 0 if beneath_itself(node) else inclusive[id(node)]
+        for node in beneath(thread.root):
+            samples = inclusive[id(node)]
+            if node.measured == "sampled" and 0 < samples < whole[id(node.function)]:
+                usual = 1.96 * sqrt(samples * (1 - samples / thread.samples) * 1.92711) * thread.sampled_ns / thread.samples
+                assert node.total_error_ns >= min(0.999 * usual, thread.sampled_ns - 1)
+
+
+def beneath(node: Node) -> list[Node]:
+    found, pending = [], [node]
+    while pending:
+        found.append(pending.pop())
+        pending += found[-1].children
+    return found
+
+
+def beneath_itself(node: Node) -> bool:
+    above = node.parent
+    while above is not None and above.function is not node.function:
+        above = above.parent
+    return above is not None
 
 
 def two_callers(share: int, samples: int = 400) -> Made:
