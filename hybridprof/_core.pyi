@@ -23,6 +23,9 @@ class Profile:
         """(caller, callee, calls, primitive_calls, self_ns, total_ns, measured): indices into functions(); caller -1 at a thread's root."""
     def nodes(self) -> list[tuple[int, int, int | None, int, int, int, str]]:
         """(parent, function, calls, self_ns, total_ns, samples, measured), parents first; parent -1 and function -1 for the root. Empty where the file held no tree."""
+    def errors(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Half widths of the 95 % intervals, ns, 0 where exact. nodes and edges: (self, total), as nodes() and edges(). threads: (root, function,
+        self, total), of what a function has in one thread. states: (node, state, self)."""
     def threads(self) -> list[dict[str, Any]]:
         """name, native_id, root (node or None), samples, traced_samples, measured_ns, sampled_ns, exact_ns, overhead_ns, unresolved_ns, residual_ns."""
     def lines(self) -> list[tuple[int, int, int, int, str]]:

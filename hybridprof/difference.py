@@ -11,6 +11,8 @@ from typing import Any, Literal
 from . import _core
 from .profile import Function, Profile, _text_path
 
+LEAST_DRIFT = 0.06  # two standard deviations of a machine's drift (csrc/tree/diff.h): below it the whole is not called slower
+
 Compare = Literal["auto", "time", "share"]
 COMPARES: tuple[Compare, ...] = ("auto", "time", "share")
 
@@ -30,8 +32,9 @@ class Change:
 
     base_ns, new_ns: ns as measured, 0 where the function was not met; change_ns: their difference. error_ns: ns, half width of the 95 %
     interval of the change, for what other runs of the two programs would show. relative: new / (scale * base) - 1, infinite for what is
-    new. p, q: chance of so large a deviation in noise, and with all functions' taken into account; 1 where there was too little time to
-    tell. significant: q is 5 % at most.
+    new; the scale is that of all but this function. p, q: chance of so large a deviation in noise, and with all functions' taken into account;
+    1 where there was too little time to tell. significant: q is 5 % at most. deviation_ns: new - scale * base, which is what is judged;
+    deviation_error_ns: half width of its interval, at least a 95 % one, all functions taken into account: without 0 if and only if significant.
     """
 
     base_ns: int
@@ -42,6 +45,8 @@ class Change:
     p: float
     q: float
     significant: bool
+    deviation_ns: int
+    deviation_error_ns: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,14 @@ class Diff:
         return self._facts["base_ns"], self._facts["new_ns"]
 
     @property
+    def whole_change(self) -> tuple[float, float]:
+        """What all time took more than base makes probable (as many runs as new has), and the half width of its interval, ns: one machine's runs of one
+        program differ by LEAST_DRIFT now and then. The whole is slower where the interval is above 0."""
+        old, new = self.whole_ns
+        expected = old * len(self.new.sources) / max(1, len(self.base.sources))
+        return new - expected, LEAST_DRIFT * expected
+
+    @property
     def common(self) -> tuple[float, float]:
         """Shares (0 to 1) of base's and new's time in functions that are in both."""
         return self._facts["common_base"], self._facts["common_new"]
@@ -119,7 +132,7 @@ class Diff:
     @property
     def changed(self) -> list[FunctionChange]:
         """Those whose self time changed significantly, the largest change first."""
-        return sorted((each for each in self.functions if each.self.significant), key=lambda each: -abs(each.self.change_ns))
+        return sorted((each for each in self.functions if each.self.significant), key=lambda each: -abs(each.self.deviation_ns))
 
     def collapsed(self) -> bytes:
         """Differential collapsed stacks, `stack BASE NEW` in ns, for flamegraph.pl. Raises FormatError for profiles without stacks."""

@@ -48,6 +48,9 @@ class EmptyProfile:
 
     functions = edges = nodes = threads = lines = sources = _nothing
 
+    def errors(self) -> dict[str, list[tuple[Any, ...]]]:
+        return {"nodes": [], "edges": [], "threads": [], "states": []}
+
     def timeline(self) -> None:
         return None
 

@@ -36,6 +36,7 @@ typedef struct hp_gathered {
     char **warnings;
     uint32_t warning_count;
     char *python, *platform, *program;
+    char *rates;      /* of targets whose calls are traced by chance, in words */
     const char *hook; /* static */
     hp_timebase began, ended;
     int64_t started_wall_ns;

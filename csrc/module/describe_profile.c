@@ -92,6 +92,38 @@ static void tell_spared(const hp_gathered *gathered, hp_profile *profile) {
         warn(profile, "left to the sampler for what their calls cost: %s%s", list, more ? ", and others" : "");
 }
 
+/* All of them, for `report --why`; the sentence above names the dearest. Sorted by then. */
+static void keep_spared(const hp_gathered *gathered, hp_profile *profile) {
+    const hp_traced *traced = &gathered->traced;
+    char text[8192] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < traced->spared_count; i++) {
+        hp_code_info info = {0};
+        if (!hp_code_table_info(gathered->code, traced->spared[i].slot, &info) || !info.qualname || hp_assemble_hides(gathered, &info))
+            continue;
+        const char *module = info.module ? info.module : "";
+        int size = snprintf(text + used, sizeof text - used, "%s%s%s%s (%.3g %%)", used > 0 ? ", " : "", module, *module ? "." : "",
+                            info.qualname, 100.0 * (double)traced->spared[i].share);
+        if (size < 0 || (size_t)size >= sizeof text - used) {
+            text[used] = '\0'; /* those that cost least are not named, rather than half a name */
+            break;
+        }
+        used += (size_t)size;
+    }
+    profile->meta.tracing_spared = hp_profile_string(profile, text);
+}
+
+/* Of which target is not known: the tracer counts them together. */
+static void tell_chance(const hp_gathered *gathered, hp_profile *profile) {
+    uint64_t skipped = gathered->traced.counts.skipped;
+    bool named = gathered->rates && *gathered->rates;
+    if (skipped > 0)
+        warn(profile,
+             "%" PRIu64 " calls of targets were left out by chance: counts of these targets and of what they call are of the traced calls "
+             "alone, at least%s%s",
+             skipped, named ? "; the chance to be traced: " : "", named ? gathered->rates : "");
+}
+
 /* In nanoseconds: whoever reads it compares it with the time of a call. Not where so little was traced that it is no percent of it. */
 static void tell_spread(const hp_gathered *gathered, hp_profile *profile) {
     const hp_traced *traced = &gathered->traced;
@@ -145,6 +177,8 @@ static void add_warnings(const hp_gathered *gathered, hp_profile *profile) {
     for (uint32_t i = 0; i < gathered->warning_count; i++)
         hp_profile_add_warning(profile, gathered->warnings[i]);
     tell_spared(gathered, profile);
+    keep_spared(gathered, profile);
+    tell_chance(gathered, profile);
     tell_spread(gathered, profile);
     if (counts->unresolved * 1000 > counts->kept)
         warn(profile, "%" PRIu64 " of %" PRIu64 " samples could not be resolved: their time stands under <unresolved>", counts->unresolved,

@@ -31,9 +31,9 @@ static bool parse_pair(hp_module_state *state, PyObject *arguments, const char *
 }
 
 static PyObject *change_tuple(const hp_change *change) {
-    return Py_BuildValue("(KKLddddN)", (unsigned long long)change->base_ns, (unsigned long long)change->new_ns,
+    return Py_BuildValue("(KKLddddNLd)", (unsigned long long)change->base_ns, (unsigned long long)change->new_ns,
                          (long long)(change->new_ns - change->base_ns), change->error_ns, change->relative, change->p, change->q,
-                         PyBool_FromLong(change->significant));
+                         PyBool_FromLong(change->significant), (long long)change->deviation_ns, change->deviation_error_ns);
 }
 
 static PyObject *place_or_none(uint32_t row) {

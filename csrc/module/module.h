@@ -79,6 +79,8 @@ char *hp_text_from_path(PyObject *path);
 
 /* names.c. Both leave no exception behind: a name that cannot be found out is no reason to fail. */
 void hp_names_describe(hp_module_state *state);
+/* targets.c: those that are traced at a rate below 1, "search (1 %), ..."; "" where there are none. NULL: no memory. */
+char *hp_chance_rates(hp_module_state *state);
 void hp_names_threads(hp_module_state *state, hp_session *session);
 /* From now on, where it is possible, the names of threads are learned as they end. */
 void hp_names_watch(hp_module_state *state);

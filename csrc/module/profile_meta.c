@@ -151,12 +151,13 @@ PyObject *hp_profile_source_list(const hp_profile *profile) {
 
 PyObject *hp_profile_meta(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
     const hp_meta *meta = &self->profile->meta;
-    return Py_BuildValue("{sN sN sN sN sK sN sN sK ss sd sN sK sN sN sL sN sN sN}", "profile_id", id_text(meta->id), "python",
+    return Py_BuildValue("{sN sN sN sN sK sN sN sK ss sd sN sK sN sN sL sN sN sN sN}", "profile_id", id_text(meta->id), "python",
                          hp_text_to_unicode(meta->python), "implementation", hp_text_to_unicode(meta->implementation), "platform",
                          hp_text_to_unicode(meta->platform), "pid", (unsigned long long)meta->pid, "argv", split_program(meta->program),
                          "started", time_text(meta->started_ns), "duration_ns", (unsigned long long)meta->duration_ns, "clock",
                          clock_name(meta), "rate_hz", meta->rate_hz, "samples", samples_dict(meta), "sampler_cpu_ns",
                          (unsigned long long)meta->sampler_cpu_ns, "tracing", tracing_dict(meta), "threads", hp_profile_threads(self, NULL),
                          "residual_ns", (long long)hp_profile_residual_ns(self->profile), "warnings", warning_list(meta), "sampler_method",
-                         hp_text_to_unicode(meta->sampler_method), "tracer_hook", hp_text_to_unicode(meta->tracer_hook));
+                         hp_text_to_unicode(meta->sampler_method), "tracer_hook", hp_text_to_unicode(meta->tracer_hook), "tracing_spared",
+                         hp_text_to_unicode(meta->tracing_spared));
 }

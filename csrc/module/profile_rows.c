@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "tree/part_errors.h"
 #include "tree/summary.h"
 
 static const char *measured_name(hp_measured measured) {
@@ -154,4 +155,56 @@ PyObject *hp_profile_lines(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
             break;
     }
     return list;
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+static PyObject *error_list(const hp_part_error *errors, uint32_t count) {
+    PyObject *list = PyList_New(count);
+    for (uint32_t i = 0; list && i < count; i++)
+        if (!put(&list, i, Py_BuildValue("(KK)", (unsigned long long)errors[i].self_ns, (unsigned long long)errors[i].total_ns)))
+            break;
+    return list;
+}
+
+static PyObject *thread_error_list(const hp_part_errors *errors, const uint32_t *places) {
+    PyObject *list = PyList_New(errors->thread_count);
+    for (uint32_t i = 0; list && i < errors->thread_count; i++) {
+        const hp_thread_error *at = &errors->threads[i];
+        if (!put(&list, i,
+                 Py_BuildValue("(INKK)", at->root, place_or_minus_one(places[at->function]), (unsigned long long)at->error.self_ns,
+                               (unsigned long long)at->error.total_ns)))
+            break;
+    }
+    return list;
+}
+
+static PyObject *state_error_list(const hp_part_errors *errors) {
+    static const char *const states[HP_STATES] = HP_STATE_NAMES;
+    PyObject *list = PyList_New(errors->state_count);
+    for (uint32_t i = 0; list && i < errors->state_count; i++) {
+        const hp_state_error *at = &errors->states[i];
+        if (!put(&list, i, Py_BuildValue("(IsK)", at->node, states[at->state], (unsigned long long)at->self_ns)))
+            break;
+    }
+    return list;
+}
+
+PyObject *hp_profile_errors(hp_profile_object *self, PyObject *Py_UNUSED(none)) {
+    const hp_profile *profile = self->profile;
+    hp_part_errors errors;
+    hp_status status;
+    Py_BEGIN_ALLOW_THREADS status = hp_part_errors_init(&errors, profile);
+    Py_END_ALLOW_THREADS uint32_t *places = status == HP_OK ? place_functions(profile) : NULL;
+    PyObject *found = NULL;
+    if (places)
+        found = Py_BuildValue("{sN sN sN sN}", "nodes", error_list(errors.nodes, profile->tree.count > 1 ? profile->tree.count : 0),
+                              "edges", error_list(errors.edges, profile->edge_count), "threads", thread_error_list(&errors, places),
+                              "states", state_error_list(&errors));
+    else if (status != HP_OK)
+        hp_raise_no_memory("not enough memory for the errors of a profile of this size");
+    PyMem_Free(places);
+    hp_part_errors_fini(&errors);
+    return found;
 }

@@ -331,7 +331,8 @@ static PyObject *profile_timeline(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyMethodDef profile_methods[] = {
     {"meta", (PyCFunction)hp_profile_meta, METH_NOARGS,
-     "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook."},
+     "meta($self, /)\n--\n\nThe keys of `hybridprof info --json`, and profile_id (32 hex digits), sampler_method, tracer_hook, "
+     "tracing_spared."},
     {"functions", (PyCFunction)hp_profile_functions, METH_NOARGS,
      "functions($self, /)\n--\n\n(qualname, module, name, file, line, calls, primitive_calls, self_ns, total_ns, self_error_ns, "
      "total_error_ns, "
@@ -340,6 +341,8 @@ static PyMethodDef profile_methods[] = {
      "edges($self, /)\n--\n\n(caller, callee, calls, primitive_calls, self_ns, total_ns, measured); caller -1 at a thread's root."},
     {"nodes", (PyCFunction)hp_profile_nodes, METH_NOARGS,
      "nodes($self, /)\n--\n\n(parent, function, calls, self_ns, total_ns, samples, measured), parents first."},
+    {"errors", (PyCFunction)hp_profile_errors, METH_NOARGS,
+     "errors($self, /)\n--\n\nHalf widths of the 95 % intervals (ns) of what nodes(), edges(), threads and states have."},
     {"threads", (PyCFunction)hp_profile_threads, METH_NOARGS, "threads($self, /)\n--\n\nA dict for each thread; times in ns."},
     {"lines", (PyCFunction)hp_profile_lines, METH_NOARGS, "lines($self, /)\n--\n\n(node, line, samples, sampled_ns, state)."},
     {"sources", profile_sources, METH_NOARGS,

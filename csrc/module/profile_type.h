@@ -14,6 +14,7 @@ PyObject *hp_profile_functions(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_edges(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_nodes(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_lines(hp_profile_object *self, PyObject *none);
+PyObject *hp_profile_errors(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_threads(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_meta(hp_profile_object *self, PyObject *none);
 PyObject *hp_profile_source_list(const hp_profile *profile);

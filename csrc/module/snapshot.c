@@ -29,6 +29,7 @@ void hp_gathered_fini(hp_gathered *gathered) {
     free(gathered->python);
     free(gathered->platform);
     free(gathered->program);
+    free(gathered->rates);
     *gathered = (hp_gathered){0};
 }
 
@@ -173,7 +174,7 @@ static char *gather_program(void) {
     return fclose(out) == 0 ? text : NULL;
 }
 
-static hp_status gather_surroundings(hp_gathered *gathered) {
+static hp_status gather_surroundings(hp_module_state *state, hp_gathered *gathered) {
     const char *version = Py_GetVersion();
     gathered->python = strndup(version, strcspn(version, " "));
     gathered->program = gather_program();
@@ -182,7 +183,8 @@ static hp_status gather_surroundings(hp_gathered *gathered) {
     if (uname(&machine) == 0)
         snprintf(platform, sizeof platform, "%s-%s-%s", machine.sysname, machine.release, machine.machine);
     gathered->platform = strdup(platform);
-    return gathered->python && gathered->program && gathered->platform ? HP_OK : HP_NO_MEMORY;
+    gathered->rates = hp_chance_rates(state);
+    return gathered->python && gathered->program && gathered->platform && gathered->rates ? HP_OK : HP_NO_MEMORY;
 }
 
 static hp_status gather(hp_module_state *state, hp_session *session, uint64_t first_moment, hp_gathered *gathered) {
@@ -207,7 +209,7 @@ static hp_status gather(hp_module_state *state, hp_session *session, uint64_t fi
     hp_names_describe(state);
     status = gather_threads(session, gathered);
     mark_own_threads(session, gathered);
-    return status == HP_OK ? gather_surroundings(gathered) : status;
+    return status == HP_OK ? gather_surroundings(state, gathered) : status;
 }
 
 hp_status hp_gather(hp_module_state *state, hp_session *session, uint64_t first_moment, hp_gathered *gathered) {

@@ -3,6 +3,7 @@
 #include "module/module.h"
 #include "module/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,31 @@ static PyObject *set_thread_name(PyObject *module, PyObject *arguments, PyObject
     if (hp_session_settle(state) && state->session && state->session->running)
         hp_names_threads(state, state->session);
     Py_RETURN_NONE;
+}
+
+static size_t put_rate(char *text, size_t room, size_t used, PyCodeObject *code, double rate) {
+    char *name = hp_text_from_unicode(code->co_qualname);
+    int added = snprintf(text + used, room - used, "%s%.60s (%.3g %%)", used > 0 ? ", " : "", name ? name : "<unknown>", 100.0 * rate);
+    free(name);
+    return added < 0 ? used : used + (size_t)added < room ? used + (size_t)added : room - 1;
+}
+
+char *hp_chance_rates(hp_module_state *state) {
+    enum { SHOWN = 5 };
+    char text[HP_ERROR_TEXT] = "";
+    size_t used = 0;
+    int shown = 0;
+    PyObject *key, *entry;
+    Py_ssize_t position = 0;
+    while (state->targets && PyDict_Next(state->targets, &position, &key, &entry)) {
+        double rate = PyFloat_AsDouble(PyTuple_GET_ITEM(entry, 1));
+        if (rate < 1.0 && shown++ < SHOWN)
+            used = put_rate(text, sizeof text, used, (PyCodeObject *)PyTuple_GET_ITEM(entry, 0), rate);
+    }
+    PyErr_Clear();
+    if (shown > SHOWN)
+        snprintf(text + used, sizeof text - used, ", and %d others", shown - SHOWN);
+    return strdup(text);
 }
 
 PyMethodDef hp_target_methods[] = {

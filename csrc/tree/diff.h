@@ -21,7 +21,12 @@
  * against the drift alone. It changed where new - scale * base is too large for noise, the rate of false discoveries among all such held at
  * 5 % (Benjamini & Hochberg, J. R. Statist. Soc. B 57:289, 1995), each function weighted by its time, so that it is easiest to find what
  * matters most (Genovese, Roeder & Wasserman, Biometrika 93:509, 2006). Tested is only what has enough time for an answer (Bourgon,
- * Gentleman & Huber, PNAS 107:9546, 2010): ten samples, and a thousandth of the whole. */
+ * Gentleman & Huber, PNAS 107:9546, 2010): ten samples, and a thousandth of the whole.
+ *
+ * The interval of such a deviation is at the level at which its verdict was found: it is without 0 if and only if the function is called
+ * changed. As verdicts take all functions into account so does it (Benjamini & Yekutieli, JASA 100:71, 2005); and since no verdict is given
+ * on a p above 5 %, whatever the weight, it is never below 95 %. What was not tested is not known to have changed: its interval reaches
+ * to 0. */
 #ifndef HP_TREE_DIFF_H
 #define HP_TREE_DIFF_H
 
@@ -45,9 +50,10 @@ typedef enum hp_compare {
 typedef struct hp_change {
     uint64_t base_ns, new_ns;
     double error_ns; /* half width of the 95 % interval of new_ns - base_ns, run to run deviation included */
-    double relative; /* new / (scale * base) - 1; infinite where base is 0 */
+    double relative; /* new / (scale * base) - 1, the scale without the function itself; infinite where base is 0 */
     double p, q;
     bool significant;
+    double deviation_ns, deviation_error_ns; /* new - scale * base, that scale, and its interval: without 0 where significant. Whole ns */
 } hp_change;
 
 /* Rows of the profiles, HP_NO_FUNCTION where the function is in one of them only. */

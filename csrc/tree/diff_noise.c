@@ -188,15 +188,16 @@ static double chance_beyond(double t) {
 
 /* Fills what one pair of times tells; p is 1 where there is too little time to tell. */
 static void judge(const noise *n, hp_change *change, known base, known new, yardstick held) {
-    double shown = n->scale * base.ns;
     double scale = exp(held.center), expected = scale * base.ns, larger = fmax(expected, new.ns);
     double least = LEAST_SAMPLES * fmax(n->new_gap, scale * n->base_gap);
     double whole = fmax(scale * n->base_whole, n->new_whole);
     double sampling = square(scale) * base.variance + new.variance;
     double run_to_run = square(n->deviation * (expected + new.ns) / 2.0) + held.variance * square(expected);
     change->error_ns = NORMAL_95 * sqrt(base.variance + new.variance + square(n->deviation * (base.ns + new.ns) / 2.0));
-    change->relative = shown > 0.0 ? new.ns / shown - 1.0 : new.ns > 0.0 ? INFINITY : 0.0;
+    change->relative = expected > 0.0 ? new.ns / expected - 1.0 : new.ns > 0.0 ? INFINITY : 0.0;
     change->p = change->q = 1.0;
+    change->deviation_ns = new.ns - expected;
+    change->deviation_error_ns = sqrt(sampling + run_to_run); /* a standard deviation, until the level is known */
     if (larger >= least && larger >= 1e-3 * whole && sampling + run_to_run > 0.0)
         change->p = chance_beyond((new.ns - expected) / sqrt(sampling + run_to_run));
 }
@@ -211,8 +212,9 @@ static int change_order(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* p by weight; weights are shares of the time tested, of mean 1. Returns how many were tested: they come first. */
-static uint32_t weigh(hp_change **changes, uint32_t count) {
+/* p by weight; weights are shares of the time tested (`whole`), of mean 1. No weight makes much of a p that is above the false rate alone:
+ * thresholds that are lowered control the rate as well. Returns how many were tested: they come first. */
+static uint32_t weigh(hp_change **changes, uint32_t count, double *whole_ns) {
     uint32_t tested = 0;
     double whole = 0.0;
     for (uint32_t i = 0; i < count; i++) {
@@ -225,14 +227,37 @@ static uint32_t weigh(hp_change **changes, uint32_t count) {
     for (uint32_t i = 0; i < tested; i++)
         whole += time_of(changes[i]);
     for (uint32_t i = 0; i < tested; i++)
-        changes[i]->q = changes[i]->p * whole / (time_of(changes[i]) * tested);
+        changes[i]->q = changes[i]->p > HP_DIFF_FALSE_RATE ? INFINITY : changes[i]->p * whole / (time_of(changes[i]) * tested);
+    *whole_ns = whole;
     return tested;
+}
+
+/* The deviate beyond which there is this chance. */
+static double deviate_of(double chance) {
+    double low = 0.0, high = 100.0;
+    for (int i = 0; i < HALVINGS; i++) {
+        double half = (low + high) / 2.0;
+        if (chance_beyond(half) > chance)
+            low = half;
+        else
+            high = half;
+    }
+    return high;
+}
+
+/* At the level of the verdict: with k changed ones p was held against rate * share * k. Rounding is not to contradict it. */
+static void set_interval(hp_change *change, bool is_tested, double whole, uint32_t significant) {
+    double share = is_tested && whole > 0.0 ? time_of(change) / whole : 1.0;
+    double level = HP_DIFF_FALSE_RATE * fmin(share * (significant > 0 ? significant : 1), 1.0);
+    double deviation = round(change->deviation_ns), error = round(change->deviation_error_ns * deviate_of(level));
+    change->deviation_ns = deviation;
+    change->deviation_error_ns = change->significant ? fmin(error, fabs(deviation) - 1.0) : fmax(error, fabs(deviation));
 }
 
 /* Benjamini and Hochberg: q of the k-th smallest p of m is the least p * m / k from there on. */
 static uint32_t control(hp_change **changes, uint32_t count, uint32_t *significant) {
-    uint32_t tested = weigh(changes, count);
-    double q = 1.0;
+    double whole = 0.0, q = 1.0;
+    uint32_t tested = weigh(changes, count, &whole);
     qsort(changes, tested, sizeof *changes, change_order);
     for (uint32_t k = tested; k > 0; k--) {
         q = fmin(q, changes[k - 1]->q * tested / k);
@@ -240,6 +265,8 @@ static uint32_t control(hp_change **changes, uint32_t count, uint32_t *significa
         changes[k - 1]->significant = q <= HP_DIFF_FALSE_RATE;
         *significant += changes[k - 1]->significant;
     }
+    for (uint32_t i = 0; i < count; i++)
+        set_interval(changes[i], i < tested, whole, *significant);
     return tested;
 }
 

@@ -84,8 +84,8 @@ static hp_status join(hp_profile *out, const char **texts, uint32_t count, const
 
 static hp_status join_texts(hp_profile *out) {
     hp_meta *meta = &out->meta;
-    const char **const to[] = {&meta->python,  &meta->implementation, &meta->platform,
-                               &meta->program, &meta->sampler_method, &meta->tracer_hook};
+    const char **const to[] = {&meta->python,         &meta->implementation, &meta->platform,      &meta->program,
+                               &meta->sampler_method, &meta->tracer_hook,    &meta->tracing_spared};
     uint32_t count = out->source_count;
     const char **texts = malloc(count * sizeof *texts);
     hp_status status = texts == NULL ? HP_NO_MEMORY : HP_OK;

@@ -52,7 +52,7 @@ static struct hp_function_index *index_new(void) {
 
 static void meta_clear(hp_meta *meta) {
     meta->python = meta->implementation = meta->platform = meta->program = "";
-    meta->sampler_method = meta->tracer_hook = "";
+    meta->sampler_method = meta->tracer_hook = meta->tracing_spared = "";
 }
 
 /* Function 0 of every profile: the tree needs to know it before it is short of memory. */
@@ -265,8 +265,8 @@ hp_status hp_profile_add_warning(hp_profile *profile, const char *sentence) {
 
 hp_status hp_profile_copy_meta(hp_profile *profile, hp_meta *meta, const hp_meta *from) {
     hp_meta copy = *from;
-    const char **const texts[] = {&copy.python,  &copy.implementation, &copy.platform,
-                                  &copy.program, &copy.sampler_method, &copy.tracer_hook};
+    const char **const texts[] = {&copy.python,         &copy.implementation, &copy.platform,      &copy.program,
+                                  &copy.sampler_method, &copy.tracer_hook,    &copy.tracing_spared};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = intern_text(profile, *texts[i]);
         if (*texts[i] == NULL)

@@ -81,6 +81,7 @@ typedef struct hp_meta {
     double rate_hz;             /* 0: no sampler */
     const char *sampler_method; /* "same-cpu", "signal", "remote", "" */
     const char *tracer_hook;    /* "monitoring", "setprofile", "" */
+    const char *tracing_spared; /* what a budget left to the sampler, and what its calls cost of a core: "module.name (3.1 %), ..." */
     uint64_t samples_kept, samples_retried, samples_unresolved, ticks_missed;
     uint64_t ticks;                    /* at which all threads were sampled; 0: not known */
     uint64_t ticks_lowered;            /* of those missed: left out by the sampler, which was too slow for the rate */

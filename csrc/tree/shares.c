@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree/shares.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "tree/error_bars.h"
@@ -99,23 +100,92 @@ static double unseen_by_rate(const hp_profile *profile) {
     return profile->meta.rate_hz > 0.0 ? hp_error_unseen(1e9 / profile->meta.rate_hz) : 0.0;
 }
 
-void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
-    uint32_t thread = hp_pairs_get(&shares->threads, root, 0);
-    hp_share all = *whole;
+const hp_estimate *hp_shares_estimate(const hp_shares *shares, uint32_t function) {
+    uint32_t thread = shares->thread;
+    uint32_t place = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
+    return place == HP_NO_PAIR ? NULL : &shares->profile->estimates[place];
+}
+
+void hp_shares_whole(hp_shares *shares, uint32_t root, const hp_share *whole) {
+    uint32_t thread = shares->thread = hp_pairs_get(&shares->threads, root, 0);
+    hp_share *all = &shares->all;
+    *all = *whole;
     if (thread != HP_NO_PAIR) {
-        all.total_samples = larger(all.total_samples, shares->profile->threads[thread].samples);
-        all.total_ns = larger(all.total_ns, shares->profile->threads[thread].sampled_ns);
+        all->total_samples = larger(all->total_samples, shares->profile->threads[thread].samples);
+        all->total_ns = larger(all->total_ns, shares->profile->threads[thread].sampled_ns);
     }
+    shares->root_function = shares->profile->tree.nodes[root].function;
+    shares->unmet = all->total_samples == 0 || all->total_ns == 0 ? unseen_by_rate(shares->profile) : 0.0;
+}
+
+hp_variances hp_shares_judge(const hp_shares *shares, uint32_t function) {
+    const hp_share *share = &shares->by_function[function];
+    const hp_estimate *known = hp_shares_estimate(shares, function);
+    double unmet = share->bound ? shares->unmet : 0.0;
+    bool is_root = shares->root_function == function;
+    return (hp_variances){self_variance(&shares->all, share, known) + unmet,
+                          is_root ? 0.0 : total_variance(&shares->all, share, known) + unmet};
+}
+
+void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole) {
+    hp_shares_whole(shares, root, whole);
     for (uint32_t i = 0; i < shares->touched_count; i++) {
         uint32_t function = shares->touched[i];
-        const hp_share *share = &shares->by_function[function];
-        uint32_t place = thread == HP_NO_PAIR ? HP_NO_PAIR : hp_pairs_get(&shares->estimates, thread, function);
-        const hp_estimate *known = place == HP_NO_PAIR ? NULL : &shares->profile->estimates[place];
-        bool is_root = shares->profile->tree.nodes[root].function == function;
-        double unmet = share->bound && (all.total_samples == 0 || all.total_ns == 0) ? unseen_by_rate(shares->profile) : 0.0;
-        shares->self[function] += self_variance(&all, share, known) + unmet;
-        shares->total[function] += is_root ? 0.0 : total_variance(&all, share, known) + unmet;
+        hp_variances found = hp_shares_judge(shares, function);
+        shares->self[function] += found.self;
+        shares->total[function] += found.total;
         shares->by_function[function] = (hp_share){0};
     }
     shares->touched_count = 0;
+}
+
+/* --- parts of functions -----------------------------------------------------------------------------------------------------------------
+ */
+
+static double usual_of(const hp_share *all, const hp_estimate *known, bool self) {
+    return self ? variance_of(all, 0, known->self_samples, known->self_runs) : variance_of(all, 0, known->total_samples, known->total_runs);
+}
+
+static int number_order(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+double hp_shares_widening(const hp_shares *shares, double *room) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < shares->touched_count; i++) {
+        const hp_estimate *known = hp_shares_estimate(shares, shares->touched[i]);
+        double usual = known == NULL ? 0.0 : usual_of(&shares->all, known, false);
+        if (usual > 0.0)
+            room[count++] = known->total_variance_us2 == 0 ? 1.0 : (double)known->total_variance_us2 * 1e6 / usual;
+    }
+    if (count == 0)
+        return 1.0;
+    qsort(room, count, sizeof *room, number_order);
+    return fmax(room[count / 2], 1.0);
+}
+
+/* What the whole function has beyond what such gaps explain, as an open gap (csrc/module/widths.c), may all be of this part. */
+static double excess_of(const hp_share *all, const hp_estimate *known, double widening, bool self) {
+    uint64_t given = known == NULL ? 0 : self ? known->self_variance_us2 : known->total_variance_us2;
+    return given == 0 ? 0.0 : fmax((double)given * 1e6 - widening * usual_of(all, known, self), 0.0);
+}
+
+static double of_part(const hp_share *all, uint64_t seen, uint64_t ns, double widening, double excess) {
+    double variance = variance_of(all, ns, seen, hp_error_independent_runs(seen, all->total_samples)) * widening + excess;
+    return all->total_samples == 0 ? variance : fmin(variance, hp_error_of_whole(all->total_ns));
+}
+
+hp_variances hp_shares_judge_part(const hp_shares *shares, uint32_t function, const hp_share *part, double widening) {
+    const hp_share *all = &shares->all, *whole = &shares->by_function[function];
+    const hp_estimate *known = hp_shares_estimate(shares, function);
+    hp_variances found = hp_shares_judge(shares, function);
+    double unmet = part->bound ? shares->unmet : 0.0;
+    if (is_empty(part))
+        return (hp_variances){0.0, 0.0};
+    if (part->self_samples != whole->self_samples || all->total_samples == 0)
+        found.self = of_part(all, part->self_samples, part->self_ns, widening, excess_of(all, known, widening, true)) + unmet;
+    if (shares->root_function != function && (part->total_samples != whole->total_samples || all->total_samples == 0))
+        found.total = of_part(all, part->total_samples, part->total_ns, widening, excess_of(all, known, widening, false)) + unmet;
+    return found;
 }

@@ -4,7 +4,11 @@
  * The sampler's estimates say in how many runs a function was seen. Where there is none (a file of others, an estimate that was lost)
  * each of its nodes counts as a run, and no fewer than independent samples would give: what is not known widens the interval, as long
  * runs would narrow it unfounded. Where some calls were not traced (hp_share.bound), what samples did not meet of them is in the error too.
- * A thread's own total is its clock's, not an estimate, and has no error. Owner: one thread. */
+ * A thread's own total is its clock's, not an estimate, and has no error.
+ *
+ * A part of a function's time (one caller's, one context's) is on the stack whenever the function is where it has all of its samples, and
+ * then has its runs. Else nobody counted its runs: it comes and goes as independent samples would, which is the cautious number. Owner: one
+ * thread. */
 #ifndef HP_TREE_SHARES_H
 #define HP_TREE_SHARES_H
 
@@ -19,6 +23,10 @@ typedef struct hp_share {
     bool bound;                     /* some activations were not counted: no sample of them does not mean no time */
 } hp_share;
 
+typedef struct hp_variances {
+    double self, total; /* ns^2 */
+} hp_variances;
+
 typedef struct hp_shares {
     const hp_profile *profile;
     hp_share *by_function; /* of the thread in hand */
@@ -27,6 +35,10 @@ typedef struct hp_shares {
     hp_pairs estimates;   /* (thread, function) -> index */
     hp_pairs threads;     /* (root, 0) -> index */
     double *self, *total; /* variances by function */
+    /* Of the thread that is complete: */
+    hp_share all;
+    uint32_t thread, root_function;
+    double unmet; /* the variance of what nobody counted, where no sample is there to tell */
 } hp_shares;
 
 /* HP_BAD_VALUE where an estimate is of no thread or function of the profile. */
@@ -35,5 +47,16 @@ void hp_shares_fini(hp_shares *shares);
 void hp_shares_add(hp_shares *shares, uint32_t function, const hp_share *share);
 /* The thread whose root is this node is complete; `whole` are its root's inclusive values. */
 void hp_shares_end_thread(hp_shares *shares, uint32_t root, const hp_share *whole);
+
+/* The same without an end: from here on functions and parts of them can be judged. */
+void hp_shares_whole(hp_shares *shares, uint32_t root, const hp_share *whole);
+hp_variances hp_shares_judge(const hp_shares *shares, uint32_t function);
+/* NULL: the sampler said nothing of it. */
+const hp_estimate *hp_shares_estimate(const hp_shares *shares, uint32_t function);
+/* By how much this thread's gaps make variances larger than the sampler's own gaps would: the middle of what its functions were given.
+ * room: as many numbers as functions were touched. */
+double hp_shares_widening(const hp_shares *shares, double *room);
+/* Of a part of what the function has in this thread. */
+hp_variances hp_shares_judge_part(const hp_shares *shares, uint32_t function, const hp_share *part, double widening);
 
 #endif

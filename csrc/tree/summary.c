@@ -136,7 +136,7 @@ static void enter_edge(summary *work, uint32_t i, uint32_t edge_id) {
 }
 
 /* Nobody counted all of its activations: calls are a lower bound, or there is time of one that began unseen. */
-static bool is_bound(unsigned seen) {
+bool hp_seen_is_bound(unsigned seen) {
     return (seen & HP_SEEN_BOUND) != 0 || (seen & (HP_SEEN_EXACT | HP_SEEN_CALLS)) == HP_SEEN_EXACT;
 }
 
@@ -149,7 +149,7 @@ static void enter_row(summary *work, uint32_t i) {
     row->self_exact += node->exact;
     bool divided = (node->flags & HP_NODE_DIVIDED) != 0;
     work->row_seen[node->function] |= hp_node_seen(node) | ROW_EXISTS | (divided ? ROW_DIVIDED : 0u);
-    hp_share share = {.self_samples = node->samples, .self_ns = node->sampled, .bound = is_bound(hp_node_seen(node))};
+    hp_share share = {.self_samples = node->samples, .self_ns = node->sampled, .bound = hp_seen_is_bound(hp_node_seen(node))};
     if (divided) /* what was taken out of its self time is as uncertain as what it became */
         share.self_samples = work->inclusive[i].samples;
     if (work->row_active[node->function]++ == 0) {

@@ -23,5 +23,7 @@ enum {
 
 unsigned hp_node_seen(const hp_node *node);
 hp_measured hp_seen_measured(unsigned seen);
+/* Nobody counted all of its activations: calls are a lower bound, or there is time of one that began unseen. */
+bool hp_seen_is_bound(unsigned seen);
 
 #endif

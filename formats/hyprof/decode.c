@@ -67,7 +67,8 @@ static hp_status read_warnings(hp_decoder *decoder, const uint8_t *raw, const hp
 
 static hp_status read_source(hp_profile *profile, hp_cursor *cursor, size_t *mended_left, hp_error *error) {
     hp_profile one = {.strings = profile->strings};
-    one.meta.python = one.meta.implementation = one.meta.platform = one.meta.program = one.meta.sampler_method = one.meta.tracer_hook = "";
+    one.meta.python = one.meta.implementation = one.meta.platform = one.meta.program = one.meta.sampler_method = one.meta.tracer_hook =
+        one.meta.tracing_spared = "";
     hp_status status = hp_facts_read_map(&one, cursor, mended_left, error);
     if (status == HP_OK && hp_profile_add_source(profile, &one.meta) != HP_OK)
         status = hp_decode_no_memory(error);

@@ -29,6 +29,7 @@ static const fact meta_facts[] = {
     FACT("rate_hz", FACT_RATE, meta.rate_hz),
     FACT("sampler_method", FACT_TEXT, meta.sampler_method),
     FACT("tracer_hook", FACT_TEXT, meta.tracer_hook),
+    FACT("tracing_spared", FACT_TEXT, meta.tracing_spared),
 };
 
 static const fact counter_facts[] = {

@@ -28,6 +28,7 @@ static const fact meta_facts[] = {
     META("rate_hz", FACT_RATE, rate_hz),
     META("sampler_method", FACT_TEXT, sampler_method),
     META("tracer_hook", FACT_TEXT, tracer_hook),
+    META("tracing_spared", FACT_TEXT, tracing_spared),
     META("samples_kept", FACT_NUMBER, samples_kept),
     META("samples_retried", FACT_NUMBER, samples_retried),
     META("samples_unresolved", FACT_NUMBER, samples_unresolved),

@@ -9,29 +9,30 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hybridprof.difference import COMPARES, Change, Diff, FunctionChange
+from hybridprof.difference import COMPARES, LEAST_DRIFT, Change, Diff, FunctionChange
 from hybridprof.merging import GUESSED
 from hybridprof.profile import load
 
 from . import table
 from .main import BadInput, Parser, complain
 from .recording import checked_output
-
-LEAST_DRIFT = 0.06  # by which one machine's runs of one program differ now and then: below it the whole is not called slower
+from .terminal import of_stdout
+from .terminal import width as text_width
 
 _ORDERS: dict[str, Callable[[FunctionChange], Any]] = {
-    "change": lambda row: (not row.self.significant, -abs(row.self.change_ns)),
-    "slower": lambda row: -row.self.change_ns,
-    "faster": lambda row: row.self.change_ns,
+    "change": lambda row: (not row.self.significant, -abs(row.self.deviation_ns)),
+    "slower": lambda row: -row.self.deviation_ns,
+    "faster": lambda row: row.self.deviation_ns,
     "relative": lambda row: -abs(row.self.relative),
     "significance": lambda row: row.self.p,
-    "total": lambda row: -abs(row.total.change_ns),
+    "total": lambda row: -abs(row.total.deviation_ns),
     "base": lambda row: -row.self.base_ns,
     "new": lambda row: -row.self.new_ns,
     "name": lambda row: (row.function.module, row.function.name),
     "file": lambda row: (row.function.file, row.function.line),
 }
-HEADER = ["", "base", "new", "change", "±", "change %", "total base", "total new", "function"]
+HEADER = ["", "base", "new", "change", "±", "change %", "total base", "total new", "change", "±", "function"]
+TOTALS = range(6, 10)  # columns
 
 
 def parser() -> Parser:
@@ -119,15 +120,17 @@ def _unrelated(found: Diff, options: Any) -> str:
 def _shown(found: Diff, options: Any) -> list[FunctionChange]:
     rows = [row for row in found.functions if row.function.kind != "thread" or row.self.base_ns or row.self.new_ns]
     key = _ORDERS[options.sort]
-    return sorted(rows, key=lambda row: (key(row), -abs(row.self.change_ns), row.function.file, row.function.line, row.function.name))
+    return sorted(rows, key=lambda row: (key(row), -abs(row.self.deviation_ns), row.function.file, row.function.line, row.function.name))
 
 
 def _print_table(found: Diff, options: Any) -> None:
     rows = _shown(found, options)
     limit = (options.limit if options.limit is not None else table.LIMIT) or None
-    for line in _legend(found):
-        table.say(line)
-    for line in table.columns([HEADER, *(_cells(row) for row in rows[:limit])], left={0, len(HEADER) - 1}):
+    terminal = of_stdout()
+    for text in _legend(found):
+        for line in terminal.wrapped(text):
+            table.say(line)
+    for line in _columns([HEADER, *(_cells(row) for row in rows[:limit])], terminal.width):
         table.say(line)
     if limit is not None and len(rows) > limit:
         table.say(f"({len(rows) - limit} more functions; see --limit)")
@@ -135,9 +138,18 @@ def _print_table(found: Diff, options: Any) -> None:
         table.say("(no functions were measured)")
 
 
+def _columns(cells: list[list[str]], width: int | None) -> list[str]:
+    """Totals go where they would leave no room for names."""
+    numbers = sum(max(text_width(row[at]) for row in cells) + 2 for at in range(len(HEADER) - 1))
+    without = TOTALS if width is not None and width - numbers < table.LEGIBLE else range(0)
+    shown = [[cell for at, cell in enumerate(row) if at not in without] for row in cells]
+    return table.columns(shown, left={0, len(shown[0]) - 1})
+
+
 def _legend(found: Diff) -> list[str]:
     old, new = found.whole_ns
-    whole = f"all time: {table.duration(old)} before, {table.duration(new)} after"
+    change, error = found.whole_change
+    whole = f"all time: {table.duration(old)} before, {table.duration(new)} after, change {_signed(round(change))} ± {table.duration(round(error))}"
     against = {
         "auto": f"functions are judged against new / base = {found.scale:.3f}, as it is for most of them",
         "time": "functions are judged by their times as measured",
@@ -146,8 +158,14 @@ def _legend(found: Diff) -> list[str]:
     count = len(found.changed)
     return [
         f"{whole}; {against}, give or take {100 * found.run_to_run:.1f} % from run to run",
-        f"* {count} of {found.tested} functions with enough time to tell changed; change %: from {found.scale:.3f} times base",
+        f"* {count} of {found.tested} functions with enough time to tell changed; change: from {_expected(found)}; "
+        "±: 95 % or more, all functions taken into account, and less than the change where it is marked",
     ]
+
+
+def _expected(found: Diff) -> str:
+    """What a function is held against. In `auto` the ratio of the others: it is not its own yardstick."""
+    return f"about {found.scale:.3f} times base, by the other functions" if found.compare == "auto" else f"{found.scale:.3f} times base"
 
 
 def _cells(row: FunctionChange) -> list[str]:
@@ -156,11 +174,13 @@ def _cells(row: FunctionChange) -> list[str]:
         "*" if change.significant else "",
         table.duration(change.base_ns),
         table.duration(change.new_ns),
-        _signed(change.change_ns),
-        table.duration(round(change.error_ns)),
+        _signed(change.deviation_ns),
+        table.duration(round(change.deviation_error_ns)),
         _percent(change),
         table.duration(row.total.base_ns),
         table.duration(row.total.new_ns),
+        _signed(row.total.deviation_ns),
+        table.duration(round(row.total.deviation_error_ns)),
         table.title(row.function),
     ]
 
@@ -187,6 +207,8 @@ def _print_json(found: Diff, options: Any) -> None:
             "run_to_run": found.run_to_run,
             "base_ns": old,
             "new_ns": new,
+            "change_ns": round(found.whole_change[0]),
+            "change_error_ns": round(found.whole_change[1]),
             "common_base": found.common[0],
             "common_new": found.common[1],
             "unrelated": found.unrelated,
@@ -214,11 +236,15 @@ def as_json(row: FunctionChange) -> dict[str, Any]:
         "new_total_ns": row.total.new_ns,
         "change_self_ns": row.self.change_ns,
         "change_error_ns": round(row.self.error_ns),
+        "deviation_self_ns": row.self.deviation_ns,
+        "deviation_error_ns": round(row.self.deviation_error_ns),
         "significant": row.self.significant,
         "relative_change": None if math.isinf(row.self.relative) else row.self.relative,
         "q": row.self.q,
         "change_total_ns": row.total.change_ns,
         "change_total_error_ns": round(row.total.error_ns),
+        "deviation_total_ns": row.total.deviation_ns,
+        "deviation_total_error_ns": round(row.total.deviation_error_ns),
         "relative_change_total": None if math.isinf(row.total.relative) else row.total.relative,
         "significant_total": row.total.significant,
         "measured_base": None if row.base is None else row.base.measured,
@@ -235,9 +261,10 @@ def _verdict(found: Diff, percent: float | None) -> int:
         complain(f"{table.title(row.function)} is slower by {_percent(row.self)}, and {percent:g} % is allowed")
     if len(slower) > 3:
         complain(f"{len(slower) - 3} more functions are slower by more than {percent:g} %")
-    old, new = found.whole_ns
-    runs = len(found.new.sources) / len(found.base.sources)
-    growth = new / (old * runs) - 1 if old else 0.0
-    if growth > max(percent / 100, LEAST_DRIFT):
-        complain(f"the whole took {100 * growth:.1f} % more time, and {percent:g} % is allowed")
-    return 1 if slower or growth > max(percent / 100, LEAST_DRIFT) else 0
+    old, _ = found.whole_ns
+    change, error = found.whole_change
+    expected = error / LEAST_DRIFT
+    grew = bool(old) and change > max(expected * percent / 100, error)
+    if grew:
+        complain(f"the whole took {100 * change / expected:.1f} % more time, and {percent:g} % is allowed")
+    return 1 if slower or grew else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridprof.profile import RUNNING, WAITING, Edge, Function, Profile, State, load, state_names
 
-from . import table, threads, tree
+from . import table, threads, tree, why
 from .main import BadInput, Parser
 from .terminal import Terminal, of_stdout
 
@@ -45,6 +45,7 @@ def parser() -> Parser:
         help=f"only samples in these states: running, waiting, or some of {', '.join((*RUNNING, *WAITING))}, with commas",
     )
     add("--threads", action="store_true", help="each thread by itself")
+    add("--why", action="store_true", help="why each function was traced or not, and what that costs or would have cost")
     add(
         "--json",
         action="store_true",
@@ -80,6 +81,8 @@ def _check(options: Any) -> None:
         raise BadInput("--filter is empty; give a part of a name or a file")
     if options.json:
         return
+    if options.why and (options.tree or options.threads or options.callers or options.callees or options.states):
+        raise BadInput("--why is a table of its own; leave out --tree, --threads, --callers, --callees and --states")
     details = [name for name in ("callers", "callees", "states") if getattr(options, name)]
     if options.tree and (details or options.threads):
         raise BadInput(
@@ -100,6 +103,8 @@ def rendered(profile: Profile, key: str, options: Any, terminal: Terminal) -> li
     if options.tree:
         fold = options.fold if options.fold is not None else 0.0 if limit is None or only is not None else tree.FOLD
         return tree.rendered(profile.tree, limit, terminal, fold, only)
+    if options.why:
+        return why.rendered(profile, key, limit, terminal, only)
     if not options.threads:
         return table.rendered([table.Table("", profile.functions, _details(profile, options))], key, limit, terminal, only)
     tables = [table.Table(f"{each.name}  (thread {each.native_id})", each.functions) for each in threads.by_thread(profile)]
@@ -142,16 +147,18 @@ def _details(profile: Profile, options: Any) -> table.Details | None:
     if not (options.callers or options.callees or options.states):
         return None
     callers, callees = _links(profile)
-    states = _states(profile) if options.states else {}
+    states, errors = (_states(profile), profile._state_errors) if options.states else ({}, {})
+
+    def in_state(row: Function, state: State, ns: int) -> table.Detail:
+        return table.Detail(["", table.duration(ns), table.error(round(errors.get((id(row), state), 0))), "", "", ""], "in", state)
 
     def lines(row: Function) -> list[table.Detail]:
-        found = [table.Detail(["", table.duration(ns), "", "", "", ""], "in", state) for state, ns in states.get(id(row), {}).items()]
+        found = [in_state(row, state, ns) for state, ns in states.get(id(row), {}).items()]
         for wanted, edges, sign in ((options.callers, callers[id(row)], "<-"), (options.callees, callees[id(row)], "->")):
             for edge in edges if wanted else ():
                 other = edge.caller if sign == "<-" else edge.callee
                 assert other is not None
-                cells = [table.calls(edge), table.duration(edge.self_ns), "", table.duration(edge.total_ns), "", edge.measured]
-                found.append(table.Detail(cells, sign, other))
+                found.append(table.Detail(table.cells(edge), sign, other))
         return found
 
     return lines
@@ -169,6 +176,7 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
             found["callees"] = [_edge_json(edge, edge.callee) for edge in callees.get(id(row), ())]
         if options.states:
             found["states"] = states.get(id(row), {})
+            found["state_errors"] = {state: round(profile._state_errors.get((id(row), state), 0)) for state in found["states"]}
         return found
 
     def chosen(rows: list[Function]) -> list[Function]:
@@ -177,6 +185,8 @@ def _print_json(profile: Profile, key: str, options: Any) -> None:
         return table.ordered(wanted, key)[: options.limit or None]
 
     answer: dict[str, Any] = {"meta": profile.meta, "functions": [plain(row) for row in chosen(profile.functions)]}
+    if options.why:
+        answer["spared_percent"] = profile.spared
     if options.tree:
         answer["nodes"] = _nodes_json(profile)
     if options.threads:
@@ -225,7 +235,10 @@ def _nodes_json(profile: Profile) -> list[dict[str, Any]]:
                 "self_ns": node.self_ns,
                 "total_ns": node.total_ns,
                 "samples": node.samples,
+                "self_error_ns": node.self_error_ns,
+                "total_error_ns": node.total_error_ns,
                 "measured": node.measured,
+                "time_lower_bound": node.time_lower_bound,
             }
         )
     return found
@@ -238,6 +251,10 @@ def _edge_json(edge: Edge, other: Function | None) -> dict[str, Any]:
         "file": other.file,
         "line": other.line,
         "calls": edge.calls,
+        "self_ns": edge.self_ns,
         "total_ns": edge.total_ns,
+        "self_error_ns": edge.self_error_ns,
+        "total_error_ns": edge.total_error_ns,
         "measured": edge.measured,
+        "time_lower_bound": edge.time_lower_bound,
     }

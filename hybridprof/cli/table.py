@@ -8,9 +8,10 @@ may be cut, would be ours anyway.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import ceil, sqrt
 from typing import Any
 
 from hybridprof.profile import Edge, Function, Node
@@ -93,7 +94,17 @@ def error(ns: int) -> str:
     return f"{ns} ns" if ns else ""
 
 
-def time_of(row: Function, ns: int) -> str:
+def together(errors: Iterable[float]) -> int:
+    """The error of a sum of times of which only one passes at a time: what one has too much another has too little of, so that adding up
+    squares is cautious."""
+    return ceil(sqrt(sum(float(each) ** 2 for each in errors)))
+
+
+def with_error(ns: int, error_ns: int) -> str:
+    return duration(ns) + (f" ± {error(error_ns)}" if error_ns else "")
+
+
+def time_of(row: Function | Edge | Node, ns: int) -> str:
     """A trailing `+` where it is a lower bound."""
     return duration(ns) + ("+" if row.time_lower_bound else "")
 
@@ -136,7 +147,7 @@ LEFT = 5  # the column that stands to the left of its room
 MARKS = {"exact": "e", "sampled": "s", "mixed": "m"}
 
 
-def cells(row: Function) -> list[str]:
+def cells(row: Function | Edge) -> list[str]:
     return [
         calls(row),
         time_of(row, row.self_ns),
@@ -217,14 +228,17 @@ def _of(detail: Detail, room: int | None) -> str:
 def _left_out(every: Sequence[Function], wanted: Sequence[Function], chosen: Sequence[Function], only: Filter | None) -> list[str]:
     found = []
     if len(chosen) < len(wanted):
-        rest = sum(row.self_ns for row in wanted) - sum(row.self_ns for row in chosen)
-        found.append(f"({len(wanted) - len(chosen)} more functions with {duration(rest)} of self time; see --limit)")
+        found.append(f"({len(wanted) - len(chosen)} more functions with {_self_of(wanted[len(chosen) :])} of self time; see --limit)")
     if only is not None and len(wanted) < len(every):
-        rest = sum(row.self_ns for row in every) - sum(row.self_ns for row in wanted)
-        found.append(f"({len(every) - len(wanted)} functions with {duration(rest)} of self time do not match {only.text!r})")
+        others = [row for row in every if not only.matches(row)]
+        found.append(f"({len(others)} functions with {_self_of(others)} of self time do not match {only.text!r})")
     if not every:
         found.append("(no functions were measured)")
     return found
+
+
+def _self_of(rows: Sequence[Function]) -> str:
+    return with_error(sum(row.self_ns for row in rows), together(row.self_error_ns for row in rows))
 
 
 def legend(rows: Sequence[Function], layout: Layout) -> str:
@@ -241,8 +255,10 @@ def legend(rows: Sequence[Function], layout: Layout) -> str:
     texts += ["self: alone", "total: with callees"]
     if any(row.time_lower_bound for row in rows):
         texts.append("time+: not all was seen")
-    if any(row.self_error_ns or row.total_error_ns for row in rows) and not layout.without >= {2, 4}:
-        texts.append("±: 95 % interval")
+    if any(row.self_error_ns or row.total_error_ns for row in rows):
+        texts += ["±: 95 % interval"] if not layout.without >= {2, 4} else []
+    elif any(row.self_ns and not row.self_error_ns for row in rows if row.measured == "sampled"):
+        texts.append("no ±: the file keeps no errors")
     if layout.marks:
         texts.append("e exact, s sampled, m mixed")
     elif any(row.measured == "mixed" for row in rows):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
 
 from hybridprof.profile import Function, Node, Profile
 
@@ -32,10 +31,12 @@ class _Sum:
 
 def by_thread(profile: Profile) -> list[ThreadTable]:
     """The threads that have a part of the tree, in the order in which they appeared."""
-    return [ThreadTable(thread.name, thread.native_id, _rows(thread.root)) for thread in profile.threads if thread.root is not None]
+    return [
+        ThreadTable(thread.name, thread.native_id, _rows(profile, thread.root)) for thread in profile.threads if thread.root is not None
+    ]
 
 
-def _rows(root: Node) -> list[Function]:
+def _rows(profile: Profile, root: Node) -> list[Function]:
     sums: dict[int, _Sum] = {}
     on_stack: dict[int, int] = {}
     pending: list[tuple[Node, bool]] = [(root, False)]
@@ -50,7 +51,8 @@ def _rows(root: Node) -> list[Function]:
         on_stack[key] = on_stack.get(key, 0) + 1
         pending.append((node, True))
         pending.extend((child, False) for child in node.children)
-    return [_row(each) for each in sums.values()]
+    errors = profile._thread_errors
+    return [_row(each, errors.get((id(root), key), (0, 0))) for key, each in sums.items()]
 
 
 def _add(into: _Sum, node: Node, outermost: bool) -> None:
@@ -64,21 +66,15 @@ def _add(into: _Sum, node: Node, outermost: bool) -> None:
         into.primitive_calls = (into.primitive_calls or 0) + (node.calls if outermost else 0)
 
 
-def _row(found: _Sum) -> Function:
-    """The thread's share of the whole function's error: independent samples, so that it grows with the root of the time."""
-    whole = found.function
+def _row(found: _Sum, errors: tuple[int, int]) -> Function:
     return replace(
-        whole,
+        found.function,
         calls=found.calls,
         primitive_calls=found.primitive_calls,
         self_ns=found.self_ns,
         total_ns=found.total_ns,
-        self_error_ns=_share(whole.self_error_ns, found.self_ns, whole.self_ns),
-        total_error_ns=_share(whole.total_error_ns, found.total_ns, whole.total_ns),
+        self_error_ns=errors[0],
+        total_error_ns=errors[1],
         measured="mixed" if found.exact and found.sampled else "exact" if found.exact else "sampled",
         samples=found.samples,
     )
-
-
-def _share(error: int, part: int, whole: int) -> int:
-    return min(error, ceil(error * sqrt(part / whole))) if error and whole > 0 else error

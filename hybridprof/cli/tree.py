@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from hybridprof.profile import Node
 
 from . import table
-from .terminal import ELLIPSIS, Terminal
+from .terminal import ELLIPSIS, Terminal, width
 
 FOLD = 0.5  # percent of the thread's time: smaller branches are folded
-HEADER = ["share", "total", "self", "calls", "function"]
+HEADER = ["share", "total", "±", "self", "±", "calls", "function"]
+ERRORS = (2, 4)  # columns
 LEGEND = "share: of its thread; total: with callees; self: alone"
 NAME = 20  # columns that stay for a name, however deep it stands
 DEEPEST = 200  # levels that are shown by indenting; a hundred thousand of them would be gigabytes of spaces
@@ -26,6 +27,7 @@ class Line:
     depth: int
     folded: int = 0
     total_ns: int = 0
+    error_ns: int = 0
 
 
 def rendered(
@@ -38,29 +40,52 @@ def rendered(
         return [(f"(no function matches {only.text!r})", "faint")]
     found: list[tuple[str, str]] = []
     shown: list[Line] = []
+    shown_errors = False
     for thread in threads:
         every = list(_lines(thread, thread.total_ns * fold / 100, kept))
         lines = every if limit is None else every[:limit]
         shown += lines
-        found += _thread(thread, lines, terminal)
+        without = _without(thread, lines, terminal)
+        shown_errors = shown_errors or not without >= set(ERRORS)
+        found += _thread(thread, lines, terminal, without)
         found += [(f"({len(every) - len(lines)} more lines; see --limit)", "faint")] if len(lines) < len(every) else []
         found.append(("", ""))
-    found += [(line, "faint") for line in terminal.wrapped(_legend(shown))]
+    found += [(line, "faint") for line in terminal.wrapped(_legend(shown, shown_errors))]
     return [(terminal.cut(line), style) for line, style in found]
 
 
-def _legend(shown: list[Line]) -> str:
+def _legend(shown: list[Line], shown_errors: bool) -> str:
     nodes = [line.node for line in shown if not line.folded]
     signs = {
         "- not counted": any(node.calls is None for node in nodes),
         "+ at least": any(node.calls is not None and node.measured == "mixed" for node in nodes),
     }
     said = ", ".join(sign for sign, met in signs.items() if met)
-    return (f"calls: {said}; " if said else "") + LEGEND
+    texts = [f"calls: {said}"] if said else []
+    texts.append(LEGEND)
+    if any(node.time_lower_bound for node in nodes):
+        texts.append("time+: not all was seen")
+    if shown_errors and any(node.self_error_ns or node.total_error_ns for node in nodes):
+        texts.append("±: 95 % interval, a share's is total's")
+    return "; ".join(texts)
 
 
-def _thread(thread: Node, lines: list[Line], terminal: Terminal) -> list[tuple[str, str]]:
-    texts = table.columns([HEADER[:-1], *(_cells(line, thread.total_ns) for line in lines)], left=set())
+def _without(thread: Node, lines: list[Line], terminal: Terminal) -> set[int]:
+    """The columns that go where there is little room: those without a value, then the errors of what stands beside them."""
+    cells = [HEADER[:-1], *(_cells(line, thread.total_ns) for line in lines)]
+    if terminal.width is None:
+        return set()
+    wide = [max(width(row[at]) for row in cells) + 2 for at in range(len(cells[0]))]
+    without = {at for at in ERRORS if not any(row[at] for row in cells[1:])}
+    for at in reversed(ERRORS):
+        if terminal.width - sum(each for place, each in enumerate(wide) if place not in without) < table.LEGIBLE:
+            without.add(at)
+    return without
+
+
+def _thread(thread: Node, lines: list[Line], terminal: Terminal, without: set[int]) -> list[tuple[str, str]]:
+    cells = [HEADER[:-1], *(_cells(line, thread.total_ns) for line in lines)]
+    texts = table.columns([[each for at, each in enumerate(row) if at not in without] for row in cells], left=set())
     wide = max(map(len, texts))
     room = None if terminal.width is None else terminal.width - wide - 2
     found = [(f"{texts[0]}  {HEADER[-1]}", "head")]
@@ -81,7 +106,8 @@ def _lines(thread: Node, smallest: float, kept: set[int] | None) -> Iterator[Lin
         children = [child for child in line.node.children if kept is None or id(child) in kept]
         small = [child for child in children if child.total_ns < smallest]
         if small:
-            pending.append(Line(small[0], line.depth + 1, len(small), sum(child.total_ns for child in small)))
+            error = table.together(child.total_error_ns for child in small)
+            pending.append(Line(small[0], line.depth + 1, len(small), sum(child.total_ns for child in small), error))
         large = [child for child in children if child.total_ns >= smallest]
         pending += [Line(child, line.depth + 1) for child in sorted(large, key=lambda child: child.total_ns)]
 
@@ -102,10 +128,17 @@ def _kept(root: Node, only: table.Filter) -> set[int]:
 
 
 def _cells(line: Line, whole: int) -> list[str]:
-    if line.folded:
-        return [_share(line.total_ns, whole), table.duration(line.total_ns), "", ""]
     node = line.node
-    return [_share(node.total_ns, whole), table.duration(node.total_ns), table.duration(node.self_ns), table.calls(node)]
+    if line.folded:
+        return [_share(line.total_ns, whole), table.duration(line.total_ns), table.error(line.error_ns), "", "", ""]
+    return [
+        _share(node.total_ns, whole),
+        table.time_of(node, node.total_ns),
+        table.error(node.total_error_ns),
+        table.time_of(node, node.self_ns),
+        table.error(node.self_error_ns),
+        table.calls(node),
+    ]
 
 
 def _share(part: int, whole: int) -> str:

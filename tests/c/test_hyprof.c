@@ -276,7 +276,7 @@ static void test_text_too_long(void **state) {
  */
 static void test_every_field_is_carried(void **state) {
     (void)state;
-    assert_int_equal(sizeof(hp_meta), 16 + 4 * 8 + 8 + 8 + 8 + 8 + 8 + 2 * 8 + 7 * 8 + (1 + HP_CAUSES) * 8 + 7 * 8 + 8 + 8);
+    assert_int_equal(sizeof(hp_meta), 16 + 4 * 8 + 8 + 8 + 8 + 8 + 8 + 3 * 8 + 7 * 8 + (1 + HP_CAUSES) * 8 + 7 * 8 + 8 + 8);
     assert_int_equal(sizeof(hp_function), 8 + 4 * 8 + 8);
     assert_int_equal(sizeof(hp_line), 3 * 4 + 4 + 8 + 8);
     assert_int_equal(sizeof(hp_estimate), 4 + 4 + 6 * 8);

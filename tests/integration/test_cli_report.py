@@ -37,7 +37,18 @@ ROW = {
     "measured": str,
     "time_lower_bound": bool,
 }
-EDGE = {"name": str, "file": str, "line": int, "calls": (int, type(None)), "total_ns": int, "measured": str}
+EDGE = {
+    "name": str,
+    "file": str,
+    "line": int,
+    "calls": (int, type(None)),
+    "self_ns": int,
+    "total_ns": int,
+    "self_error_ns": int,
+    "total_error_ns": int,
+    "measured": str,
+    "time_lower_bound": bool,
+}
 SAMPLES = {
     "kept": int,
     "retried": int,

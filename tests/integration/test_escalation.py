@@ -62,6 +62,8 @@ def test_what_is_called_seldom_is_exact_and_what_is_hot_is_sampled() -> None:
     assert found["hot"].calls < 2000 * rounds
     warnings = profile.meta["warnings"]
     assert any(sentence.startswith("left to the sampler for what their calls cost: hot (") for sentence in warnings), warnings
+    (name,) = (name for name in profile.spared if name.rpartition(".")[2] == "hot")
+    assert profile.spared[name] > 0 and not any(each in profile.spared for each in (f"{__name__}.seldom", f"{__name__}.main"))
     # The whole is known exactly, however it is divided.
     assert found["main"].total_ns == pytest.approx(1.5e9, rel=0.1)
     for thread in profile.threads:

@@ -38,6 +38,7 @@ class Made:
     python: str = "3.13.0"
     warnings: tuple[str, ...] = ()
     duration_ns: int = 10**10
+    spared: str = ""
 
 
 def profiles(number: int) -> st.SearchStrategy[Made]:
@@ -144,10 +145,16 @@ def encoded(made: Made) -> bytes:
         "started_ns": 10**18 + made.number,
         "clock": made.clock,
         "rate_hz": 1e9 / made.gap_ns,
+        **({"tracing_spared": made.spared.encode()} if made.spared else {}),
     }
     chunks = [
         _chunk(1, _pack(meta)),
-        _chunk(2, _pack({"duration_ns": made.duration_ns, "samples_kept": sum(samples)})),
+        _chunk(
+            2,
+            _pack(
+                {"duration_ns": made.duration_ns, "samples_kept": sum(samples), "tracing_calls": sum(stack.calls for stack in made.stacks)}
+            ),
+        ),
         _chunk(3, _pack([text.encode() for text in made.warnings])),
         _chunk(4, _pack([0, len(strings), b"".join(_varint(len(text)) for text in strings), "".join(strings).encode()])),
         _chunk(5, _table(0, 5, functions)),

@@ -77,7 +77,7 @@ def test_styles() -> None:
 def test_nobody_matches() -> None:
     options = report.parser().parse_args(["x", "--filter", "nobody"])
     found = [line for line, _ in report.rendered(shop(), "self", options, Terminal())]
-    assert found[-1] == "(8 functions with 11.00 s of self time do not match 'nobody')" and found[0].split()[-1] == "function"
+    assert found[-1] == "(8 functions with 11.00 s ± 327 ms of self time do not match 'nobody')" and found[0].split()[-1] == "function"
     options.tree = True
     assert report.rendered(shop(), "self", options, Terminal()) == [("(no function matches 'nobody')", "faint")]
 
