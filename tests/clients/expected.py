@@ -142,17 +142,29 @@ def by_kind(path: str) -> dict[str, Held]:
     }
 
 
-def own_lines(path: str, held: Held) -> dict[Function, Counter[int]]:
-    """Self time of each function by line: what was sampled where its line is known, all else at the function's first."""
-    found: dict[Function, Counter[int]] = {}
-    left = [own for _, _, _, own in held.nodes]
-    for node, line, _, ns, _ in _core.load(path).lines():
-        if line:
-            found.setdefault(held.functions[held.nodes[node - 1][1]], Counter())[line] += ns
-            left[node - 1] -= ns
-    for (_, number, _, _), ns in zip(held.nodes, left, strict=True):
-        function = held.functions[number]
-        found.setdefault(function, Counter())[function.line] += ns
+def by_event(path: str) -> dict[str, Held]:
+    """The events of a callgrind file, in its order, as time of a tree: what has no value throughout is none, and the sum of one kind is that."""
+    whole, kinds = Held.load(path), by_kind(path)
+    clock = str(_core.load(path).meta()["clock"]).capitalize()
+    counted = Held(whole.functions, [(parent, function, 0, calls) for parent, function, calls, _ in whole.nodes])
+    events = {f"{clock}_est_ns": kinds["sampled"], f"{clock}_exact_ns": kinds["exact"], "Calls_exact": counted}
+    events = {name: held for name, held in events.items() if held.sum_ns}
+    return {f"{clock}_ns": whole, **events} if kinds["sampled"].sum_ns and kinds["exact"].sum_ns else events
+
+
+def lines_by_event(path: str) -> dict[str, dict[Function, Counter[int]]]:
+    """Of each event what each function has itself, by line: what was sampled where its line is known, all else at the function's first."""
+    sampled = [(node - 1, line, ns) for node, line, _, ns, _ in _core.load(path).lines() if line]
+    found: dict[str, dict[Function, Counter[int]]] = {}
+    for event, held in by_event(path).items():
+        lines = found.setdefault(event, {})
+        left = [own for _, _, _, own in held.nodes]
+        for node, line, ns in sampled if "exact" not in event else ():
+            lines.setdefault(held.functions[held.nodes[node][1]], Counter())[line] += ns
+            left[node] -= ns
+        for (_, number, _, _), own in zip(held.nodes, left, strict=True):
+            function = held.functions[number]
+            lines.setdefault(function, Counter())[function.line] += own
     return found
 
 

@@ -158,15 +158,16 @@ def annotate_rows(path: Path, *options: str) -> tuple[list[str], dict[str, list[
     return events, rows
 
 
-def annotate_table(path: Path) -> Shown:
-    """The first event, which is all time; calls from the event of that name."""
+def annotate_tables(path: Path) -> dict[str, Shown]:
+    """By event, in its order; what has nothing of an event has no row there."""
     events, own = annotate_rows(path)
     _, inclusive = annotate_rows(path, "--inclusive=yes")
-    found: Shown = {}
-    calls_at = events.index("Calls_exact") if "Calls_exact" in events else None
+    nothing = [0] * len(events)
+    found: dict[str, Shown] = {event: {} for event in events}
     for name in own.keys() | inclusive.keys():
-        calls = None if calls_at is None else own.get(name, [0] * len(events))[calls_at]
-        show(found, name, Numbers(own.get(name, [0])[0], inclusive.get(name, [0])[0], calls, None))
+        for event, mine, whole in zip(events, own.get(name, nothing), inclusive.get(name, nothing), strict=True):
+            if mine or whole:
+                show(found[event], name, Numbers(mine, whole, None, None))
     return found
 
 
@@ -175,31 +176,32 @@ def annotate_percentages(path: Path) -> list[float]:
     return [float(number) for number in re.findall(r"\( *([\d.]+)%\)", text)]
 
 
-def annotate_sources(path: Path) -> dict[str, dict[int, int]]:
-    """By file that it found, and line: the first event. A line of the listing is one of the file, or a call from it."""
+def annotate_sources(path: Path) -> dict[str, dict[str, dict[int, int]]]:
+    """By event, file that it found, and line. A line of the listing is one of the file, or a call from it."""
     text = output("callgrind_annotate", "--threshold=100", "--auto=yes", "--context=1000000", "--show-percs=yes", path)
     events = re.search(r"^Events shown:\s+(.*)$", text, re.MULTILINE)[1].split()  # type: ignore[index]
-    found: dict[str, dict[int, int]] = {}
+    found: dict[str, dict[str, dict[int, int]]] = {event: {} for event in events}
     for section in text.split("-- Auto-annotated source: ")[1:]:
         name, _, listing = section.partition("\n")
         source = Path(name).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        lines = found[name] = {}
         number = 0
         for line in listing.partition("\n\n")[2].split("\n"):
             if number == len(source) or (number == 0 and not line):  # it lists all of a file, or nothing where no line has time
                 break
-            first, at = CELL.match(line), 0
+            cells, at = list[str](), 0
             for _ in events:
                 cell = CELL.match(line, at)
                 assert cell, f"{name}:{number + 1} is shown as {line!r}"
+                cells.append(cell[1] or "0")
                 at = cell.end()
             beside = line[at:].lstrip()  # cells are padded: the source's indentation cannot be told from that
             if beside.startswith("=> "):
                 continue
             assert beside == source[number].lstrip()
             number += 1
-            if first and first[1]:
-                lines[number] = int(first[1].replace(",", ""))
+            for event, value in zip(events, cells, strict=True):
+                if value != "0":
+                    found[event].setdefault(name, {})[number] = int(value.replace(",", ""))
         assert number in (0, len(source)), f"{name} is shown to line {number}"
     return found
 

@@ -13,7 +13,21 @@ from pathlib import Path
 
 import pytest
 from clients import limits, readers
-from clients.expected import Function, Held, Numbers, Shown, Steps, differences, escaped, frame, grouped, labels, own_lines, pstats_key
+from clients.expected import (
+    Function,
+    Held,
+    Numbers,
+    Shown,
+    Steps,
+    by_event,
+    differences,
+    escaped,
+    frame,
+    grouped,
+    labels,
+    lines_by_event,
+    pstats_key,
+)
 from clients.running import SOURCE, Run, as_shown, check_and_awaken, without_invented
 
 from hybridprof import _core
@@ -56,27 +70,34 @@ def test_gprof2dot_on_pstats(run: Run, tools: Path, dot: str) -> None:
 
 
 def test_callgrind_annotate(run: Run, callgrind_annotate: None) -> None:
+    """Every function, in the column of every event."""
     named = labels(run.held)
 
     def key(function: Function) -> str:
         return f"{escaped(function.file) or '~'}:{named[function]} [{escaped(function.module) or '~'}]"
 
-    held = as_shown(run, key, loop_erased=True)
-    check_and_awaken(held, without_invented(readers.annotate_table(run.callgrind)), readers.CALLGRIND_STEPS, unmeasured_may_lack=True)
+    tables, events = readers.annotate_tables(run.callgrind), by_event(str(run.native))
+    assert list(tables) == list(events)
+    for event, held in events.items():
+        rows = grouped(held.by_key(key, loop_erased=True), lambda name: name)
+        check_and_awaken(rows, without_invented(tables[event]), readers.CALLGRIND_STEPS, unmeasured_may_lack=True)
 
 
 def test_callgrind_annotate_sources(run: Run, callgrind_annotate: None) -> None:
-    """Each line of each file beside its time; the program is started in the root folder, whatever the working directory of the profiled one."""
-    held: dict[str, dict[int, int]] = {}
-    for function, lines in own_lines(str(run.native), run.held).items():
-        if function.file and Path(escaped(function.file)).exists():
-            of_file = held.setdefault(function.file, {})
-            for line, ns in lines.items():
-                if line and ns:
-                    of_file[line] = of_file.get(line, 0) + ns
+    """Each line of each file beside its events; the program is started in the root folder, whatever the working directory of the profiled one."""
+    held: dict[str, dict[str, dict[int, int]]] = {}
+    for event, functions in lines_by_event(str(run.native)).items():
+        of_event = held.setdefault(event, {})
+        for function, lines in functions.items():
+            if function.file and Path(escaped(function.file)).exists():
+                of_file = of_event.setdefault(function.file, {})
+                for line, value in lines.items():
+                    if line and value:
+                        of_file[line] = of_file.get(line, 0) + value
     shown = readers.annotate_sources(run.callgrind)
-    assert {file: lines for file, lines in shown.items() if lines} == {file: lines for file, lines in held.items() if lines}
-    assert any(len(lines) > 1 for file, lines in shown.items() if file.startswith(str(run.native.parent))), "lines of the program have time"
+    assert shown == {event: {file: lines for file, lines in files.items() if lines} for event, files in held.items()}
+    first = next(iter(shown.values()))
+    assert any(len(lines) > 1 for file, lines in first.items() if file.startswith(str(run.native.parent))), "lines of the program have time"
 
 
 def test_callgrind_annotate_shows_no_percentage_above_a_hundred(run: Run, callgrind_annotate: None) -> None:
