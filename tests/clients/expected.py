@@ -142,6 +142,42 @@ def by_kind(path: str) -> dict[str, Held]:
     }
 
 
+@dataclass
+class Shares:
+    """What is made of a graph of calls by who knows no stacks, as speedscope: each call gets its part of its function's whole, from the roots down.
+    A share of less than `least` of all is not looked into: it stays with its caller."""
+
+    held: Held
+    key_of: Callable[[Function], Hashable]
+    least: float
+    rows: dict[Hashable, Numbers] = field(default_factory=dict)
+    pieces: Counter[Hashable] = field(default_factory=Counter)  # stretches of time that a row's are made of
+
+    def __post_init__(self) -> None:
+        keys = [self.key_of(function) for function in self.held.functions]
+        self._calls: dict[Hashable, Counter[Hashable]] = {}
+        for node, stack in zip(self.held.nodes, self.held.stacks(keys, loop_erased=True), strict=True):
+            for caller, callee in pairwise(stack):
+                self._calls.setdefault(caller, Counter())[callee] += node[3]
+        self._wholes = self.held.by_key(self.key_of, loop_erased=True)
+        self._active: set[Hashable] = set()
+        for root in {keys[function] for parent, function, _, _ in self.held.nodes if parent < 0}:
+            self._visit(root, self._wholes[root].total_ns or 0)
+
+    def _visit(self, key: Hashable, share: float) -> float:
+        whole = self._wholes[key].total_ns
+        if key in self._active or share < self.least * self.held.sum_ns or not whole:
+            return 0
+        self._active.add(key)
+        below = [self._visit(callee, share * (ns / whole)) for callee, ns in self._calls.get(key, {}).items()]
+        self._active.discard(key)
+        row = self.rows.setdefault(key, Numbers(0, 0, None, None))
+        row.total_ns = (row.total_ns or 0) + share
+        row.self_ns = (row.self_ns or 0) + share - sum(below)
+        self.pieces[key] += 1 + sum(each > 0 for each in below)
+        return share
+
+
 def by_event(path: str) -> dict[str, Held]:
     """The events of a callgrind file, in its order, as time of a tree: what has no value throughout is none, and the sum of one kind is that."""
     whole, kinds = Held.load(path), by_kind(path)

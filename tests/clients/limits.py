@@ -70,7 +70,11 @@ SPEEDSCOPE_CROSSED = Limit(
     lambda held, key_of: held.beneath_cycles(key_of, loop_erased=True),
 )
 SPEEDSCOPE_FOLDS = Limit(
-    "speedscope on callgrind", "times", "of what takes less than 0.01 % of the whole: that stands in its caller's self time", (), nowhere
+    "speedscope on callgrind",
+    "times",
+    "of calls that take less than 0.01 % of the whole: they stand in their caller's self time",
+    (),
+    nowhere,
 )
 GPROF2DOT_PRIMITIVE = Limit("gprof2dot on pstats", "primitive calls", "everywhere: it shows all calls", ("primitive_calls",), everywhere)
 KCACHEGRIND_CYCLES = Limit(
