@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import ast
 import html
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from clients.expected import Numbers, Shown, Steps
 
@@ -131,6 +135,45 @@ def gprof2dot_table(path: Path, form: str, sum_ns: int, tools: Path, dot: str) -
     return found, Steps(time_ns=sum_ns / 1e4)
 
 
+def gprof2dot_name(key: Hashable) -> str:
+    """What it calls a row of pstats."""
+    file, line, name = key  # type: ignore[misc]
+    return f"{os.path.basename(os.path.splitext(file)[0])}:{line}:{name}"
+
+
+def gprof2dot_frame(key: Hashable) -> str:
+    """What it calls a frame of a collapsed stack: it takes the place off where the name holds no space."""
+    text = str(key)
+    name, _, place = text.rpartition(" (")
+    return name if name and " " not in name and ":" in place else text
+
+
+@cache
+def gprof2dot_module(tools: Path) -> Any:
+    """Its one file, wherever the venv's interpreter has it: its readers can be asked without a process for each file."""
+    (place,) = tools.parent.glob("lib/python3.*/site-packages/gprof2dot.py")
+    specification = importlib.util.spec_from_file_location("gprof2dot", place)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def gprof2dot_parsed(path: Path, form: str, sum_ns: int, tools: Path) -> Shown:
+    """The same functions as in its picture, before their numbers are rounded."""
+    module = gprof2dot_module(tools)
+    if form == "pstats":
+        profile = module.PstatsParser(str(path)).parse()
+    else:
+        with path.open(encoding="utf-8") as file:
+            profile = {"callgrind": module.CallgrindParser, "collapse": module.CollapseParser}[form](file).parse()
+    found: Shown = {}
+    for function in profile.functions.values():
+        own, total = (function[event] * sum_ns for event in (module.TIME_RATIO, module.TOTAL_TIME_RATIO))
+        show(found, function.name, Numbers(own, total, function.called, None))
+    return found
+
+
 # --- callgrind_annotate: exact integers ---------------------------------------------------------------------------------------------
 
 CELL = re.compile(r"\s*(?:([\d,]+)(?: \([ \d.]+%\))?|\.)(?= )")
@@ -239,6 +282,18 @@ class Raw:
     types: list[str]
     samples: list[tuple[dict[str, int], list[str], int, dict[str, str]]]  # values by type, stack, line of the leaf, labels
     start_lines: dict[str, int]
+
+    def table(self, clock: str) -> Shown:
+        """Added up again by place: time and calls."""
+        added: dict[str, Numbers] = {}
+        for values, stack, _, _ in self.samples:
+            for place in stack:
+                added.setdefault(place, Numbers(0, 0, 0, None))
+            added[stack[-1]].self_ns += values[clock]
+            added[stack[-1]].calls += values["calls"]
+            for place in set(stack):
+                added[place].total_ns += values[clock]
+        return {place: [numbers] for place, numbers in added.items()}
 
 
 def pprof_raw(path: Path, pprof: Path) -> Raw:
