@@ -97,7 +97,7 @@ def pstats_stats(path: Path, python: str = sys.executable, times: int = 1) -> di
 
 NODE = re.compile(r'^\t"?(?P<id>(?:[^"\\]|\\.)*?)"? \[.*\blabel="(?P<label>(?:[^"\\]|\\.)*)"')
 SVG = "{http://www.w3.org/2000/svg}"
-DRAWN_AT_MOST = 300  # nodes: dot takes minutes for more
+DRAWN_AT_MOST = 300  # nodes: dot takes minutes for more (limits.DOT_LARGE), and gprof2dot's own text is read
 
 
 def written_labels(text: str) -> list[list[str]]:
