@@ -244,10 +244,15 @@ def plain_label(function: Function) -> str:
 
 
 def labels(held: Held) -> dict[Function, str]:
-    """The plain label, and the first line where that is shared."""
+    """The plain label; the first line where that is shared, and behind both a number from the second function on that still has the same."""
     plain = {function: plain_label(function) for function in held.functions}
-    shared = Counter(plain.values())
-    return {function: label if shared[label] == 1 else f"{label}:{function.line}" for function, label in plain.items()}
+    shared, given = Counter(plain.values()), Counter[str]()
+    found: dict[Function, str] = {}
+    for function, label in plain.items():
+        lined = f"{label}:{function.line}" if shared[label] > 1 and function.line else label
+        given[lined] += 1
+        found[function] = lined if given[lined] == 1 else f"{lined}#{given[lined]}"
+    return found
 
 
 def frame(label: str, function: Function) -> str:
