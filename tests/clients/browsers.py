@@ -45,6 +45,7 @@ def validate(modules: Path, files: list[Path]) -> None:
 CELL = re.compile(r"([\d.,]+)(ns|\u00b5s|ms|s|) \([<>\d.]+%\)$")
 UNITS = {"": 1, "ns": 1, "\u00b5s": 1e3, "ms": 1e6, "s": 1e9}  # collapsed stacks have no unit
 SPEEDSCOPE_STEPS = UnitSteps(relative=1e-2)
+SPEEDSCOPE_FOLDED = 1e-4  # of all: a call of less is not looked into, where what it reads are calls (callgrind) and not stacks
 
 
 def cell_ns(text: str) -> float:

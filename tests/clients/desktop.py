@@ -18,7 +18,7 @@ from clients.readers import show
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that Debian's gi belongs to
 TRIES = 3
-PATIENCE = 100  # seconds for one; it gives up by itself before that
+PATIENCE = 250  # seconds for one; it gives up by itself before that
 KCACHEGRIND_STEPS = Steps()
 
 
@@ -38,11 +38,6 @@ class Lists:
     def called(self, function: str) -> str:
         (cell,) = [row[2] for row in self.functions if row[3] == function]
         return cell
-
-    def skipped(self) -> int:
-        """Functions that the list leaves out."""
-        last = self.functions[-1][3]
-        return int(last.strip("(").partition(" ")[0]) if "skipped" in last else 0
 
 
 def number(cell: str) -> int:

@@ -142,17 +142,65 @@ def by_kind(path: str) -> dict[str, Held]:
     }
 
 
-def own_lines(path: str, held: Held) -> dict[Function, Counter[int]]:
-    """Self time of each function by line: what was sampled where its line is known, all else at the function's first."""
-    found: dict[Function, Counter[int]] = {}
-    left = [own for _, _, _, own in held.nodes]
-    for node, line, _, ns, _ in _core.load(path).lines():
-        if line:
-            found.setdefault(held.functions[held.nodes[node - 1][1]], Counter())[line] += ns
-            left[node - 1] -= ns
-    for (_, number, _, _), ns in zip(held.nodes, left, strict=True):
-        function = held.functions[number]
-        found.setdefault(function, Counter())[function.line] += ns
+@dataclass
+class Shares:
+    """What is made of a graph of calls by who knows no stacks, as speedscope: each call gets its part of its function's whole, from the roots down.
+    A share of less than `least` of all is not looked into: it stays with its caller."""
+
+    held: Held
+    key_of: Callable[[Function], Hashable]
+    least: float
+    rows: dict[Hashable, Numbers] = field(default_factory=dict)
+    pieces: Counter[Hashable] = field(default_factory=Counter)  # stretches of time that a row's are made of
+
+    def __post_init__(self) -> None:
+        keys = [self.key_of(function) for function in self.held.functions]
+        self._calls: dict[Hashable, Counter[Hashable]] = {}
+        for node, stack in zip(self.held.nodes, self.held.stacks(keys, loop_erased=True), strict=True):
+            for caller, callee in pairwise(stack):
+                self._calls.setdefault(caller, Counter())[callee] += node[3]
+        self._wholes = self.held.by_key(self.key_of, loop_erased=True)
+        self._active: set[Hashable] = set()
+        for root in {keys[function] for parent, function, _, _ in self.held.nodes if parent < 0}:
+            self._visit(root, self._wholes[root].total_ns or 0)
+
+    def _visit(self, key: Hashable, share: float) -> float:
+        whole = self._wholes[key].total_ns
+        if key in self._active or share < self.least * self.held.sum_ns or not whole:
+            return 0
+        self._active.add(key)
+        below = [self._visit(callee, share * (ns / whole)) for callee, ns in self._calls.get(key, {}).items()]
+        self._active.discard(key)
+        row = self.rows.setdefault(key, Numbers(0, 0, None, None))
+        row.total_ns = (row.total_ns or 0) + share
+        row.self_ns = (row.self_ns or 0) + share - sum(below)
+        self.pieces[key] += 1 + sum(each > 0 for each in below)
+        return share
+
+
+def by_event(path: str) -> dict[str, Held]:
+    """The events of a callgrind file, in its order, as time of a tree: what has no value throughout is none, and the sum of one kind is that."""
+    whole, kinds = Held.load(path), by_kind(path)
+    clock = str(_core.load(path).meta()["clock"]).capitalize()
+    counted = Held(whole.functions, [(parent, function, 0, calls) for parent, function, calls, _ in whole.nodes])
+    events = {f"{clock}_est_ns": kinds["sampled"], f"{clock}_exact_ns": kinds["exact"], "Calls_exact": counted}
+    events = {name: held for name, held in events.items() if held.sum_ns}
+    return {f"{clock}_ns": whole, **events} if kinds["sampled"].sum_ns and kinds["exact"].sum_ns else events
+
+
+def lines_by_event(path: str) -> dict[str, dict[Function, Counter[int]]]:
+    """Of each event what each function has itself, by line: what was sampled where its line is known, all else at the function's first."""
+    sampled = [(node - 1, line, ns) for node, line, _, ns, _ in _core.load(path).lines() if line]
+    found: dict[str, dict[Function, Counter[int]]] = {}
+    for event, held in by_event(path).items():
+        lines = found.setdefault(event, {})
+        left = [own for _, _, _, own in held.nodes]
+        for node, line, ns in sampled if "exact" not in event else ():
+            lines.setdefault(held.functions[held.nodes[node][1]], Counter())[line] += ns
+            left[node] -= ns
+        for (_, number, _, _), own in zip(held.nodes, left, strict=True):
+            function = held.functions[number]
+            lines.setdefault(function, Counter())[function.line] += own
     return found
 
 
@@ -196,10 +244,15 @@ def plain_label(function: Function) -> str:
 
 
 def labels(held: Held) -> dict[Function, str]:
-    """The plain label, and the first line where that is shared."""
+    """The plain label; the first line where that is shared, and behind both a number from the second function on that still has the same."""
     plain = {function: plain_label(function) for function in held.functions}
-    shared = Counter(plain.values())
-    return {function: label if shared[label] == 1 else f"{label}:{function.line}" for function, label in plain.items()}
+    shared, given = Counter(plain.values()), Counter[str]()
+    found: dict[Function, str] = {}
+    for function, label in plain.items():
+        lined = f"{label}:{function.line}" if shared[label] > 1 and function.line else label
+        given[lined] += 1
+        found[function] = lined if given[lined] == 1 else f"{lined}#{given[lined]}"
+    return found
 
 
 def frame(label: str, function: Function) -> str:

@@ -70,9 +70,20 @@ SPEEDSCOPE_CROSSED = Limit(
     lambda held, key_of: held.beneath_cycles(key_of, loop_erased=True),
 )
 SPEEDSCOPE_FOLDS = Limit(
-    "speedscope on callgrind", "times", "of what takes less than 0.01 % of the whole: that stands in its caller's self time", (), nowhere
+    "speedscope on callgrind",
+    "times",
+    "of calls that take less than 0.01 % of the whole: they stand in their caller's self time",
+    (),
+    nowhere,
 )
 GPROF2DOT_PRIMITIVE = Limit("gprof2dot on pstats", "primitive calls", "everywhere: it shows all calls", ("primitive_calls",), everywhere)
+DOT_LARGE = Limit(
+    "dot, which draws what gprof2dot writes",
+    "the picture",
+    "of more than some 300 functions: it takes minutes; by default gprof2dot leaves out what takes less than 0.5 %",
+    (),
+    nowhere,
+)
 KCACHEGRIND_CYCLES = Limit(
     "KCachegrind, with cycle detection (its default)",
     "Incl.",
@@ -103,6 +114,7 @@ LIMITS = (
     SPEEDSCOPE_CROSSED,
     SPEEDSCOPE_FOLDS,
     GPROF2DOT_PRIMITIVE,
+    DOT_LARGE,
     KCACHEGRIND_CYCLES,
     KCACHEGRIND_CALLED,
     TUNA_SHARED,

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import ast
 import html
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from clients.expected import Numbers, Shown, Steps
 
@@ -93,7 +97,7 @@ def pstats_stats(path: Path, python: str = sys.executable, times: int = 1) -> di
 
 NODE = re.compile(r'^\t"?(?P<id>(?:[^"\\]|\\.)*?)"? \[.*\blabel="(?P<label>(?:[^"\\]|\\.)*)"')
 SVG = "{http://www.w3.org/2000/svg}"
-DRAWN_AT_MOST = 300  # nodes: dot takes minutes for more
+DRAWN_AT_MOST = 300  # nodes: dot takes minutes for more (limits.DOT_LARGE), and gprof2dot's own text is read
 
 
 def written_labels(text: str) -> list[list[str]]:
@@ -131,6 +135,45 @@ def gprof2dot_table(path: Path, form: str, sum_ns: int, tools: Path, dot: str) -
     return found, Steps(time_ns=sum_ns / 1e4)
 
 
+def gprof2dot_name(key: Hashable) -> str:
+    """What it calls a row of pstats."""
+    file, line, name = key  # type: ignore[misc]
+    return f"{os.path.basename(os.path.splitext(file)[0])}:{line}:{name}"
+
+
+def gprof2dot_frame(key: Hashable) -> str:
+    """What it calls a frame of a collapsed stack: it takes the place off where the name holds no space."""
+    text = str(key)
+    name, _, place = text.rpartition(" (")
+    return name if name and " " not in name and ":" in place else text
+
+
+@cache
+def gprof2dot_module(tools: Path) -> Any:
+    """Its one file, wherever the venv's interpreter has it: its readers can be asked without a process for each file."""
+    (place,) = tools.parent.glob("lib/python3.*/site-packages/gprof2dot.py")
+    specification = importlib.util.spec_from_file_location("gprof2dot", place)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def gprof2dot_parsed(path: Path, form: str, sum_ns: int, tools: Path) -> Shown:
+    """The same functions as in its picture, before their numbers are rounded."""
+    module = gprof2dot_module(tools)
+    if form == "pstats":
+        profile = module.PstatsParser(str(path)).parse()
+    else:
+        with path.open(encoding="utf-8") as file:
+            profile = {"callgrind": module.CallgrindParser, "collapse": module.CollapseParser}[form](file).parse()
+    found: Shown = {}
+    for function in profile.functions.values():
+        own, total = (function[event] * sum_ns for event in (module.TIME_RATIO, module.TOTAL_TIME_RATIO))
+        show(found, function.name, Numbers(own, total, function.called, None))
+    return found
+
+
 # --- callgrind_annotate: exact integers ---------------------------------------------------------------------------------------------
 
 CELL = re.compile(r"\s*(?:([\d,]+)(?: \([ \d.]+%\))?|\.)(?= )")
@@ -158,15 +201,16 @@ def annotate_rows(path: Path, *options: str) -> tuple[list[str], dict[str, list[
     return events, rows
 
 
-def annotate_table(path: Path) -> Shown:
-    """The first event, which is all time; calls from the event of that name."""
+def annotate_tables(path: Path) -> dict[str, Shown]:
+    """By event, in its order; what has nothing of an event has no row there."""
     events, own = annotate_rows(path)
     _, inclusive = annotate_rows(path, "--inclusive=yes")
-    found: Shown = {}
-    calls_at = events.index("Calls_exact") if "Calls_exact" in events else None
+    nothing = [0] * len(events)
+    found: dict[str, Shown] = {event: {} for event in events}
     for name in own.keys() | inclusive.keys():
-        calls = None if calls_at is None else own.get(name, [0] * len(events))[calls_at]
-        show(found, name, Numbers(own.get(name, [0])[0], inclusive.get(name, [0])[0], calls, None))
+        for event, mine, whole in zip(events, own.get(name, nothing), inclusive.get(name, nothing), strict=True):
+            if mine or whole:
+                show(found[event], name, Numbers(mine, whole, None, None))
     return found
 
 
@@ -175,31 +219,32 @@ def annotate_percentages(path: Path) -> list[float]:
     return [float(number) for number in re.findall(r"\( *([\d.]+)%\)", text)]
 
 
-def annotate_sources(path: Path) -> dict[str, dict[int, int]]:
-    """By file that it found, and line: the first event. A line of the listing is one of the file, or a call from it."""
+def annotate_sources(path: Path) -> dict[str, dict[str, dict[int, int]]]:
+    """By event, file that it found, and line. A line of the listing is one of the file, or a call from it."""
     text = output("callgrind_annotate", "--threshold=100", "--auto=yes", "--context=1000000", "--show-percs=yes", path)
     events = re.search(r"^Events shown:\s+(.*)$", text, re.MULTILINE)[1].split()  # type: ignore[index]
-    found: dict[str, dict[int, int]] = {}
+    found: dict[str, dict[str, dict[int, int]]] = {event: {} for event in events}
     for section in text.split("-- Auto-annotated source: ")[1:]:
         name, _, listing = section.partition("\n")
         source = Path(name).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        lines = found[name] = {}
         number = 0
         for line in listing.partition("\n\n")[2].split("\n"):
             if number == len(source) or (number == 0 and not line):  # it lists all of a file, or nothing where no line has time
                 break
-            first, at = CELL.match(line), 0
+            cells, at = list[str](), 0
             for _ in events:
                 cell = CELL.match(line, at)
                 assert cell, f"{name}:{number + 1} is shown as {line!r}"
+                cells.append(cell[1] or "0")
                 at = cell.end()
             beside = line[at:].lstrip()  # cells are padded: the source's indentation cannot be told from that
             if beside.startswith("=> "):
                 continue
             assert beside == source[number].lstrip()
             number += 1
-            if first and first[1]:
-                lines[number] = int(first[1].replace(",", ""))
+            for event, value in zip(events, cells, strict=True):
+                if value != "0":
+                    found[event].setdefault(name, {})[number] = int(value.replace(",", ""))
         assert number in (0, len(source)), f"{name} is shown to line {number}"
     return found
 
@@ -237,6 +282,18 @@ class Raw:
     types: list[str]
     samples: list[tuple[dict[str, int], list[str], int, dict[str, str]]]  # values by type, stack, line of the leaf, labels
     start_lines: dict[str, int]
+
+    def table(self, clock: str) -> Shown:
+        """Added up again by place: time and calls."""
+        added: dict[str, Numbers] = {}
+        for values, stack, _, _ in self.samples:
+            for place in stack:
+                added.setdefault(place, Numbers(0, 0, 0, None))
+            added[stack[-1]].self_ns += values[clock]
+            added[stack[-1]].calls += values["calls"]
+            for place in set(stack):
+                added[place].total_ns += values[clock]
+        return {place: [numbers] for place, numbers in added.items()}
 
 
 def pprof_raw(path: Path, pprof: Path) -> Raw:

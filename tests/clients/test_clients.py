@@ -7,13 +7,26 @@ Each comparison is also shown to be awake: one number altered by more than the d
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import pytest
 from clients import limits, readers
-from clients.expected import Function, Held, Numbers, Shown, Steps, differences, escaped, frame, grouped, labels, own_lines, pstats_key
+from clients.expected import (
+    Function,
+    Held,
+    Numbers,
+    Shown,
+    Steps,
+    by_event,
+    differences,
+    escaped,
+    frame,
+    grouped,
+    labels,
+    lines_by_event,
+    pstats_key,
+)
 from clients.running import SOURCE, Run, as_shown, check_and_awaken, without_invented
 
 from hybridprof import _core
@@ -46,37 +59,40 @@ def test_pstats(run: Run) -> None:
 def test_gprof2dot_on_pstats(run: Run, tools: Path, dot: str) -> None:
     shown, steps = readers.gprof2dot_table(run.pstats, "pstats", run.held.sum_ns, tools, dot)
 
-    def displayed(key: Hashable) -> str:
-        file, line, name = key  # type: ignore[misc]
-        return f"{os.path.basename(os.path.splitext(file)[0])}:{line}:{name}"
-
     numbers = run.held.by_key(pstats_key)
     limits.GPROF2DOT_PRIMITIVE.take_out(run.held, pstats_key, numbers)
-    check_and_awaken(grouped(numbers, displayed), without_invented(shown), steps)
+    check_and_awaken(grouped(numbers, readers.gprof2dot_name), without_invented(shown), steps)
 
 
 def test_callgrind_annotate(run: Run, callgrind_annotate: None) -> None:
+    """Every function, in the column of every event."""
     named = labels(run.held)
 
     def key(function: Function) -> str:
         return f"{escaped(function.file) or '~'}:{named[function]} [{escaped(function.module) or '~'}]"
 
-    held = as_shown(run, key, loop_erased=True)
-    check_and_awaken(held, without_invented(readers.annotate_table(run.callgrind)), readers.CALLGRIND_STEPS, unmeasured_may_lack=True)
+    tables, events = readers.annotate_tables(run.callgrind), by_event(str(run.native))
+    assert list(tables) == list(events)
+    for event, held in events.items():
+        rows = grouped(held.by_key(key, loop_erased=True), lambda name: name)
+        check_and_awaken(rows, without_invented(tables[event]), readers.CALLGRIND_STEPS, unmeasured_may_lack=True)
 
 
 def test_callgrind_annotate_sources(run: Run, callgrind_annotate: None) -> None:
-    """Each line of each file beside its time; the program is started in the root folder, whatever the working directory of the profiled one."""
-    held: dict[str, dict[int, int]] = {}
-    for function, lines in own_lines(str(run.native), run.held).items():
-        if function.file and Path(escaped(function.file)).exists():
-            of_file = held.setdefault(function.file, {})
-            for line, ns in lines.items():
-                if line and ns:
-                    of_file[line] = of_file.get(line, 0) + ns
+    """Each line of each file beside its events; the program is started in the root folder, whatever the working directory of the profiled one."""
+    held: dict[str, dict[str, dict[int, int]]] = {}
+    for event, functions in lines_by_event(str(run.native)).items():
+        of_event = held.setdefault(event, {})
+        for function, lines in functions.items():
+            if function.file and Path(escaped(function.file)).exists():
+                of_file = of_event.setdefault(function.file, {})
+                for line, value in lines.items():
+                    if line and value:
+                        of_file[line] = of_file.get(line, 0) + value
     shown = readers.annotate_sources(run.callgrind)
-    assert {file: lines for file, lines in shown.items() if lines} == {file: lines for file, lines in held.items() if lines}
-    assert any(len(lines) > 1 for file, lines in shown.items() if file.startswith(str(run.native.parent))), "lines of the program have time"
+    assert shown == {event: {file: lines for file, lines in files.items() if lines} for event, files in held.items()}
+    first = next(iter(shown.values()))
+    assert any(len(lines) > 1 for file, lines in first.items() if file.startswith(str(run.native.parent))), "lines of the program have time"
 
 
 def test_callgrind_annotate_shows_no_percentage_above_a_hundred(run: Run, callgrind_annotate: None) -> None:
@@ -123,17 +139,12 @@ def test_gprof2dot_on_collapsed(run: Run, tools: Path, dot: str) -> None:
     shown, steps = readers.gprof2dot_table(run.collapsed, "collapse", run.held.sum_ns, tools, dot)
     frame_of = collapsed_frames(run)
 
-    def displayed(key: Hashable) -> str:
-        text = str(key)
-        place = text.rpartition(" (")
-        return place[0] if place[0] and " " not in place[0] and ":" in place[2] else text
-
     numbers = run.held.by_key(frame_of)
     for row in numbers.values():
         row.calls = row.primitive_calls = None  # the format has none
-    whole = grouped({key: dataclasses.replace(row) for key, row in numbers.items()}, displayed)
+    whole = grouped({key: dataclasses.replace(row) for key, row in numbers.items()}, readers.gprof2dot_frame)
     taken = limits.GPROF2DOT_COLLAPSED.take_out(run.held, frame_of, numbers)
-    check_and_awaken(grouped(numbers, displayed), shown, steps, unmeasured_may_lack=True)
+    check_and_awaken(grouped(numbers, readers.gprof2dot_frame), shown, steps, unmeasured_may_lack=True)
     if run.name == "crossed":
         assert taken and differences(whole, shown, steps, unmeasured_may_lack=True), "it shows cycles right: no limit any more"
 
@@ -165,24 +176,17 @@ def test_pprof_raw(run: Run, pprof: Path) -> None:
         f"{clock}/nanoseconds[dflt]",
     ]
     named = labels(run.held)
-    added: dict[Hashable, Numbers] = {}
     lines: dict[tuple[str, int], int] = {}
     for values, stack, line, tags in raw.samples:
         assert values[clock] == values["sampled"] + values["exact"]
         assert tags.get("measured") in {"exact", "mixed"} or values["exact"] == values["calls"] == 0
-        own = added.setdefault(stack[-1], Numbers())
-        own.self_ns += values[clock]
-        own.calls += values["calls"]
-        own.primitive_calls = None
-        for place in set(stack):
-            added.setdefault(place, Numbers(primitive_calls=None)).total_ns += values[clock]
         if tags.get("measured") == "sampled":
             lines[stack[-1], line] = lines.get((stack[-1], line), 0) + values["sampled"]
 
     def key(function: Function) -> str:
         return f"{named[function]} {escaped(function.file)}"
 
-    check_and_awaken(as_shown(run, key), grouped(added, lambda place: place), readers.PPROF_STEPS)
+    check_and_awaken(as_shown(run, key), raw.table(clock), readers.PPROF_STEPS)
     assert sum(lines.values()) == sum(thread["sampled_ns"] for thread in _core.load(str(run.native)).threads())
     # What no line is known of stands at the function's first.
     assert {at: ns for at, ns in lines.items() if at[1] != raw.start_lines[at[0]]} == sampled_lines(run, key)

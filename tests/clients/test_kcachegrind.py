@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 from clients import desktop, limits
-from clients.expected import Function, Numbers, Shown, Steps, by_kind, differences, escaped, grouped, labels, own_lines
+from clients.expected import Function, Held, Numbers, Shown, Steps, by_event, differences, escaped, grouped, labels, lines_by_event
 from clients.programs import PROGRAMS
 from clients.running import Run, check_and_awaken, debian, missing, prepared, without_invented
 
 from hybridprof import _core
 
 pytest_plugins = ["clients.running"]
-
-LISTED = 400  # functions of a large profile that are read: each cell is a question
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,28 +52,29 @@ def key_of(run: Run) -> Callable[[Function], tuple[str, str]]:
     return key
 
 
-def loop_erased(run: Run, held: object = None, take_out: tuple[limits.Limit, ...] = ()) -> Shown:
+def loop_erased(run: Run, held: Held | None = None, take_out: tuple[limits.Limit, ...] = ()) -> Shown:
     key = key_of(run)
-    numbers = (held or run.held).by_key(key, loop_erased=True)  # type: ignore[attr-defined]
+    numbers = (held or run.held).by_key(key, loop_erased=True)
     for limit in (limits.KCACHEGRIND_CALLED, *take_out):
         limit.take_out(run.held, key, numbers)
     return grouped(numbers, lambda each: each)
 
 
+def with_costs(shown: Shown) -> Shown:
+    """It lists functions that have nothing of the event too."""
+    found = {key: [row for row in rows if row.self_ns or row.total_ns] for key, rows in shown.items()}
+    return {key: rows for key, rows in found.items() if rows}
+
+
+@pytest.mark.timeout(900)  # four lists of 20,000 rows on a busy machine
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_kcachegrind(name: str, run_of: Callable[[str], Run], tmp_path: Path) -> None:
-    """Self and inclusive time of every function (of a large profile: of the first), by the event that it shows first."""
+    """Of every function what it has of each event, itself and inclusive: the first as it comes, then the others as the primary one."""
     run = run_of(name)
-    large = len(run.held.functions) > 2 * LISTED
-    shown = desktop.lists(run.callgrind, tmp_path / "home", at_most=LISTED if large else 200_000)
-    table, held = without_invented(shown.table()), loop_erased(run)
-    with_time = {key: rows for key, rows in held.items() if rows[0].total_ns}
-    if large:
-        assert len(table) + shown.skipped() >= len(with_time) and len(table) >= LISTED - 1
-        least = min(row.total_ns or 0 for rows in table.values() for row in rows)
-        assert all((rows[0].total_ns or 0) <= least for key, rows in with_time.items() if key not in table), "those of most time are listed"
-        held = {key: rows for key, rows in held.items() if key in table}
-    check_and_awaken(held, table, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True)
+    for number, (event, held) in enumerate(by_event(str(run.native)).items()):
+        shown = desktop.lists(run.callgrind, tmp_path / event, event=event if number else "")
+        table = with_costs(without_invented(shown.table()))
+        check_and_awaken(loop_erased(run, held), table, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True)
 
 
 @pytest.mark.parametrize("name", ["recursive", "mutual", "crossed"])
@@ -91,23 +90,6 @@ def test_kcachegrind_with_cycle_detection(name: str, run_of: Callable[[str], Run
     assert bool(cycles) == (name == "crossed")
     if cycles:
         assert differences(loop_erased(run), shown, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True), "no limit any more"
-
-
-@pytest.mark.parametrize("event", ["Wall_est_ns", "Wall_exact_ns", "Calls_exact"])
-def test_kcachegrind_events(event: str, run_of: Callable[[str], Run], tmp_path: Path) -> None:
-    """What was sampled and what is exact, each as an event of its own."""
-    run = run_of("mixed")
-    shown = without_invented(desktop.lists(run.callgrind, tmp_path / "home", event=event).table())
-    if event == "Calls_exact":
-        counts = run.held.by_key(key_of(run))
-        held = {key: [Numbers(row.calls, None, None, None)] for key, row in counts.items() if key in shown}
-        assert sum(rows[0].self_ns or 0 for rows in held.values()) == sum(row.calls or 0 for row in counts.values()) > 0
-        check_and_awaken(held, shown, desktop.KCACHEGRIND_STEPS)
-        return
-    kind = by_kind(str(run.native))["sampled" if event == "Wall_est_ns" else "exact"]
-    held = {key: rows for key, rows in loop_erased(run, kind).items() if key in shown}
-    assert sum(rows[0].self_ns or 0 for rows in held.values()) == kind.sum_ns > 0
-    check_and_awaken(held, shown, desktop.KCACHEGRIND_STEPS)
 
 
 def test_kcachegrind_as_it_comes(run_of: Callable[[str], Run], tmp_path: Path) -> None:
@@ -137,7 +119,7 @@ def test_kcachegrind_has_threads_as_roots(run_of: Callable[[str], Run], tmp_path
 def test_kcachegrind_annotates_source(name: str, run_of: Callable[[str], Run], tmp_path: Path) -> None:
     """It is started in the root folder, whatever the working directory of the profiled program."""
     run = run_of(name)
-    lines = own_lines(str(run.native), run.held)
+    lines = next(iter(lines_by_event(str(run.native)).values()))
     function = max((each for each in lines if each.qualname == "burn"), key=lambda each: sum(lines[each].values()))
     shown = desktop.lists(run.callgrind, tmp_path / "home", source_of=labels(run.held)[function])
     assert any(f"--- From '{function.file}' ---" in row[4] for row in shown.source), shown.source

@@ -9,18 +9,32 @@ from collections.abc import Hashable
 import pytest
 from clients import interpreters, readers
 from clients.expected import Held, Numbers, Shown, pstats_key
-from clients.running import Run, as_shown, check_and_awaken, without_invented
+from clients.running import Run, as_shown, check_and_awaken, missing, without_invented
 from clients.test_clients import pstats_name
 
 pytest_plugins = ["clients.running"]
 
 
+def interpreter(minor: int) -> str:
+    place = interpreters.found().get(minor)
+    if place is None:
+        missing(f"CPython 3.{minor}", f"pyenv install 3.{minor}")
+        raise AssertionError
+    return place
+
+
 @pytest.fixture(scope="session", params=interpreters.MINORS, ids=lambda minor: f"3.{minor}")
 def python(request: pytest.FixtureRequest) -> str:
-    place = interpreters.found().get(request.param)
-    if place is None:
-        pytest.skip(f"this machine has no CPython 3.{request.param}")
-    return place
+    return interpreter(request.param)
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_no_interpreter_is_missed_in_silence(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(interpreters, "found", dict)
+    with pytest.raises((pytest.fail.Exception, pytest.skip.Exception), match=r"CPython 3\.15 is not on this machine") as told:
+        interpreter(15)
+    assert told.type is outcome  # what is raised here and not caught would skip this test
 
 
 def edge_numbers(held: Held) -> dict[tuple[Hashable, Hashable], Numbers]:

@@ -26,9 +26,13 @@ class Stack:
     overhead_ns: int = 0
 
 
+Described = tuple[str, str, str, str, int]  # module, qualified name, name, file, first line
+FUNCTIONS: tuple[Described, ...] = tuple(("m", f"f{n}", f"f{n}", "m.py", 10 * n + 1) for n in range(5))
+
+
 @dataclass(frozen=True)
 class Made:
-    """A profile to write. number: its id. gap_ns: time that a sample stands for."""
+    """A profile to write. number: its id. gap_ns: time that a sample stands for. functions: what the numbers in stacks mean."""
 
     number: int
     stacks: tuple[Stack, ...]
@@ -39,6 +43,7 @@ class Made:
     warnings: tuple[str, ...] = ()
     duration_ns: int = 10**10
     spared: str = ""
+    functions: tuple[Described, ...] = FUNCTIONS
 
 
 def profiles(number: int) -> st.SearchStrategy[Made]:
@@ -101,12 +106,13 @@ def _chunk(kind: int, payload: bytes) -> bytes:
 
 def encoded(made: Made) -> bytes:
     """The bytes of its file."""
-    names = [f"f{n}" for n in range(5)]
-    strings = ["", "m", "m.py", *names, *made.threads, *(f"<thread {name} #{i}>" for i, name in enumerate(made.threads, 1))]
-    functions = [(0, 1, 3 + n, 3 + n, 2, 10 * n + 1) for n in range(5)]
-    roots = 3 + len(names) + len(made.threads)
-    functions += [(3, 0, roots + i, roots + i, 0, 0) for i in range(len(made.threads))]
-    nodes: dict[tuple[int, int], int] = {(0, 5 + i): 1 + i for i in range(len(made.threads))}
+    roots = [f"<thread {name} #{i}>" for i, name in enumerate(made.threads, 1)]
+    texts = [text for function in made.functions for text in function[:4]]
+    strings = list(dict.fromkeys(["", *texts, *made.threads, *roots]))
+    at_string = strings.index
+    functions = [(0, *map(at_string, function[:4]), function[4]) for function in made.functions]
+    functions += [(3, 0, at_string(root), at_string(root), 0, 0) for root in roots]
+    nodes: dict[tuple[int, int], int] = {(0, len(made.functions) + i): 1 + i for i in range(len(roots))}
     sampled: dict[int, int] = {}
     exact: dict[int, tuple[int, int, int]] = {}
     samples = [0] * len(made.threads)
@@ -125,7 +131,7 @@ def encoded(made: Made) -> bytes:
     threads = [
         (
             i,
-            3 + len(names) + i,
+            at_string(made.threads[i]),
             2 + i,
             1000 + i,
             samples[i],
@@ -147,6 +153,7 @@ def encoded(made: Made) -> bytes:
         "rate_hz": 1e9 / made.gap_ns,
         **({"tracing_spared": made.spared.encode()} if made.spared else {}),
     }
+    encoded_strings = [text.encode("utf-8", "surrogatepass") for text in strings]
     chunks = [
         _chunk(1, _pack(meta)),
         _chunk(
@@ -156,7 +163,7 @@ def encoded(made: Made) -> bytes:
             ),
         ),
         _chunk(3, _pack([text.encode() for text in made.warnings])),
-        _chunk(4, _pack([0, len(strings), b"".join(_varint(len(text)) for text in strings), "".join(strings).encode()])),
+        _chunk(4, _pack([0, len(strings), b"".join(_varint(len(text)) for text in encoded_strings), b"".join(encoded_strings)])),
         _chunk(5, _table(0, 5, functions)),
         _chunk(7, _table(1, 2, list(nodes))),
     ]
