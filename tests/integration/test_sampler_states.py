@@ -266,9 +266,10 @@ def translates() -> None:
 
 @pytest.mark.parametrize("function", [sums_long_lists, sorts, encodes, translates])
 def test_c_functions_are_c_code(function: Callable[[], None]) -> None:
-    """What a call has made is freed by the instruction behind it, for which a sanitizer takes its time."""
+    """What a call has made is freed by the instruction behind it, for which a sanitizer takes its time, and a debug build overwrites it all."""
     found = shares(measured(function, clock="cpu"), function.__name__)
-    assert found.get("c", 0) >= (0.7 if os.environ.get("HYBRIDPROF_SANITIZED") else 0.9), found
+    slow_to_free = os.environ.get("HYBRIDPROF_SANITIZED") or hasattr(sys, "gettotalrefcount")
+    assert found.get("c", 0) >= (0.7 if slow_to_free else 0.9), found
 
 
 def calls_what_changes() -> None:
