@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import cProfile
+import os
 import sys
+import threading
 import time
 from typing import Any
 
 import pytest
+from controlled import until
 from oracle import traced
 from oracle.targets import HOOKS, branch, calls, leaf, measured, no_session_left, target_of
 
@@ -344,3 +347,26 @@ def test_a_marked_function_that_was_given_other_code_before_the_session() -> Non
     with hybridprof.Profiler(rate=0):
         marked()
         assert calls()["leaf"] == 1
+
+
+def test_a_thread_that_ends_without_its_hook() -> None:
+    """Its call has what had passed with its last event, whenever somebody asks; and no new thread goes on beneath it."""
+
+    def last_heard() -> None:
+        leaf()
+        sys.setprofile(None)
+
+    _core.start(rate=0, hook="setprofile")
+    target = target_of(last_heard)
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    until(lambda: not os.path.exists(f"/proc/self/task/{thread.native_id}"))
+
+    def total_ns() -> int:
+        return next(row[8] for row in _core.snapshot().functions() if row[0].endswith("last_heard"))
+
+    first = total_ns()
+    time.sleep(0.05)
+    assert total_ns() == first < 50_000_000
+    assert calls()["leaf"] == 1
