@@ -331,6 +331,9 @@ FLAMEGRAPH_STEPS = Steps()
 INFERNO = "{http://github.com/jonhoo/inferno}"
 
 
+MARGIN = 10  # pixels on each side
+
+
 def flamegraph_table(path: Path, program: Path) -> Shown:
     """A box is as wide as its inclusive count; its callers lie beneath it. Self is the box minus the boxes upon it."""
     return boxes_table(boxes_of(path, program, "x", "width"))
@@ -343,7 +346,9 @@ def inferno_table(path: Path, program: Path) -> Shown:
 
 def boxes_of(path: Path, program: Path, x: str, width: str) -> list[tuple[float, float, float, str, int]]:
     """(y, x, width, name, count) of each, from the bottom, from the left."""
-    text = output(program, "--countname", "ns", "--minwidth", "0", "--width", "1000000", path)
+    whole_ns = sum(int(line.rpartition(b" ")[2]) for line in path.read_bytes().split(b"\n") if line)
+    # A pixel for each ns: drawn narrower, boxes at the border of two others could be upon either.
+    text = output(program, "--countname", "ns", "--minwidth", "0", "--width", str(whole_ns + 2 * MARGIN), path)
     found = []
     for group in ElementTree.fromstring(text).iter(f"{SVG}g"):
         title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
