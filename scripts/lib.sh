@@ -106,7 +106,7 @@ run_pytest() { # PYTHON LIMIT REPORT FOLDERS -- PYTEST_ARGUMENT...
     mapfile -t together < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${side_by_side[@]}" \) | sort)
     mapfile -t counting < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" \( "${counts[@]}" \) | sort)
     mapfile -t alone < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" ! \( "${side_by_side[@]}" -o "${counts[@]}" \) | sort)
-    if [ "${HYBRIDPROF_MARKS:-}" = timing ]; then
+    if [ "${HYBRIDPROF_MARKS:-}" = timing ]; then # nothing beside what measures time, and many files have no such test
         together=() counting=()
         mapfile -t alone < <(find "${folders[@]}" -name 'test_*.py' "${left_out[@]}" | sort)
     fi

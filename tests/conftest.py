@@ -51,8 +51,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def wheel(name: str) -> Any:
-    """A module of scripts/requirements/test-wheels.txt. Debug builds have no wheels, and an address sanitizer does not know greenlets' stacks: there
-    the test is skipped. For releases there are wheels: where everything must hold (CI) a missing one fails the test."""
+    """A module of scripts/requirements/test-wheels.txt. Debug builds have no wheels: there the test is skipped. For releases there are
+    wheels: where everything must hold (CI) a missing one fails the test."""
     if hasattr(sys, "gettotalrefcount"):
         return pytest.importorskip(name)
     try:

@@ -9,7 +9,9 @@ static bool met[HP_CHUNK_MOMENTS + 1];
 
 static int put_file(const char *folder, const char *name, uint8_t target, const uint8_t *bytes, size_t size) {
     char *path = NULL;
-    FILE *to = asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : fopen(path, "wb");
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        return 1;
+    FILE *to = fopen(path, "wb");
     free(path);
     if (to == NULL)
         return 1;

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections import Counter
@@ -17,10 +16,6 @@ from conftest import wheel
 from integration.sampler_programs import Stack, sampled_stacks
 
 from hybridprof import _core
-
-pytestmark = pytest.mark.skipif(
-    bool(os.environ.get("HYBRIDPROF_SANITIZED")), reason="switching C stacks is what address sanitizers do not know"
-)
 
 # Three kinds of greenlet, each with functions of its own: switching beneath recursion that leaves its chunk of the data stack, within a generator, and
 # from a callback of C code. The parent is who drives.

@@ -350,7 +350,7 @@ def test_a_marked_function_that_was_given_other_code_before_the_session() -> Non
 
 
 def test_a_thread_that_ends_without_its_hook() -> None:
-    """Its call has what had passed with its last event, whenever somebody asks; and no new thread goes on beneath it."""
+    """Its call has what had passed with its last event, whenever somebody asks."""
 
     def last_heard() -> None:
         leaf()
