@@ -291,13 +291,16 @@ static bool can_save(const hp_tracer *tracer, uint64_t units) {
     return saved >= units;
 }
 
-/* Units of this window that no function and no call is left out for. Of what meeting functions costs only as much as a program's beginning
- * takes: one that makes functions all the time (exec, lambdas in a loop) costs that all the time. */
-static uint64_t forgive(hp_budget *budget, double unit_ns) {
+/* The units of this window that count. Of what meeting functions costs only as much is forgiven as a program's beginning takes: one that
+ * makes functions all the time (exec, lambdas in a loop) costs that all the time. */
+static uint64_t counted_units(hp_budget *budget, double unit_ns) {
     double meeting_ns = unit_ns * (double)budget->meeting;
     double forgiven_ns = meeting_ns < budget->grace_ns ? meeting_ns : budget->grace_ns;
+    uint64_t spent = budget->units - budget->window_began_units;
     budget->grace_ns -= forgiven_ns;
-    return budget->once + (uint64_t)(forgiven_ns / unit_ns);
+    budget->once += (uint64_t)(forgiven_ns / unit_ns);
+    budget->meeting = 0;
+    return budget->once < spent ? spent - budget->once : 0;
 }
 
 /* A quarter of the allowance, until there is enough for four windows. */
@@ -310,8 +313,6 @@ static void give_grace(hp_budget *budget, double ns) {
 /* Down in proportion, so that one window is enough. Where that cannot help no function is spared in vain: their events tell how time goes
  * by, and so when the pause is over. */
 static void shed_functions_and_calls(hp_tracer *tracer, uint64_t spent, double allowed, double share_of_unit) {
-    uint64_t once = forgive(&tracer->budget, hp_budget_unit_ns(tracer));
-    spent -= once < spent ? once : spent;
     uint64_t too_much = (double)spent > 0.8 * allowed ? (uint64_t)((double)spent - 0.8 * allowed) : 0;
     bool in_vain = tracer->everything && tracer->by_function && (double)spent > allowed && !can_save(tracer, spent - (uint64_t)allowed);
     uint64_t saved = in_vain ? 0 : drop_cheapest(tracer, false, too_much, share_of_unit);
@@ -421,16 +422,18 @@ void hp_budget_look(hp_tracer *tracer) {
     if (unit * (double)spent > (double)elapsed)
         unit = (double)elapsed / (double)spent;
     double in_a_window = budget->share * (double)WINDOW_NS / unit;
-    if (elapsed < WINDOW_NS && (double)spent < in_a_window) {
-        look_when_spent(budget, budget->window_began_units + (uint64_t)in_a_window + 1);
+    double allowed = budget->share * (double)elapsed / unit + 1;
+    if ((double)spent > allowed)
+        spent = counted_units(budget, unit);
+    if (elapsed < WINDOW_NS && (double)spent < in_a_window) { /* so little is no reason for anything, however fast it came */
+        look_when_spent(budget, budget->window_began_units + budget->once + (uint64_t)in_a_window + 1);
         return;
     }
-    double allowed = budget->share * (double)elapsed / unit + 1;
-    give_grace(budget, (double)elapsed);
     if ((double)spent > allowed && now - budget->shed_ns < BETWEEN_SHEDS_NS) {
         look_when_spent(budget, budget->units + 1000);
         return;
     }
+    give_grace(budget, (double)elapsed); /* once a window, not with each look */
     if ((double)spent > allowed)
         shed(tracer, spent, allowed, unit / (double)elapsed);
     else if ((double)spent < allowed / 2)

@@ -51,7 +51,7 @@ typedef struct hp_budget {
     int64_t shed_ns;            /* CLOCK_MONOTONIC */
     uint64_t units, window_began_units;
     uint64_t once;          /* of those of this window: what will not come again, whatever is spared */
-    uint64_t meeting;       /* of those of this window: functions met, each of them once */
+    uint64_t meeting;       /* of those of this window, since they were counted: functions met, each of them once */
     double grace_ns;        /* how much of that is forgiven yet: a program may make new functions for ever */
     uint64_t spent_at;      /* in units: the allowance is spent */
     uint64_t event_limit;   /* of one extent; UINT64_MAX: none */
