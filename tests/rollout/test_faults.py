@@ -235,7 +235,8 @@ time.time = set_by_the_test  # before any module of ours takes it
 
 def test_clocks_that_are_set_stop_nothing_and_remove_nothing(tmp_path: Path) -> None:
     """Back by an hour, and forward by a day, where files are kept for half of one."""
-    config = f"stage = 'fleet'\nstate_dir = '{tmp_path}/state'\n[sampler]\nrate = 10\nbudget = '5%'\n[output]\ninterval = 1\nbudget = '100%'\ndays = 0.5\n"
+    config = f"stage = 'fleet'\nstate_dir = '{tmp_path}/state'\n[caps]\nsampler_budget = '50%'\n[sampler]\nrate = 10\nbudget = '50%'\n"
+    config += "[output]\ninterval = 1\nbudget = '100%'\ndays = 0.5\n"
     (tmp_path / "state").mkdir(mode=0o700)
     service = Service(tmp_path, settings=CLOCK)
     service.configure(config)
@@ -253,7 +254,7 @@ def test_clocks_that_are_set_stop_nothing_and_remove_nothing(tmp_path: Path) -> 
             for state in service.states().values():
                 status = state["status"]
                 assert (status["running"], status["problem"], status["output"]["problem"]) == (True, "", "")
-                assert (status["output"]["removed"], status["output"]["lost"], status["ladder"]["steps"]) == (0, 0, [])
+                assert (status["output"]["removed"], status["output"]["lost"], status["ladder"]["steps"]) == (0, 0, []), status["ladder"]
         assert sorted(service.states()) == workers
     assert_whole(service.files())
 

@@ -270,7 +270,7 @@ def test_status_names_files_as_snapshots_do(desk: Desk, tmp_path: Path) -> None:
         (tmp_path / "snapshot").write_bytes(desk.get("snapshot"))
         files += [row.file for row in hybridprof.load(tmp_path / "snapshot").functions if row.name == "first"]
         status = desk.get("status")
-        assert status["targets"] == [f"{files[-1]}:{line} first"]
+        assert [each for each in status["targets"] if each.endswith(" first")] == [f"{files[-1]}:{line} first"]  # others' marks stay
         assert status["config"] == str(desk.path)  # what the operator has named is whole: it is to be found
         assert hybridprof.status()["targets"] == [f"{__file__}:{line} first"]  # for the program itself
         desk.process += 1e6  # the snapshot is paid for
