@@ -1,5 +1,6 @@
 """The measuring core. One session per process; every function is safe from any thread. Times are ns, rates Hz."""
 
+import os
 from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any, Final, Literal, final
@@ -183,6 +184,9 @@ def hide_file(prefix: str, /) -> None:
 
 def after_fork(callback: Callable[[], object] | None, /) -> None:
     """Called in the parent after each fork, once a thread may be started again without os.fork() warning of it. None: nothing."""
+
+def unlink_at_exit(path: str | os.PathLike[str] | None, /) -> None:
+    """One file of the process, removed when it ends by exit(3), also where Python's exit handlers do not run. None: none any more. After a fork it is the parent's alone."""
 
 def set_thread_name(ident: int, name: str) -> None:
     """ident: threading.get_ident()."""

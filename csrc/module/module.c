@@ -81,7 +81,8 @@ static int module_exec(PyObject *module) {
     if (!state->targets || !state->names || add_types(module, state) < 0 || add_hooks(module) < 0 || add_unseen_gaps(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, hp_session_methods) < 0 || PyModule_AddFunctions(module, hp_target_methods) < 0 ||
-        PyModule_AddFunctions(module, hp_fork_methods) < 0 || PyModule_AddFunctions(module, hp_window_methods) < 0)
+        PyModule_AddFunctions(module, hp_fork_methods) < 0 || PyModule_AddFunctions(module, hp_exit_file_methods) < 0 ||
+        PyModule_AddFunctions(module, hp_window_methods) < 0)
         return -1;
     hp_status status = hp_code_table_new(&state->code);
     if (status != HP_OK) {

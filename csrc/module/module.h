@@ -114,6 +114,7 @@ bool hp_monitoring_is_there(void);
 /* targets.c: what is remembered from session to session. */
 extern PyMethodDef hp_target_methods[];
 extern PyMethodDef hp_fork_methods[];
+extern PyMethodDef hp_exit_file_methods[]; /* exit_file.c */
 
 /* fork.c: registers with `os` and atexit; hp_fork_forget drops what a pending restart holds; hp_fork_check finds out about forks that went
  * around Python's hooks (uWSGI's). */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Crashes of this program, known to its next lives. crash_rules.py says what follows from them.
 
-A life leaves a marker in the state folder and takes it away when it ends as it should (atexit). os._exit, SIGKILL, SIGSEGV, the OOM killer, and a signal such as SIGTERM that
-the program does not handle leave it. Whoever begins a life looks through the markers: one whose owner is dead is a crash. The owner is known by pid, start time and boot, so that a
+A life leaves a marker in the state folder and takes it away when it ends as it should: atexit, or C's exit where a server does without that. os._exit, SIGKILL, SIGSEGV, the OOM
+killer, and a signal such as SIGTERM that the program does not handle leave it. Whoever begins a life looks through the markers: one whose owner is dead is a crash. The owner is known by pid, start time and boot, so that a
 later process with the same pid is not taken for it; a marker from before a reboot is no crash. Where the owner has pids of its own (another container with the same folder) nothing is known
 of it but that it still holds a record lock on its marker, which ends with the process and is not inherited by forks.
 
@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import _core
 from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
 from .locks import locked, opened, why
 from .trust import distrust_folder, make_folder
@@ -293,8 +294,10 @@ class Guard:
         if marker == self._marker:
             return
         _make(self.folder)
-        old, self._file = self._file, _write(self._path(marker.owner.pid), asdict(marker), True)
+        path = self._path(marker.owner.pid)
+        old, self._file = self._file, _write(path, asdict(marker), True)
         self._marker = marker
+        _core.unlink_at_exit(path.absolute())
         if old >= 0:
             os.close(old)
 
@@ -303,6 +306,7 @@ class Guard:
         file, self._file = self._file, -1
         if marker is not None and marker.owner.pid == os.getpid():
             self._path(marker.owner.pid).unlink(missing_ok=True)
+            _core.unlink_at_exit(None)
         if file >= 0:
             os.close(file)
 

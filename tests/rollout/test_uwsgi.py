@@ -51,12 +51,16 @@ if uwsgi.worker_id() == 0:
 def checkout(n):
     return sum(i * 2 for i in range(n))
 
+def long():
+    open("long", "w").close()
+    time.sleep(40)
+
 def state():
     time.sleep(0.1)  # so that requests at once meet different workers
     return {"pid": os.getpid(), "slot": uwsgi.worker_id() - 1, "running": _core.running(), "status": hybridprof.status(), "forked": forked, "kept": kept}
 
 def application(environ, start_response):
-    answer = state() if environ["PATH_INFO"] == "/state" else checkout(20)
+    answer = {"/state": state, "/long": long}.get(environ["PATH_INFO"], lambda: checkout(20))()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(answer, default=str).encode()]
 """
@@ -104,25 +108,35 @@ class Service:
         states = self.states()
         return len(states) == 2 and all(condition(state) for state in states.values())
 
+    def is_idle(self) -> bool:
+        """uWSGI's own word. A worker that is told to end in a request runs no exit handlers, and an answer that was read is not the request's end."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(self.folder / "statistics.sock"))
+            found = json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+        return all(worker["status"] == "idle" for worker in found["workers"])
+
     def files(self) -> list[Path]:
         return sorted((self.folder / "profiles").glob("shop@*.hyprof"))
 
 
 @contextmanager
-def uwsgi(folder: Path, *options: str) -> Iterator[Service]:
+def uwsgi(folder: Path, *options: str, ends_idle: bool = True) -> Iterator[Service]:
     service = Service(folder)
     (folder / "shop.py").write_text(APPLICATION)
     (folder / "config.toml").write_text(CONFIG.format(folder=folder))
     (folder / "config.toml").chmod(0o600)
     (folder / "state").mkdir(mode=0o700)
     command = [sys.executable, "-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "shop.sock", "--master", "--processes", "2"]
-    command += ["--module", "shop", "--need-app", "--die-on-term", "--disable-logging", *options]
+    command += ["--module", "shop", "--need-app", "--die-on-term", "--disable-logging", "--stats", "statistics.sock", *options]
     environment = clean_environment(HYBRIDPROF_CONFIG=str(folder / "config.toml"), PYTHONPATH=str(folder))
     with service.log.open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         service.until(lambda: (folder / "shop.sock").exists() and len(service.states()) == 2, "both workers answer")
         yield service
+        if ends_idle:
+            service.until(service.is_idle, "all requests are over")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     finally:
@@ -152,6 +166,21 @@ def test_its_workers_are_profiled_followed_and_end_cleanly(tmp_path: Path, lazy:
     assert {int(path.suffix[1:]) for path in tmp_path.glob("end.*")} >= set(states)  # the program's own hook
     functions = {row.name for path in service.files() for row in hybridprof.load(path).functions}
     assert functions & {"checkout", "state", "application"}
+
+
+def test_a_worker_that_is_told_to_end_in_a_request_did_not_crash(tmp_path: Path) -> None:
+    with uwsgi(tmp_path, "--enable-threads", ends_idle=False) as service:
+        service.until(lambda: service.everywhere(lambda state: state["running"]), "the sampler runs in both")
+        workers = set(service.states())
+        assert len(list((tmp_path / "state" / "crashes").glob("worker.*"))) == 2
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(tmp_path / "shop.sock"))
+        connection.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        service.until(lambda: (tmp_path / "long").exists(), "the request has begun")
+    connection.close()
+    ended = {int(path.suffix[1:]) for path in tmp_path.glob("end.*")}
+    assert len(workers - ended) == 1  # uWSGI runs no exit handlers in that one
+    assert list((tmp_path / "state" / "crashes").glob("worker.*")) == []
 
 
 def test_a_worker_that_dies_is_replaced_in_its_slot_and_counted(tmp_path: Path) -> None:
