@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A file that goes when the process ends by exit(3), also where that runs none of Python's exit handlers: uWSGI's worker that is told to end
- * while it serves a request. After _exit or a signal the file stays. */
+/* A file that goes when the process ends by exit(3), also where that runs none of Python's exit handlers: uWSGI's worker that is told to
+ * end while it serves a request. After _exit or a signal the file stays. */
 #include "module/module.h"
 
 #include <stdatomic.h>

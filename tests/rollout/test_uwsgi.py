@@ -176,7 +176,7 @@ def test_a_worker_that_is_told_to_end_in_a_request_did_not_crash(tmp_path: Path)
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(tmp_path / "shop.sock"))
         connection.sendall(b"GET /long HTTP/1.0\r\n\r\n")
-        service.until(lambda: (tmp_path / "long").exists(), "the request has begun")
+        service.until((tmp_path / "long").exists, "the request has begun")
     connection.close()
     ended = {int(path.suffix[1:]) for path in tmp_path.glob("end.*")}
     assert len(workers - ended) == 1  # uWSGI runs no exit handlers in that one
