@@ -35,6 +35,8 @@ typedef struct hp_hook {
     void (*learn)(hp_tracer *tracer);
     /* Every function is to be met anew, also those that were met while nobody wanted them. NULL where `drop` is. */
     void (*meet_again)(hp_tracer *tracer);
+    /* Nothing is armed and no call runs: what is on for all code goes off, until something is armed. NULL: nothing is. */
+    void (*rest)(hp_tracer *tracer);
     /* Makes sure that threads that came by other ways are covered, and that nobody took the hook away. */
     void (*refresh)(hp_tracer *tracer);
     /* Whether events of the calling thread come to nobody but us. Leaves no exception. */

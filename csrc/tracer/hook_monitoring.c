@@ -99,6 +99,8 @@ static PyObject *on_discovery(PyObject *self, PyObject *const *arguments, size_t
     PyThreadState *thread = PyThreadState_Get();
     if (hp_budget_pause_is_due(&tracer->budget))
         hp_budget_look(tracer);
+    if (tracer->wants_rest && hp_tracer_rest(tracer))
+        Py_RETURN_NONE;
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state != NULL && (state->flags & HP_CODE_PROBE))
         return Py_NewRef(monitoring_of(tracer)->disable);
@@ -220,6 +222,14 @@ static void meet_again(hp_tracer *tracer) {
     drop_executors();
     PyObject *result = PyObject_CallMethod(monitoring_of(tracer)->module, "restart_events", NULL);
     Py_XDECREF(result);
+    PyErr_Restore(type, value, traceback);
+}
+
+static void rest(hp_tracer *tracer) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (monitoring_of(tracer)->global_on)
+        (void)set_globals(monitoring_of(tracer), false, false);
     PyErr_Restore(type, value, traceback);
 }
 
@@ -411,6 +421,7 @@ const hp_hook hp_hook_monitoring = {
     .everything = everything,
     .learn = learn,
     .meet_again = meet_again,
+    .rest = rest,
     .refresh = refresh,
     .is_alone = is_alone,
     .refresh_every_ns = 1000000,

@@ -153,6 +153,7 @@ struct hp_tracer {
     hp_tracer_counts counts;
     hp_discovery discovery;
     bool everything;
+    bool wants_rest;  /* the last target is gone, but its call may still run */
     bool by_function; /* everything, but each function has events of its own, which the budget may take: it does not use global ones */
     bool c_calls;
     bool calibrated;
@@ -360,6 +361,8 @@ void hp_tracer_found(hp_tracer *tracer, PyCodeObject *code, hp_python_frame *fra
 int hp_tracer_arm(hp_tracer *tracer, PyCodeObject *code);
 /* A function is no longer reported to discovery: from now on, until a window has it reported anew, targets may call it unseen.
  * One of them may be running, or suspended: then its counts are lower bounds from here on. */
+/* Where no call of the last target runs any more: nothing keeps events, and no code costs anything. True: so it is now. */
+bool hp_tracer_rest(hp_tracer *tracer);
 void hp_tracer_let_go(hp_tracer *tracer, hp_code_state *state);
 /* Whether no thread is in a call of a target or in a block, and none can be suspended. */
 bool hp_tracer_is_idle(const hp_tracer *tracer);

@@ -161,37 +161,6 @@ int hp_tracer_add_target(hp_tracer *tracer, PyCodeObject *code, double rate) {
     return tracer->hook->cover != NULL ? tracer->hook->cover(tracer, false) : 0;
 }
 
-static void disarm_beneath(hp_tracer *tracer) {
-    const hp_code_states *states = &tracer->states;
-    bool spares = tracer->hook->drop != NULL && !tracer->everything && !tracer->budget.paused;
-    PyCodeObject **found = spares ? calloc(states->used + 1u, sizeof *found) : NULL;
-    uint32_t count = 0;
-    for (uint32_t i = 0; found != NULL && i <= states->mask; i++) {
-        const hp_code_state *state = &states->states[i];
-        bool beneath = state->address != 0 && (state->flags & HP_CODE_ARMED) && !(state->flags & (HP_CODE_TARGET | HP_CODE_HOLDS_BLOCK));
-        if (beneath && hp_code_table_address(tracer->code, state->slot) == state->address)
-            found[count++] = (PyCodeObject *)Py_NewRef((PyObject *)state->address);
-    }
-    for (uint32_t i = 0; i < count; i++) { /* which may move the states */
-        hp_shadows_leave_to_caller(tracer, found[i]);
-        if (tracer->hook->disarm(tracer, found[i]) < 0)
-            PyErr_Clear();
-        Py_DECREF(found[i]);
-    }
-    free(found);
-}
-
-/* Calls of others that run, or are suspended, call on what has just lost its events: all of it is met again at once. */
-static void meet_beneath_others(hp_tracer *tracer) {
-    if (tracer->hook->meet_again != NULL && !tracer->everything && !hp_tracer_is_idle(tracer))
-        tracer->hook->meet_again(tracer);
-}
-
-void hp_tracer_forget_beneath(hp_tracer *tracer) {
-    disarm_beneath(tracer);
-    meet_beneath_others(tracer);
-}
-
 int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     hp_code_state *state = hp_code_states_get(&tracer->states, (uintptr_t)code, HP_CODE_PYTHON);
     if (state == NULL)
@@ -208,9 +177,8 @@ int hp_tracer_remove_target(hp_tracer *tracer, PyCodeObject *code) {
     /* Where everything is traced by function these are its events for that too, and nobody would meet it again. */
     if (tracer->by_function && (tracer->everything || tracer->budget.paused))
         return 0;
-    disarm_beneath(tracer);
     int status = tracer->hook->disarm(tracer, code);
-    meet_beneath_others(tracer);
+    hp_tracer_forget_beneath(tracer);
     return status;
 }
 

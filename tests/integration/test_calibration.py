@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,24 @@ def caller(count: int = CALLS) -> None:
         slow_leaf()
 
 
-def removed_by_two(first: float, last: float, hook: str, **options: Any) -> tuple[float, float, list[str]]:
+def removed_by_two(
+    first: float, last: float, hook: str, leaves: Callable[[], object] | None = None, **options: Any
+) -> tuple[float, float, list[str]]:
     """ns a call, the error of it, and the sentences about it, where the first calibration and the last one are that far off."""
     _core._distort_calibration(first)
     _core.start(rate=0, hook=hook, **options)  # type: ignore[arg-type]
     target_of(caller)()
+    if leaves is not None:  # a target that goes, with what is beneath it
+        target_of(leaves)()
+        _core.remove_target(leaves.__code__)
     _core._distort_calibration(last)
     _core.stop()
     meta = _core.snapshot().meta()
     told = [sentence for sentence in meta["warnings"] if SENTENCE in sentence]
     tracing = meta["tracing"]
-    assert tracing["calls"] == CALLS + 1 and tracing["events"] == 2 * (CALLS + 1)  # none of them is calibration's
+    assert (
+        tracing["calls"] == (traced := CALLS + 1 + (leaves is not None)) and tracing["events"] == 2 * traced
+    )  # none of them is calibration's
     _core.remove_target(caller.__code__)
     return tracing["overhead_ns"] / CALLS, tracing["overhead_error_ns"] / CALLS, told
 
@@ -81,6 +88,14 @@ def test_a_wrong_last_calibration_takes_nothing_away(hook: str) -> None:
 def test_the_spread_of_two_that_agree_is_small(hook: str) -> None:
     """Of several pairs the one that no neighbour disturbed."""
     assert any(error < removed / 2 and removed > 0 for removed, error, _told in (removed_by_two(1.0, 1.0, hook) for _ in range(5)))
+
+
+@HOOKS
+def test_a_target_that_goes_does_not_take_calibrations_events_away(hook: str) -> None:
+    """A look without them finds that tracing costs nothing."""
+    alone, _, _ = removed_by_two(WRONG, 1.0, hook)
+    beside, _, _ = removed_by_two(WRONG, 1.0, hook, lambda: None)
+    assert alone / 2 < beside < alone * 2
 
 
 def test_what_is_traced_by_global_events_is_looked_at_too() -> None:

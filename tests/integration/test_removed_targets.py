@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from oracle.targets import HOOKS, calls, measured, no_session_left, target_of
 
-from hybridprof import _core
+from hybridprof import _core, deep
 
 __all__ = ["no_session_left"]
 
+MONITORING = pytest.mark.skipif("monitoring" not in _core.HOOKS, reason="sys.monitoring came with 3.12")
 CALLED = 0
 
 
@@ -41,6 +43,10 @@ def suspended(count: int) -> Iterator[None]:
 
 def goes_away() -> None:
     _core.remove_target(goes.__code__)
+
+
+def stays_away() -> None:
+    _core.remove_target(stays.__code__)
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +114,48 @@ def test_what_is_first_met_while_a_call_is_suspended_may_be_missed_by_it(hook: s
     global CALLED
     CALLED -= 1
     assert is_told_truly()
+
+
+def events_of_all_code() -> int:
+    """Of the three tool ids that nobody else may count on."""
+    return sum(sys.monitoring.get_events(tool) for tool in (3, 4, 5) if str(sys.monitoring.get_tool(tool)).startswith("hybridprof"))
+
+
+@MONITORING
+@pytest.mark.parametrize("ends", ["before", "meanwhile", "suspended"])
+def test_nothing_is_on_for_all_code_once_the_last_target_has_gone(ends: str) -> None:
+    """When its last call is over; and a target that comes later is counted like the first."""
+    _core.start(rate=0)
+    going, iterator = target_of(stays), iter(())
+    going(5)
+    assert events_of_all_code() != 0
+    if ends == "suspended":
+        iterator = target_of(suspended)(3)
+        next(iterator)
+        _core.remove_target(suspended.__code__)
+    if ends == "meanwhile":
+        going(5, stays_away)
+    else:
+        stays_away()
+    list(iterator)
+    eval("lambda: 0")()  # by a function that is new it is seen that the call is over
+    assert events_of_all_code() == 0
+    target_of(goes)()
+    _core.stop()
+    assert calls()[shared.__qualname__] == {"before": 5, "meanwhile": 5 + 4, "suspended": 5}[ends] + 1
+    assert measured()[shared.__qualname__] == "exact"
+
+
+@MONITORING
+def test_nor_once_the_last_block_is_not_wanted_any_more() -> None:
+    _core.start(rate=0)
+    with deep.block("work"):
+        shared()
+        _core.forget_beneath()
+        assert events_of_all_code() != 0
+    eval("lambda: 0")()
+    assert events_of_all_code() == 0
+    with deep.block("work"):
+        shared()
+    _core.stop()
+    assert calls()[shared.__qualname__] == 2
