@@ -26,18 +26,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import _core
+from . import memory_kills
 from .crash_rules import DISABLED_FOR, HEALTHY, Crash, Crashes, Standing, allowed, cleared, disabled_until, recorded, standing
-from .locks import locked, opened, why
+from .locks import locked, why
+from .markers import Marker, read_json, read_marker, state_of, this_boot, this_process
 from .trust import distrust_folder, make_folder
 
 FILE = "crashes.json"
 _HALF_WRITTEN = re.compile(r"\.(?:crashes|worker\..+\.(?P<pid>\d{1,10}))\.json\.[0-9a-f]{12}")  # by `_write`
-_LARGEST = 64 << 10  # bytes of a file that can be ours
 LEFT = 60.0  # seconds after which nobody writes a marker any more, which takes none; another container's process is not in our /proc
 END_PATIENCE = 2.0  # seconds that the end of a life waits for another thread of its process
 
@@ -48,23 +49,6 @@ class Clock:
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    boot: str
-    pids: str  # the pid namespace
-    pid: int
-    start: int  # clock ticks since the boot
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    owner: Owner
-    slot: str
-    version: str
-    config: str
-    stage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +67,8 @@ _REASONS = {
     Standing.DISABLED: "it crashed three times in an hour: disabled for 24 hours, or until the version or the configuration changes",
 }
 
+_OUT_OF_MEMORY = " (the kernel had killed in its cgroup for want of memory)"
+
 _guards: weakref.WeakSet[Guard] = weakref.WeakSet()
 
 
@@ -97,6 +83,7 @@ class Guard:
         self._stage = "off"
         self._born = self._clock.monotonic()
         self._marker: Marker | None = None
+        self._kills_of, self._killed = "", 0
         self._file = -1  # the marker's, kept open for its lock
         self._found = False  # whether all markers were looked through
         self._over = False  # it has ended: a look that comes late leaves no marker
@@ -115,6 +102,8 @@ class Guard:
         atexit.register(self.end)
         with self._lock:
             self._stage, self._born, self._over = stage, self._clock.monotonic(), False
+            self._kills_of = memory_kills.counter()
+            self._killed = memory_kills.killed(self._kills_of)
             return self._kept(self._find_crashes)
 
     def changed(self, config: str, stage: str) -> Decision:
@@ -137,8 +126,8 @@ class Guard:
                 _check_trust(self.folder, user)
                 self._crashes = self._load()
                 _, dead, damaged = self._looked_through()
-                for key in sorted(dead):
-                    self._crashes = recorded(self._crashes, key, self._clock.monotonic())
+                for key, memory in sorted(dead.items()):
+                    self._crashes = recorded(self._crashes, key, self._clock.monotonic(), memory)
                 if damaged is not None:
                     raise damaged
         except Exception as error:
@@ -169,7 +158,8 @@ class Guard:
             "standing": decision.standing.name.lower(),
             "stage": decision.stage,
             "reason": decision.reason,
-            "crashes": sum(1 for each in self._crashes if each.key == self.key and now - each.at < DISABLED_FOR),
+            "crashes": len(recent := [each for each in self._crashes if each.key == self.key and now - each.at < DISABLED_FOR]),
+            "out_of_memory": sum(1 for each in recent if each.memory),
             "disabled_for_s": None if until is None else round(until - now),
         }
 
@@ -190,7 +180,11 @@ class Guard:
         found = standing(self._crashes, self.key, self._clock.monotonic())
         if self.problem is not None:
             found = max(found, Standing.SAMPLER_ONLY)
-        return Decision(allowed(self._stage, found), found, self.problem or _REASONS[found])
+        return Decision(allowed(self._stage, found), found, self.problem or _REASONS[found] + self._for_want_of_memory(found))
+
+    def _for_want_of_memory(self, found: Standing) -> str:
+        last = max((each for each in self._crashes if each.key == self.key), key=lambda each: each.at, default=None)
+        return _OUT_OF_MEMORY if found is not Standing.CLEAR and last is not None and last.memory else ""
 
     def _find_crashes(self) -> None:
         """Crashes are written down before their markers go: killed in between, one is counted twice, which errs on the side of doing less."""
@@ -199,8 +193,8 @@ class Guard:
         with locked(self.folder / "lock"):
             crashes = self._crashes = self._load()
             over, dead, damaged = self._looked_through()
-            for key in sorted(dead):
-                crashes = recorded(crashes, key, self._born)
+            for key, memory in sorted(dead.items()):
+                crashes = recorded(crashes, key, self._born, memory)
             if dead:
                 self._save(crashes)
             for path in [*over, *self._half_written()]:
@@ -220,23 +214,24 @@ class Guard:
         except OSError:  # it is gone
             return False
 
-    def _looked_through(self) -> tuple[list[Path], set[str], Exception | None]:
-        """Markers whose life is over, what those ran that crashed, and what could not be understood."""
+    def _looked_through(self) -> tuple[list[Path], dict[str, bool], Exception | None]:
+        """Markers whose life is over, what those ran that crashed and whether one of them for want of memory, and what could not be understood."""
         over: list[Path] = []
-        dead: set[str] = set()
+        dead: dict[str, bool] = {}
         damaged: Exception | None = None
         ours = {guard._path(guard._marker.owner.pid) for guard in list(_guards) if guard._marker is not None}
         for path in sorted(set(self.folder.glob("worker.*.json")) - ours):  # to open and close our own would end its lock
             try:
-                marker = _read_marker(path)
-                state = _state(marker.owner, path)
+                marker = read_marker(path)
+                state = state_of(marker.owner, path)
             except FileNotFoundError:  # its process has ended just now, as it should
                 continue
             except Exception as error:
                 damaged = error
                 continue
             if state == "dead":
-                dead.add(_key(marker.version, marker.config))
+                key = _key(marker.version, marker.config)
+                dead[key] = dead.get(key, False) or memory_kills.killed(marker.kills_of) > marker.killed
             if state != "alive":
                 over.append(path)
         return over, dead, damaged
@@ -255,25 +250,25 @@ class Guard:
         path = self.folder / FILE
         self._read_at = _written(self.folder)  # before it is read: what comes between is read again
         try:
-            found = _read(path)
+            found = read_json(path)
         except FileNotFoundError:
             return ()
         try:
-            crashes = tuple(Crash(float(at), str(key), bool(clear)) for at, key, clear in found["crashes"])
+            crashes = tuple(Crash(float(at), str(key), bool(clear), bool(memory)) for at, key, clear, memory in found["crashes"])
             elapsed = self._elapsed(str(found["boot"]), float(found["monotonic"]), float(found["wall"]))
         except (TypeError, ValueError, KeyError, OverflowError):
             raise ValueError(f"{path.name} is damaged; delete it to forget past crashes") from None
-        return tuple(Crash(min(each.at + elapsed, self._clock.monotonic()), each.key, each.cleared) for each in crashes)
+        return tuple(replace(each, at=min(each.at + elapsed, self._clock.monotonic())) for each in crashes)
 
     def _elapsed(self, boot: str, monotonic: float, wall: float) -> float:
         """What is to be added to times of another boot: by the wall clock, which may have been set back meanwhile."""
-        if boot == _boot():
+        if boot == this_boot():
             return 0.0
         return self._clock.monotonic() - (monotonic + max(0.0, self._clock.wall() - wall))
 
     def _save(self, crashes: Crashes) -> None:
-        rows = [[each.at, each.key, each.cleared] for each in crashes]
-        found = {"boot": _boot(), "monotonic": self._clock.monotonic(), "wall": self._clock.wall(), "crashes": rows}
+        rows = [[each.at, each.key, each.cleared, each.memory] for each in crashes]
+        found = {"boot": this_boot(), "monotonic": self._clock.monotonic(), "wall": self._clock.wall(), "crashes": rows}
         _write(self.folder / FILE, found, False)
         self._crashes = crashes
 
@@ -290,7 +285,7 @@ class Guard:
         if stage == "off" or self._over:
             self._unmark()
             return
-        marker = Marker(_me(), self._slot, self._version, self._config, stage)
+        marker = Marker(this_process(), self._slot, self._version, self._config, stage, self._kills_of, self._killed)
         if marker == self._marker:
             return
         _make(self.folder)
@@ -351,15 +346,6 @@ def _check_trust(folder: Path, user: int) -> None:
             raise PermissionError(errno.EPERM, f"{each} {complaint}")
 
 
-def _read(path: Path) -> Any:
-    with opened(path, os.O_RDONLY) as file:
-        raw = os.read(file, _LARGEST)
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ValueError(f"{path.name} is damaged; delete it to forget past crashes") from None
-
-
 def _write(path: Path, found: object, keep: bool) -> int:
     """Whole or not at all. keep: returns the open file, under a record lock."""
     # A name of one's own: two threads, or two pid namespaces with the same pid, must not share it.
@@ -380,60 +366,3 @@ def _write(path: Path, found: object, keep: bool) -> int:
         return file
     os.close(file)
     return -1
-
-
-def _read_marker(path: Path) -> Marker:
-    found = _read(path)
-    try:
-        marker = Marker(Owner(**found.pop("owner")), **found)
-        if all(type(each) is int for each in (marker.owner.pid, marker.owner.start)) and isinstance(marker.version + marker.config, str):
-            return marker
-    except (TypeError, AttributeError, KeyError):
-        pass
-    raise ValueError(f"{path.name} is damaged; delete it")
-
-
-def _state(owner: Owner, path: Path) -> str:
-    """alive, dead, mine, or gone with a reboot."""
-    me = _me()
-    if owner.boot != me.boot:
-        return "rebooted"
-    if owner == me:
-        return "mine"  # ours, or of what this process was before an exec
-    if owner.pids != me.pids:
-        return "alive" if _is_locked(path) else "dead"
-    try:
-        state, start = _stat(owner.pid)
-        return "alive" if start == owner.start and state not in "ZX" else "dead"
-    except FileNotFoundError:
-        return "dead"
-    except OSError:
-        return "alive"  # somebody else's, hidden from us
-
-
-def _is_locked(path: Path) -> bool:
-    with opened(path, os.O_RDWR) as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        return False
-
-
-def _stat(pid: int | str) -> tuple[str, int]:
-    """State and start time. Raises FileNotFoundError where there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except ProcessLookupError:
-        raise FileNotFoundError from None
-    return fields[0].decode(), int(fields[19])
-
-
-def _boot() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-
-
-def _me() -> Owner:
-    return Owner(_boot(), os.readlink("/proc/self/ns/pid"), os.getpid(), _stat("self")[1])

@@ -34,11 +34,12 @@ class Standing(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """at: on the clock of whoever asks. key: what was running."""
+    """at: on the clock of whoever asks. key: what was running. memory: the kernel had killed for want of memory meanwhile."""
 
     at: float
     key: str
     cleared: bool = False
+    memory: bool = False
 
 
 Crashes = tuple[Crash, ...]
@@ -63,10 +64,10 @@ def standing(crashes: Crashes, key: str, now: float) -> Standing:
     return Standing.DOWN if blamed else Standing.CLEAR
 
 
-def recorded(crashes: Crashes, key: str, now: float) -> Crashes:
+def recorded(crashes: Crashes, key: str, now: float, memory: bool = False) -> Crashes:
     """With one more; those that cannot matter any longer are left out."""
     kept = [each for each in crashes if now - each.at < DISABLED_FOR + THREE_WITHIN]
-    return (*kept, Crash(now, key))[-KEPT:]
+    return (*kept, Crash(now, key, memory=memory))[-KEPT:]
 
 
 def cleared(crashes: Crashes, key: str, born: float, now: float) -> Crashes:

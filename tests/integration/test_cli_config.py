@@ -12,7 +12,8 @@ from conftest import RunCli
 import hybridprof
 from hybridprof.rollout import verdict
 from hybridprof.rollout.config import key_of, read
-from hybridprof.rollout.crash_loop import Guard, _me
+from hybridprof.rollout.crash_loop import Guard
+from hybridprof.rollout.markers import this_process
 
 # A service whose code knows nothing of files; what it prints is decided by the one that HYBRIDPROF_CONFIG names.
 SERVICE = """
@@ -257,7 +258,7 @@ def test_show_says_what_lowers_the_stage(run_cli: RunCli, tmp_path: Path) -> Non
 
 def mark(crashes: Path, config: str, number: int) -> None:
     """Of a process that did not end as it should: its pid is above what Linux gives."""
-    me, pid = _me(), (1 << 23) + number
+    me, pid = this_process(), (1 << 23) + number
     marker = {"owner": {"boot": me.boot, "pids": me.pids, "pid": pid, "start": 1}, "slot": "9"}
     (crashes / f"worker.9.{pid}.json").write_text(
         json.dumps({**marker, "version": hybridprof.__version__, "config": config, "stage": "fleet"})

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from conftest import RunCli, clean_environment
 
-from hybridprof.rollout import crash_loop, locks
+from hybridprof.rollout import crash_loop, locks, memory_kills
+from hybridprof.rollout import markers as markers_of_lives
 from hybridprof.rollout.crash_loop import Clock, Decision, Guard
 from hybridprof.rollout.crash_rules import Standing
+from hybridprof.rollout.markers import this_process
 
 BEGIN = """
 import os, signal, sys
@@ -69,7 +71,7 @@ def markers(folder: Path) -> list[Path]:
 
 def died(folder: Path, *, version: str = "1", config: str = "c", slot: str = "9", **owner: object) -> Path:
     """The marker of a life that is over: its pid is above what Linux gives."""
-    me = crash_loop._me()
+    me = this_process()
     of = {"boot": me.boot, "pids": me.pids, "pid": 1 << 23, "start": 1, **owner}
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"worker.{slot}.{of['pid']}.json"
@@ -187,7 +189,7 @@ def test_workers_that_begin_at_once_count_a_crash_once(tmp_path: Path, made: Mad
 
 
 def test_whose_marker_it_is(tmp_path: Path, made: Made) -> None:
-    state, me = tmp_path / "state", crash_loop._me()
+    state, me = tmp_path / "state", this_process()
     died(state, pid=os.getppid(), start=1)  # a pid that was given again
     assert made().begin("deep").standing is Standing.DOWN
     died(state, boot="another", slot="8")
@@ -285,7 +287,8 @@ def test_clock_jumps_and_reboots(tmp_path: Path, made: Made, times: Times, monke
         times.wall += jump
         assert guard.tick().stage == "off"
     guard.end()
-    monkeypatch.setattr(crash_loop, "_boot", lambda: "another")
+    for module in (crash_loop, markers_of_lives):
+        monkeypatch.setattr(module, "this_boot", lambda: "another")
     times.now = 5.0
     times.wall += 3600
     after = made()
@@ -378,3 +381,58 @@ def test_a_stage_that_is_off_leaves_no_marker(tmp_path: Path, made: Made) -> Non
     assert len(markers(tmp_path / "state")) == 1
     guard.changed("c", "off")
     assert markers(tmp_path / "state") == []
+
+
+class Memory:
+    """A memory cgroup of its own with a limit of 64 MB, as a container has one."""
+
+    def __init__(self) -> None:
+        self.folder = Path(memory_kills.counter()).parent / f"hybridprof-{os.getpid()}"
+        self.folder.mkdir()
+        is_v1 = (self.folder / "memory.limit_in_bytes").exists()
+        (self.folder / ("memory.limit_in_bytes" if is_v1 else "memory.max")).write_text(str(64 << 20))
+
+    def run(self, code: str, *arguments: object) -> int:
+        enter = f"import os; open('{self.folder}/cgroup.procs', 'w').write(str(os.getpid()))\n"
+        command = [sys.executable, "-c", enter + code, *map(str, arguments)]
+        return subprocess.run(command, env=clean_environment(), check=False, timeout=60).returncode
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    try:
+        made = Memory()
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    yield made
+    made.folder.rmdir()
+
+
+def test_what_the_kernel_kills_for_want_of_memory_is_told_apart(tmp_path: Path, made: Made, memory: Memory) -> None:
+    state, ends = tmp_path / "state", "os.kill(os.getpid(), signal.SIGKILL)"
+    assert memory.run(BEGIN + ends, state) == -signal.SIGKILL
+    killed = made()
+    assert killed.begin("deep").reason == "it crashed: down a stage until it has been well for 60 s"
+    assert memory.run(BEGIN.replace('"c"', '"d"') + "bytearray(300 << 20)", state) == -signal.SIGKILL
+    short = made(config="d", slot="1")
+    assert short.begin("deep").reason == (
+        "it crashed: down a stage until it has been well for 60 s (the kernel had killed in its cgroup for want of memory)"
+    )
+    assert (killed.status()["out_of_memory"], killed.status()["crashes"]) == (0, 1)
+    assert (short.status()["out_of_memory"], short.status()["crashes"]) == (1, 1)
+
+
+def test_who_counts_what_is_killed_for_want_of_memory(tmp_path: Path) -> None:
+    root, processes = tmp_path / "root", tmp_path / "cgroup"
+    (root / "memory" / "a").mkdir(parents=True)
+    (root / "b").mkdir()
+    first, second = root / "memory" / "a" / "memory.oom_control", root / "b" / "memory.events"
+    first.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+    second.write_text("low 0\noom 9\noom_kill 2\noom_group_kill 1\n")
+    for lines, expected in (("4:memory:/a\n0::/b\n", first), ("0::/b\n", second), ("5:cpu:/a\n0::/gone\n", ""), ("nonsense\n", "")):
+        processes.write_text(lines)
+        assert memory_kills.counter(processes, root) == str(expected)
+    assert memory_kills.counter(tmp_path / "none", root) == ""
+    assert [memory_kills.killed(str(path), root) for path in (first, second, root / "none", "", root / ".." / "cgroup")] == [3, 2, 0, 0, 0]
+    second.write_text("oom_kill many\n")
+    assert memory_kills.killed(str(second), root) == 0

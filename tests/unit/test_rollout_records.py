@@ -21,8 +21,9 @@ from hybridprof.rollout.config import read
 from hybridprof.rollout.control.commands import Commands
 from hybridprof.rollout.control.exchange import Request
 from hybridprof.rollout.control.peers import Peer
-from hybridprof.rollout.crash_loop import Guard, _me
+from hybridprof.rollout.crash_loop import Guard
 from hybridprof.rollout.crash_rules import HEALTHY
+from hybridprof.rollout.markers import this_process
 from hybridprof.rollout.schema import SCHEMA
 
 HERE = __name__
@@ -255,7 +256,7 @@ def markers(state: Path) -> list[Path]:
 
 def crashed(state: Path, config: str, number: int) -> None:
     """A life of the same version and configuration that did not end as it should: its pid is above what Linux gives."""
-    marker = {"owner": {"boot": _me().boot, "pids": _me().pids, "pid": (1 << 23) + number, "start": 1}, "slot": "9"}
+    marker = {"owner": {"boot": this_process().boot, "pids": this_process().pids, "pid": (1 << 23) + number, "start": 1}, "slot": "9"}
     path = state / "crashes" / f"worker.9.{(1 << 23) + number}.json"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.write_text(json.dumps({**marker, "version": hybridprof.__version__, "config": config, "stage": "deep"}))
