@@ -8,9 +8,10 @@ profiler runs and cost nothing until one does.
 from __future__ import annotations
 
 import _contextvars  # `contextvars` without the file that only re-exports it
+import sys
 
 from . import _core
-from .marking import adder, chosen, mark
+from .marking import adder, chosen, leave, mark, unmark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +99,22 @@ class Deep:
         if target is None:
             return lambda wanted: _marked(wanted, share)
         return _marked(target, share)
+
+    def remove(self, target: Any) -> bool:
+        """Takes back what `deep` did to a function, method, property or class; False: it was not marked. In any thread, while it runs or not.
+
+        What a Profiler's pattern wants stays a target of that. A call that runs just now is traced no further, and its counts say that they are lower bounds.
+        Raises TypeError for what holds no Python function.
+        """
+        codes = unmark(target)
+        if codes is None:
+            raise TypeError(
+                f"hybridprof.deep.remove takes what deep marks, a function, method or class, not {type(target).__name__} {_short(target)}"
+            )
+        watch = sys.modules.get("hybridprof.watch")  # not loaded: there is no pattern
+        for code in codes:
+            (leave if watch is None else watch.give_up)(code)
+        return bool(codes)
 
 
 if TYPE_CHECKING:

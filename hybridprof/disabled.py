@@ -148,6 +148,9 @@ class _Deep:
     def __call__(self, target: Any = None, *, rate: float = 1.0) -> Any:
         return target if target is not None else _same
 
+    def remove(self, target: Any) -> bool:
+        return False
+
     def block(self, name: str) -> _Block:
         return _BLOCK
 

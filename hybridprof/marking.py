@@ -164,6 +164,29 @@ def adder(rate: float) -> Add:
     return add
 
 
+def unmark(value: object) -> list[CodeType] | None:
+    """What `deep` has marked of what stands behind `value`, which is remembered no longer: the codes, for whoever gives them up. None if there is no Python function in it."""
+    functions = list(_all_functions(value))
+    codes = {id(function.__code__): function.__code__ for function in functions}
+    for key, reference in list(_functions.items()):  # under code that another tool has taken from it, or given to it
+        if reference() in functions and key in _marked:
+            codes[key] = _marked[key][0]
+    taken = [_marked.pop(key)[0] for key, code in codes.items() if key in _marked and _marked[key][0] is code]
+    for code in taken:
+        _functions.pop(id(code), None)
+    return taken if functions else None
+
+
+def _all_functions(value: object) -> Iterator[FunctionType]:
+    """On 3.11 what stands in a function's place has its code."""
+    kind = type(value)
+    inside = type.__getattribute__(value, "__dict__").values() if issubclass(kind, type) else [value]
+    for each in list(inside):
+        if type(each) is _WRAPPER:
+            yield each
+        yield from own_functions(each)
+
+
 def _arm(code: CodeType, rate: float) -> None:
     if _most > 0:
         _core.add_target(code, min(rate, _most))

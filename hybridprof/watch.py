@@ -58,7 +58,7 @@ class Watch:
             self._follow(bool(watches))
         self.end_everything()
         for code in list(self._codes.values()):  # importing threads add to them
-            _give_up(code)
+            give_up(code)
         for holder, name, original, replacement in reversed(self._replaced):
             if namespace_of(holder).get(name) is replacement:
                 _put(holder, name, original)
@@ -162,7 +162,7 @@ class Watch:
             _core.add_target(code, self.rate)
         if not self._works:  # ended meanwhile, in another thread
             self._codes.pop(id(code), None)
-            _give_up(code)
+            give_up(code)
 
     def _wrapped(self, value: object) -> object:
         if not any(_core.needs_wrapper(function.__code__) for function in marking.own_functions(value)):
@@ -182,7 +182,8 @@ class Watch:
                     self._replaced.append((module, name, original, replacement))
 
 
-def _give_up(code: CodeType) -> None:
+def give_up(code: CodeType) -> None:
+    """Of somebody who wants it no longer: it stays what others made of it."""
     other = next((watch for watch in list(watches) if id(code) in watch._codes), None)
     if other is None:
         marking.leave(code)

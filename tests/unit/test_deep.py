@@ -344,3 +344,64 @@ def test_a_block_beneath_a_target_is_all_that_shows_of_us(hook: str) -> None:
     assert [row.calls for row in rows if row.name == "inner"] == [4]
     assert not [row.name for row in rows if row.module.startswith("hybridprof")]
     assert profiler.profile.meta["tracing"]["truncated"] == 0
+
+
+def test_what_was_marked_can_be_taken_back() -> None:
+    class Shop:
+        def method(self) -> int:
+            return 1
+
+        @property
+        def price(self) -> int:
+            return 2
+
+        @staticmethod
+        def static() -> int:
+            return 3
+
+    def function() -> int:
+        return 4
+
+    def another() -> int:
+        return 5
+
+    marked, nothing = hybridprof.deep(function), targets()
+    Shop = hybridprof.deep(Shop)
+    assert hybridprof.deep.remove(another) is False
+    assert hybridprof.deep.remove(Shop.method) is True
+    assert {code.co_name for code in targets()} == {"price", "static", "function"}
+    assert hybridprof.deep.remove(Shop) is True and hybridprof.deep.remove(Shop) is False
+    assert targets() == nothing
+    assert hybridprof.deep.remove(marked) is True and targets() == {}
+    assert (marked(), Shop().method(), Shop().price, Shop.static()) == (4, 1, 2, 3)
+    hybridprof.deep(marked, rate=0.5)  # and given again
+    assert list(targets().values()) == [0.5]
+    assert hybridprof.deep.remove(marked) is True
+
+
+@pytest.mark.parametrize("target", [len, 3, None, functools.lru_cache(len)])
+def test_what_never_could_be_marked_cannot_be_taken_back(target: object) -> None:
+    with pytest.raises(TypeError, match=r"hybridprof\.deep\.remove takes what deep marks, a function, method or class, not "):
+        hybridprof.deep.remove(target)
+
+
+def test_a_class_without_functions_had_no_mark() -> None:
+    class Empty:
+        pass
+
+    with pytest.raises(TypeError, match="takes what deep marks"):
+        hybridprof.deep.remove(Empty)
+
+
+def test_what_a_pattern_wants_stays_its_target() -> None:
+    def function() -> None: ...
+
+    marked = hybridprof.deep(function, rate=0.5)
+    with hybridprof.Profiler(rate=0, deep=[f"{__name__}:*function"]):
+        hybridprof.deep.remove(marked)
+    assert targets() == {}
+    with hybridprof.Profiler(rate=0, deep=[f"{__name__}:plain"]) as profiler:
+        hybridprof.deep(plain)
+        assert hybridprof.deep.remove(plain) is True
+        assert (plain(1), hybridprof.status()["running"]) == (6, True)
+    assert {row.name: row.calls for row in profiler.profile.functions if row.name == "plain"} == {"plain": 1}
