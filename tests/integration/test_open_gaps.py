@@ -175,8 +175,8 @@ def test_the_error_says_how_much_was_open(clock: str) -> None:
     profile = hybridprof.snapshot()
     after = main_of(profile)
     if after.samples == before.samples:  # nearly always: else the gap was closed by a sample
-        row = next(row for row in profile.functions if row.name == f"{__name__}.spin" or row.name.endswith("spin"))
-        assert row.total_error_ns > 1.9 * 200e6 or row.total_error_ns >= after.sampled_ns - 1
+        error = max(row.total_error_ns for row in profile.functions)  # mostly spin's; the sample may have met whoever asked
+        assert error > 1.9 * 200e6 or error >= after.sampled_ns - 1
 
 
 @CLOCKS
