@@ -12,6 +12,7 @@
 #include "formats/hyprof/hyprof.h"
 #include "formats/pprof/pprof.h"
 #include "formats/pstats/pstats.h"
+#include "formats/text.h"
 #include "hyprof_samples.h"
 #include "support/bytes.h"
 #include "support/messages.h"
@@ -20,6 +21,13 @@
 typedef hp_status (*read_function)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
 
 /* --- what must hold of anything that was read -------------------------------------------------------------------------------------- */
+
+/* Errors go to terminals and logs: a line that says something, and no byte of the file that a terminal would obey. */
+static void assert_sentence(const hp_error *error) {
+    assert_int_not_equal(error->text[0], '\0');
+    if (!hp_text_is_plain(error->text, strlen(error->text), 0))
+        fail_msg("not one printable line: %s", error->text);
+}
 
 /* In memory of its own size: sanitizers see a read behind it. NULL: refused, in a sentence. */
 static hp_profile *read_own(read_function read, const void *bytes, size_t size) {
@@ -31,7 +39,7 @@ static hp_profile *read_own(read_function read, const void *bytes, size_t size) 
     free(own);
     assert_true((status == HP_OK) == (profile != NULL));
     if (status != HP_OK)
-        assert_int_not_equal(error.text[0], '\0');
+        assert_sentence(&error);
     return profile;
 }
 
@@ -145,6 +153,7 @@ static void expect_refused(const hp_format *format, const void *bytes, size_t si
     hp_error error = {0};
     assert_int_equal(format->read(bytes, size, &profile, &error), HP_BAD_FORMAT);
     assert_null(profile);
+    assert_sentence(&error);
     if (strstr(error.text, words) == NULL)
         fail_msg("%s: \"%s\" does not say \"%s\"", format->name, error.text, words);
 }
@@ -271,6 +280,27 @@ static void test_sums_of_others_that_do_not_fit(void **state) {
     assert_message(&m, HP_BAD_FORMAT, "add up to 2^63");
 }
 
+/* --- texts of the file in sentences ------------------------------------------------------------------------------------------------ */
+
+#define ESCAPES "\x1b[31mred\nline\x9b\xff"
+#define ESCAPED "\\x1b[31mred\\nline\\x9b\\xff"
+
+static void test_texts_in_sentences(void **state) {
+    (void)state;
+    expect_refused(&hp_format_collapsed, BYTES("a;b 1\n" ESCAPES "\n"), "line 2, \"\\x1b[31mred\", does not end");
+    expect_refused(&hp_format_pstats, BYTES("{" KEY("a") "(\5\0\0\0" ONE ONE "f\x0f" ESCAPES), "none: \"" ESCAPED "\"");
+    hp_message m = small_profile((const char *const[]){"", "f", "f.py", ESCAPES, "by\tes", NULL}, small_types, (uint64_t[]){1}, 1);
+    hp_profile *profile = NULL;
+    hp_error error = {0};
+    assert_int_equal(hp_format_pprof.read(m.bytes.data, m.bytes.size, &profile, &error), HP_UNSUPPORTED);
+    assert_sentence(&error);
+    assert_non_null(strstr(error.text, "no time but " ESCAPED " (by\\tes)"));
+    hp_bytes_free(&m.bytes);
+    /* What is long is cut between characters. */
+    expect_refused(&hp_format_collapsed, BYTES("a;b 1\n1234567890123456789012345678901234567\xf0\x9f\x90\x8d and more\n"),
+                   "34567\xf0\x9f\x90\x8d...\", does not end");
+}
+
 /* --- circles ----------------------------------------------------------------------------------------------------------------------- */
 
 #define CALLED_BY(name) "(\5\0\0\0i\1\0\0\0i\1\0\0\0" CENTURY CENTURY "{" KEY(name) "(\4\0\0\0i\1\0\0\0i\1\0\0\0" CENTURY CENTURY "0"
@@ -301,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_sums_of_both_times),
         cmocka_unit_test(test_tables_that_do_not_fit),
         cmocka_unit_test(test_sums_of_others_that_do_not_fit),
+        cmocka_unit_test(test_texts_in_sentences),
         cmocka_unit_test(test_circles_of_callers),
     };
     return cmocka_run_group_tests_name("damage of golden files", tests, NULL, NULL);
