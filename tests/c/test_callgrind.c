@@ -307,6 +307,31 @@ static void test_events(void **state) {
     }
 }
 
+/* Calls without a time, and nothing at all: no event says that anything was estimated. */
+static void test_events_without_time(void **state) {
+    (void)state;
+    for (uint32_t calls = 0; calls < 2; calls++) {
+        size_t size = 0;
+        hp_profile *profile = NULL;
+        assert_int_equal(hp_profile_new(&profile), HP_OK);
+        uint32_t thread = hp_profile_add_thread(profile, "main", 1);
+        uint32_t function = hp_profile_function(profile, &(hp_function){HP_CODE_PYTHON, "m", "f", "f", "/srv/m.py", 1});
+        profile->tree.nodes[hp_tree_child(&profile->tree, profile->threads[thread].root, function)].calls = 5 * calls;
+        assert_int_equal(hp_profile_summarize(profile), HP_OK);
+        char *text = hp_test_export(profile, &hp_format_callgrind, &size);
+        viewed *v = view(text);
+        assert_int_equal(v->columns, 1);
+        assert_string_equal(v->event[0], calls > 0 ? "Calls_exact" : "Wall_exact_ns");
+        assert_null(strstr(text, "estimated"));
+        assert_null(strstr(text, "Samples"));
+        if (calls > 0)
+            assert_conserves(v);
+        view_free(v);
+        free(text);
+        hp_profile_free(profile);
+    }
+}
+
 static void test_deep(void **state) {
     (void)state;
     hp_profile *profile = NULL;
@@ -330,8 +355,13 @@ static void test_deep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),     cmocka_unit_test(test_random), cmocka_unit_test(test_from_table),
-        cmocka_unit_test(test_vast_edges), cmocka_unit_test(test_events), cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_from_table),
+        cmocka_unit_test(test_vast_edges),
+        cmocka_unit_test(test_events_without_time),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_deep),
     };
     return cmocka_run_group_tests_name("callgrind", tests, NULL, NULL);
 }
