@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "tree/profile.h"
+#include "tree/totals.h"
 
 /* The profile's own copy of a text that nobody vouches for: what cannot stand in a profile (NUL, bytes that are no UTF-8) is escaped. ""
  * when memory is short. What it takes, escaped, is counted down from `*left` before it is taken, NULL where it is more; `left` NULL: the
@@ -28,9 +29,5 @@ void hp_reading_name_unfiled(hp_profile *profile, const char *name, hp_function 
  * is short. */
 bool hp_reading_is_thread(const char *name);
 uint32_t hp_reading_add_thread(hp_profile *profile, const char *name);
-
-static inline uint64_t hp_add_saturated(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
 
 #endif

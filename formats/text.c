@@ -121,6 +121,15 @@ size_t hp_text_escape(char *out, const char *text, size_t size, unsigned also) {
     return (size_t)(end - out);
 }
 
+const char *hp_text_shown(char out[HP_TEXT_SHOWN_ROOM], const void *text, size_t size) {
+    char *end = out;
+    size_t at = 0;
+    while (at < size && at < HP_TEXT_SHOWN)
+        at += hp_text_step(&end, (const char *)text + at, size - at, 0);
+    memcpy(end, at < size ? "..." : "", at < size ? 4 : 1);
+    return out;
+}
+
 void hp_text_write(hp_sink *sink, const char *text, unsigned also) {
     size_t size = strlen(text);
     if (hp_text_is_plain(text, size, also)) {

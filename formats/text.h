@@ -32,6 +32,9 @@ bool hp_text_is_utf8(const void *bytes, size_t size);
 bool hp_text_is_plain(const char *text, size_t size, unsigned also);
 /* Writes the escaped text and a NUL; returns its length. `out` has hp_text_escaped_limit(size) bytes. */
 size_t hp_text_escape(char *out, const char *text, size_t size, unsigned also);
+/* What sentences show of a text of the file: its beginning, escaped, in `out`, and `...` where there is more. */
+enum { HP_TEXT_SHOWN = 40, HP_TEXT_SHOWN_ROOM = 4 * HP_TEXT_SHOWN + HP_TEXT_STEP_LIMIT + 4 };
+const char *hp_text_shown(char out[HP_TEXT_SHOWN_ROOM], const void *text, size_t size);
 void hp_text_write(hp_sink *sink, const char *text, unsigned also);
 
 #endif

@@ -61,6 +61,13 @@ static const char *encode(PyObject *text, char **to) {
     return begin;
 }
 
+char *hp_code_text(void *text) {
+    char *begin = malloc(encoded_bound(text)), *end = begin;
+    if (begin != NULL)
+        (void)encode(text, &end);
+    return begin;
+}
+
 /* The object is whole and cannot go away. */
 static hp_status describe_whole(hp_code_table *table, uint32_t slot, PyCodeObject *code) {
     char *text = malloc(encoded_bound(code->co_qualname) + encoded_bound(code->co_name) + encoded_bound(code->co_filename)), *end = text;

@@ -147,5 +147,8 @@ hp_status hp_code_life_watch(hp_code_table *table, hp_error *error);
 /* [GIL] Describes the slot of a living code object: names, file, a copy of the line table. `code` is a PyCodeObject *. Leaves a raised
  * exception as it is. */
 hp_status hp_code_describe(hp_code_table *table, uint32_t slot, void *code);
+/* [GIL] A name as the code table has them, malloc'ed, whatever is in it: lone surrogates are no error. `text` is a PyObject *, "" where it
+ * is no str; NULL when memory is short. Leaves a raised exception as it is. */
+char *hp_code_text(void *text);
 
 #endif

@@ -3,8 +3,10 @@
 #include "module/session.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "frame/frame.h"
 #include "frame/tasks.h"
 #include "module/snapshot.h"
 #include "module/stream.h"
@@ -194,16 +196,18 @@ enum { TOKEN_BITS = 40 };
 
 static PyObject *enter_block(PyObject *module, PyObject *argument) {
     hp_module_state *state = hp_module_state_of(module);
-    const char *name = PyUnicode_Check(argument) ? PyUnicode_AsUTF8(argument) : NULL;
-    if (!name) {
-        if (!PyErr_Occurred())
-            PyErr_Format(PyExc_TypeError, "a block is named by a str, not by %.100s", Py_TYPE(argument)->tp_name);
+    if (!PyUnicode_Check(argument)) {
+        PyErr_Format(PyExc_TypeError, "a block is named by a str, not by %.100s", Py_TYPE(argument)->tp_name);
         return NULL;
     }
     if (!state->tracer)
         return PyLong_FromLong(0);
+    char *name = hp_code_text(argument); /* of any characters: the program is not to meet an error of ours */
+    if (!name)
+        return hp_raise_no_memory("not enough memory for the name of a block");
     unsigned long long number = state->session->number; /* of this session: another may have begun when the block is open */
     long token = hp_tracer_enter_block(state->tracer, name);
+    free(name);
     if (token < 0)
         return NULL;
     return PyLong_FromUnsignedLongLong(number << TOKEN_BITS | (unsigned long long)token);

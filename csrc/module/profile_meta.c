@@ -14,7 +14,7 @@ static const char *clock_name(const hp_meta *meta) {
 }
 
 static PyObject *thread_dict(const hp_profile_thread *thread) {
-    long long residual = (long long)(thread->measured_ns - thread->sampled_ns - thread->exact_ns - thread->overhead_ns);
+    long long residual = hp_residual_ns(thread->measured_ns, thread->sampled_ns + thread->exact_ns + thread->overhead_ns);
     PyObject *root = thread->root == HP_NO_NODE ? Py_NewRef(Py_None) : PyLong_FromUnsignedLong(thread->root);
     return Py_BuildValue("{sN sK sN sK sK sK sK sK sK sK sL}", "name", hp_text_to_unicode(thread->name), "native_id",
                          (unsigned long long)thread->native_id, "root", root, "samples", (unsigned long long)thread->samples,

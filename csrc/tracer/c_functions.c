@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* C functions: known by their PyMethodDef, which is static, and named as cProfile names them. */
+#include <stdlib.h>
+
+#include "frame/frame.h"
 #include "tracer/recorder.h"
 
 static PyMethodDef *definition(PyObject *function) {
@@ -56,9 +59,10 @@ static void describe(hp_tracer *tracer, uint32_t slot, PyObject *function) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *name = c_function_name(function);
-    const char *text = name != NULL ? PyUnicode_AsUTF8(name) : NULL;
+    char *text = name != NULL ? hp_code_text(name) : NULL;
     if (text != NULL)
         hp_code_table_describe(tracer->code, slot, &(hp_code_info){.kind = HP_CODE_C, .qualname = text, .name = text});
+    free(text);
     Py_XDECREF(name);
     PyErr_Restore(type, value, traceback);
 }

@@ -40,9 +40,10 @@ static void name_module(hp_tracer *tracer, uint32_t slot, const PyCodeObject *co
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *globals = PyEval_GetGlobals(); /* borrowed */
     PyObject *name = globals != NULL && PyDict_CheckExact(globals) ? PyDict_GetItemString(globals, "__name__") : NULL;
-    const char *text = name != NULL && PyUnicode_CheckExact(name) ? PyUnicode_AsUTF8(name) : NULL;
+    char *text = name != NULL && PyUnicode_CheckExact(name) ? hp_code_text(name) : NULL;
     if (text != NULL)
         hp_code_table_describe(tracer->code, slot, &(hp_code_info){.kind = HP_CODE_PYTHON, .module = text});
+    free(text);
     PyErr_Restore(type, value, traceback);
 }
 

@@ -70,25 +70,6 @@ static hp_status check_kind(const hp_merge *merge, const hp_profile *profile, hp
     return HP_OK;
 }
 
-/* Each kind of number must stay below 2^64 in all. */
-static bool totals_add(uint64_t *totals, const hp_profile *profile) {
-    bool over = false;
-    for (uint32_t i = 0; i < profile->tree.count; i++) {
-        const hp_node *node = &profile->tree.nodes[i];
-        const uint64_t values[] = {node->samples, node->sampled, node->calls, node->exact, node->overhead};
-        for (unsigned v = 0; v < 5; v++)
-            over |= __builtin_add_overflow(totals[v], values[v], &totals[v]);
-    }
-    for (uint32_t i = 0; i < profile->thread_count; i++) {
-        const hp_profile_thread *t = &profile->threads[i];
-        const uint64_t values[] = {t->samples,  t->traced_samples, t->measured_ns,  t->sampled_ns,
-                                   t->exact_ns, t->overhead_ns,    t->unresolved_ns};
-        for (unsigned v = 0; v < 7; v++)
-            over |= __builtin_add_overflow(totals[5 + v], values[v], &totals[5 + v]);
-    }
-    return !over;
-}
-
 /* --- adding --------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_digit(char c) {
@@ -331,7 +312,7 @@ static hp_status fold_threads(hp_merge *merge) {
     for (uint32_t i = 0; i < merge->warning_count && status == HP_OK; i++)
         status = add_warning(folded, merge->warnings[i]);
     folded->warnings_lost = merge->warnings_lost;
-    memcpy(folded->totals, merge->totals, sizeof folded->totals);
+    folded->totals = merge->totals;
     if (status == HP_OK) {
         hp_merge swap = *merge;
         *merge = *folded;
@@ -348,8 +329,7 @@ static hp_status no_memory(hp_error *error) {
 }
 
 hp_status hp_merge_add(hp_merge *merge, const hp_profile *profile, bool *added, hp_error *error) {
-    uint64_t totals[HP_MERGE_TOTALS];
-    memcpy(totals, merge->totals, sizeof totals);
+    hp_totals totals = merge->totals;
     *added = false;
     if (merge->spoiled)
         return no_memory(error);
@@ -358,11 +338,12 @@ hp_status hp_merge_add(hp_merge *merge, const hp_profile *profile, bool *added, 
         status = check_sources(merge, profile, added, error);
     if (status != HP_OK || !*added)
         return status;
-    if (!totals_add(totals, profile)) {
+    const char *over = hp_totals_add(&totals, profile);
+    if (over != NULL) {
         *added = false;
-        return hp_fail(error, HP_BAD_VALUE, 0, "its numbers and those before it add up to more than 2^64 (ns, calls or samples)");
+        return hp_fail(error, HP_BAD_VALUE, 0, "its %s and those before it add up to 2^64 or more, and sums here have 64 bits", over);
     }
-    memcpy(merge->totals, totals, sizeof totals);
+    merge->totals = totals;
     status = add_all(merge, profile);
     if (status == HP_OK && merge->sum->thread_count > 4 * HP_MERGE_THREADS)
         status = fold_threads(merge);

@@ -5,8 +5,7 @@
 
 #include "base/strings.h"
 #include "tree/merge.h"
-
-enum { HP_MERGE_TOTALS = 12 };
+#include "tree/totals.h"
 
 /* Invariant: `sum` holds everything added, ids in order of arrival; string i of `threads` is the name of its thread i; `ids` has the ids of
  * its sources; `warnings` are sorted, and different. */
@@ -18,8 +17,8 @@ struct hp_merge {
     const char *warnings[HP_MERGE_WARNINGS];
     uint32_t warning_count;
     bool warnings_lost;
-    bool spoiled;                     /* memory was short in the midst of adding */
-    uint64_t totals[HP_MERGE_TOTALS]; /* of nodes, then of threads, by kind of number */
+    bool spoiled; /* memory was short in the midst of adding */
+    hp_totals totals;
     /* From the ids of the profile being added to those of `sum`; kept from profile to profile. */
     uint32_t *functions, *nodes, *thread_map;
     uint32_t function_capacity, node_capacity, thread_capacity;

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/pairs.h"
 #include "base/strings.h"
+#include "tree/totals.h"
 
 enum { FIRST_INDEX = 64 };
 
@@ -224,10 +225,6 @@ hp_status hp_profile_add_line(hp_profile *profile, const hp_line *line) {
     return HP_OK;
 }
 
-static uint64_t saturated_sum(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estimate) {
     struct hp_function_index *index = profile->index_;
     hp_estimate *estimates = hp_array_grow(profile->estimates, &index->estimate_capacity, profile->estimate_count + 1, sizeof *estimates);
@@ -246,8 +243,8 @@ hp_status hp_profile_add_estimate(hp_profile *profile, const hp_estimate *estima
     own->self_runs += estimate->self_runs;
     own->total_samples += estimate->total_samples;
     own->total_runs += estimate->total_runs;
-    own->self_variance_us2 = saturated_sum(own->self_variance_us2, estimate->self_variance_us2);
-    own->total_variance_us2 = saturated_sum(own->total_variance_us2, estimate->total_variance_us2);
+    own->self_variance_us2 = hp_add_saturated(own->self_variance_us2, estimate->self_variance_us2);
+    own->total_variance_us2 = hp_add_saturated(own->total_variance_us2, estimate->total_variance_us2);
     return HP_OK;
 }
 
@@ -291,12 +288,13 @@ hp_status hp_profile_add_source(hp_profile *profile, const hp_meta *source) {
 }
 
 int64_t hp_profile_residual_ns(const hp_profile *profile) {
-    uint64_t residual = 0; /* modulo 2^64: the sum is small, its parts need not be */
+    uint64_t measured = 0, known = 0; /* of a profile that was let in neither wraps: tree/totals.h */
     for (uint32_t i = 0; i < profile->thread_count; i++) {
         const hp_profile_thread *thread = &profile->threads[i];
-        residual += thread->measured_ns - thread->sampled_ns - thread->exact_ns - thread->overhead_ns;
+        measured += thread->measured_ns;
+        known += thread->sampled_ns + thread->exact_ns + thread->overhead_ns;
     }
-    return (int64_t)residual;
+    return hp_residual_ns(measured, known);
 }
 
 uint64_t hp_profile_bytes(const hp_profile *profile) {

@@ -176,6 +176,12 @@ hp_status hp_profile_copy_meta(hp_profile *profile, hp_meta *meta, const hp_meta
 
 /* Computes `rows`, `edges` and their errors from tree, lines and estimates. Call once, when the tree is complete. tree/summary.c. */
 hp_status hp_profile_summarize(hp_profile *profile);
+/* What was measured less what is known of it, as far as a signed number goes. */
+static inline int64_t hp_residual_ns(uint64_t measured, uint64_t known) {
+    uint64_t apart = measured > known ? measured - known : known - measured;
+    int64_t size = apart < INT64_MAX ? (int64_t)apart : INT64_MAX;
+    return measured > known ? size : -size;
+}
 /* Signed: measured - sampled - exact - overhead over all threads, ns. */
 int64_t hp_profile_residual_ns(const hp_profile *profile);
 /* Of memory, about: what is there once for each function, node or row, and the texts. */

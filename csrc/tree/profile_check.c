@@ -5,6 +5,7 @@
 
 #include "base/pairs.h"
 #include "tree/profile.h"
+#include "tree/totals.h"
 
 static hp_status broken(hp_error *error, const char *what, uint32_t at) {
     return hp_fail(error, HP_BAD_FORMAT, 0, "profile: %s (number %u)", what, at);
@@ -16,6 +17,16 @@ static hp_status once(hp_pairs *seen, uint32_t a, uint32_t b, uint32_t i, const 
     if (place == HP_NO_PAIR)
         return hp_fail(error, HP_NO_MEMORY, 0, "not enough memory to check a profile");
     return place == i ? HP_OK : broken(error, otherwise, i);
+}
+
+/* Before all else: what wrapped looks like anything, and only this sentence says why. */
+static hp_status check_totals(const hp_profile *p, hp_error *error) {
+    hp_totals totals = {0};
+    const char *over = hp_totals_add(&totals, p);
+    if (over == NULL)
+        return HP_OK;
+    return hp_fail(error, HP_BAD_FORMAT, 0, "its %s add up to 2^64 or more, and sums here have 64 bits: no report of it could be right",
+                   over);
 }
 
 static hp_status check_functions(const hp_profile *p, hp_error *error) {
@@ -165,7 +176,8 @@ static hp_status check_timeline(const hp_profile *p, hp_error *error) {
 }
 
 hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error) {
-    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_threads, check_lines, check_estimates, check_sources};
+    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_totals, check_threads, check_lines, check_estimates,
+                                                                          check_sources};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         hp_status status = checks[i](profile, error);
         if (status != HP_OK)
@@ -175,8 +187,9 @@ hp_status hp_profile_check_parts(const hp_profile *profile, hp_error *error) {
 }
 
 hp_status hp_profile_check(const hp_profile *profile, hp_error *error) {
-    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {
-        check_functions, check_tree, check_threads, check_lines, check_estimates, check_rows, check_edges, check_sources, check_timeline};
+    static hp_status (*const checks[])(const hp_profile *, hp_error *) = {check_totals,  check_functions, check_tree, check_threads,
+                                                                          check_lines,   check_estimates, check_rows, check_edges,
+                                                                          check_sources, check_timeline};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         hp_status status = checks[i](profile, error);
         if (status != HP_OK)

@@ -242,9 +242,9 @@ static void put_all(writer *w) {
     for (int i = 0; i < HP_EVENT_COUNT; i++)
         w->columns[i] = total->of[i] != 0;
     w->both = w->columns[HP_EVENT_SAMPLED] && w->columns[HP_EVENT_EXACT];
-    /* Nothing measured still is a file that opens. */
-    if (!w->columns[HP_EVENT_SAMPLED] && !w->columns[HP_EVENT_EXACT])
-        w->columns[HP_EVENT_SAMPLED] = true;
+    /* Nothing measured still is a file that opens, and one that does not say that anything was estimated. */
+    if (!w->columns[HP_EVENT_SAMPLED] && !w->columns[HP_EVENT_CALLS])
+        w->columns[HP_EVENT_EXACT] = true;
     put_header(w);
     if (needs_root(w->graph))
         put_one(w, w->graph->root);

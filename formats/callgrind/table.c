@@ -105,16 +105,20 @@ static uint64_t weight_of(const hp_edge *edge, int event) {
     return event == HP_EVENT_CALLS ? (calls != 0 ? calls : 1) : time != 0 ? time : 1;
 }
 
-/* Running totals are divided, not parts, so the parts add up to the whole. */
+/* Running totals are divided, not parts, so the parts add up to the whole. A table of anybody's may say more of the edges than 64 bits
+ * hold: their proportions are what counts, so that the product below stays within 128. */
 static void share_out(const spreader *s, uint32_t function, int event, hp_cost *parts) {
     uint32_t from = s->in_start[function], to = s->in_start[function + 1];
     wide all = 0, so_far = 0;
     uint64_t given = 0, whole = s->inclusive[function].of[event];
+    unsigned shift = 0;
     for (uint32_t i = from; i < to; i++)
         all += s->kept[s->in[i]] ? weight_of(&s->edges[s->in[i]], event) : 0;
+    while (all >> shift > UINT64_MAX)
+        shift++;
     for (uint32_t i = from; i < to; i++) {
         so_far += s->kept[s->in[i]] ? weight_of(&s->edges[s->in[i]], event) : 0;
-        uint64_t until = all != 0 ? (uint64_t)(whole * so_far / all) : 0;
+        uint64_t until = all != 0 ? (uint64_t)(whole * (so_far >> shift) / (all >> shift)) : 0;
         parts[i - from].of[event] = until - given;
         given = until;
     }

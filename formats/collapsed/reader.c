@@ -14,7 +14,7 @@
 
 /* What a sample of nobody knows what rate stands for: most samplers' default. */
 #define SAMPLE_NS UINT64_C(10000000)
-enum { LOOKED_AT = 10, SHOWN = 40 };
+enum { LOOKED_AT = 10 };
 
 typedef struct line {
     const uint8_t *text;
@@ -112,11 +112,9 @@ static hp_status no_memory(reading *r) {
 
 /* With the line itself, as far as it is text. */
 static hp_status bad_line(reading *r, const line *l, const char *what) {
-    char shown[4 * SHOWN + 1];
-    size_t size = (size_t)(l->after - l->text);
-    hp_text_escape(shown, (const char *)l->text, size < SHOWN ? size : SHOWN, 0);
-    return hp_fail(r->error, HP_BAD_FORMAT, 0, "these are no collapsed stacks: line %" PRIu64 ", \"%s%s\", %s", r->number, shown,
-                   size < SHOWN ? "" : "...", what);
+    char shown[HP_TEXT_SHOWN_ROOM];
+    hp_text_shown(shown, l->text, (size_t)(l->after - l->text));
+    return hp_fail(r->error, HP_BAD_FORMAT, 0, "these are no collapsed stacks: line %" PRIu64 ", \"%s\", %s", r->number, shown, what);
 }
 
 static const uint8_t *frame_end(const uint8_t *from, const uint8_t *end) {

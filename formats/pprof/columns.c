@@ -8,6 +8,7 @@
 
 #include "formats/pprof/reading.h"
 #include "formats/pprof/samples.h"
+#include "formats/text.h"
 
 /* ns in a unit, 0 if it is none of time. */
 static uint64_t unit_ns(const hp_pprof_reading *r, uint64_t unit) {
@@ -57,9 +58,9 @@ static hp_pprof_column time_column(const hp_pprof_reading *r) {
 static hp_status no_time(hp_pprof_reading *r) {
     const hp_pprof_type *type = &r->types[default_type(r)];
     const hp_pprof_text *name = &r->strings[type->type], *unit = &r->strings[type->unit];
-    int name_size = name->size < 60 ? (int)name->size : 60, unit_size = unit->size < 60 ? (int)unit->size : 60;
-    return hp_fail(r->error, HP_UNSUPPORTED, 0, "this pprof file holds no time but %.*s (%.*s): hybridprof reads profiles of time",
-                   name_size, (const char *)name->bytes, unit_size, (const char *)unit->bytes);
+    char name_shown[HP_TEXT_SHOWN_ROOM], unit_shown[HP_TEXT_SHOWN_ROOM];
+    return hp_fail(r->error, HP_UNSUPPORTED, 0, "this pprof file holds no time but %s (%s): hybridprof reads profiles of time",
+                   hp_text_shown(name_shown, name->bytes, name->size), hp_text_shown(unit_shown, unit->bytes, unit->size));
 }
 
 static void settle_rate(hp_pprof_reading *r) {

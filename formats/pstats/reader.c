@@ -29,7 +29,7 @@ static hp_status take_count(hp_pstats_reading *r, uint64_t *count) {
     if (object.kind == HP_OBJECT_INT)
         *count = object.negative ? 0 : object.integer;
     else if (object.kind == HP_OBJECT_FLOAT)
-        *count = object.number > 0 && object.number < 1.8e19 ? (uint64_t)object.number : 0;
+        *count = !(object.number > 0) ? 0 : object.number < 1.8e19 ? (uint64_t)object.number : UINT64_MAX; /* that is refused in the end */
     else
         return hp_pstats_bad_row(r, "a number of calls is no number");
     return HP_OK;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats/pstats/marshal.h"
+#include "formats/text.h"
 
 enum { NESTING_LIMIT = 32 }; /* a pstats file has 4 */
 
@@ -138,9 +139,10 @@ static hp_status take_text_double(hp_unmarshal *reader, hp_object *object) {
             exponent = exponent * 10 + (text[i] - '0');
         exponent = down ? -exponent : exponent;
     }
+    char shown[HP_TEXT_SHOWN_ROOM];
     if (i != size || size == 0)
-        return hp_fail(reader->error, HP_BAD_FORMAT, 0, "this pstats file has a number that is none: \"%.*s\"", (int)size,
-                       (const char *)text);
+        return hp_fail(reader->error, HP_BAD_FORMAT, 0, "this pstats file has a number that is none: \"%s\"",
+                       hp_text_shown(shown, text, size));
     object->kind = HP_OBJECT_FLOAT;
     object->number = scaled(negative ? -value : value, scale + exponent);
     return HP_OK;

@@ -7,9 +7,10 @@ import argparse
 import textwrap
 
 from hybridprof import _core
+from hybridprof.profile import Profile
 
 from . import standard_output
-from .main import BadInput, Parser
+from .main import BadInput, Parser, complain
 from .recording import checked_format, checked_output
 from .report import loaded
 
@@ -50,11 +51,25 @@ def main(argv: list[str]) -> int:
         _to_stdout(options.file, options.format, options.state)
         return 0
     output = checked_output(options.output, otherwise=options.format)
-    loaded(options.file, options.state).write(output.path, options.format or output.format)
+    profile, format = loaded(options.file, options.state), options.format or output.format
+    profile.write(output.path, format)
+    _say_if_empty(profile, format)
     return 0
 
 
 def _to_stdout(file: str, format: str | None, states: str | None) -> None:
     if format is None:
         raise BadInput("no format given; use -f FORMAT, or -o OUT with a name that tells it")
-    standard_output.write(loaded(file, states), standard_output.check(format))
+    profile = loaded(file, states)
+    standard_output.write(profile, standard_output.check(format))
+    _say_if_empty(profile, format)
+
+
+def _say_if_empty(profile: Profile, format: str) -> None:
+    """Some formats have a place for time alone, and collapsed stacks none for a word about it."""
+    keeps = next(each.keeps for each in _core.formats() if each.name == format)
+    if "calls" in keeps or any(function.self_ns for function in profile.functions):
+        return
+    called = any(function.calls for function in profile.functions)
+    held, advice = ("calls and no time", "; export it as pstats, callgrind or pprof") if called else ("no time", "")
+    complain(f"the profile holds {held}, and {format} shows time alone: what was written shows nothing{advice}")

@@ -128,10 +128,14 @@ def silence_stdout() -> None:
 
 
 def complain(sentence: str) -> None:
-    """One line on stderr, if there is still one."""
-    line = "hybridprof: " + " ".join(sentence.split("\n")) + "\n"
+    """One line on stderr, if there is still one; what a name holds for terminals to obey is written out."""
+    line = "hybridprof: " + " ".join(sentence.split("\n"))
+    if not line.isprintable():
+        from .terminal import visible
+
+        line = visible(line)
     try:
-        sys.stderr.write(line.encode("utf-8", "backslashreplace").decode("utf-8"))
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         pass

@@ -254,6 +254,34 @@ static void test_from_table(void **state) {
     }
 }
 
+/* Edges whose times are more together than 64 bits hold, and a function that has nearly as much. */
+static void test_vast_edges(void **state) {
+    (void)state;
+    hp_profile *profile = NULL;
+    assert_int_equal(hp_profile_new(&profile), HP_OK);
+    profile->rows = calloc(4, sizeof *profile->rows);
+    profile->edges = calloc(6, sizeof *profile->edges);
+    profile->row_count = 4;
+    for (uint32_t i = 0; i < 4; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        uint32_t id = hp_profile_function(profile, &(hp_function){HP_CODE_PYTHON, "vast", name, name, "/srv/vast.py", i});
+        profile->rows[i] = (hp_row){.function = id, .self_sampled = i < 3 ? 0 : UINT64_C(31) << 59};
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t id = profile->rows[i].function;
+        profile->edges[i] = (hp_edge){.caller = id, .callee = profile->rows[3].function, .total_sampled = UINT64_C(1) << 63};
+        profile->edges[3 + i] = (hp_edge){.caller = HP_NO_FUNCTION, .callee = id};
+    }
+    profile->edge_count = 6;
+    size_t size = 0;
+    char *text = hp_test_export(profile, &hp_format_callgrind, &size);
+    viewed *v = view(text);
+    assert_conserves(v);
+    view_free(v);
+    free(text);
+    hp_profile_free(profile);
+}
+
 /* What is estimated and what is exact is told by the columns, and a column that would be zero throughout is not there. */
 static void test_events(void **state) {
     (void)state;
@@ -273,6 +301,31 @@ static void test_events(void **state) {
         for (; expected[i].events[count] != NULL; count++)
             assert_string_equal(v->event[count], expected[i].events[count]);
         assert_int_equal(v->columns, count);
+        view_free(v);
+        free(text);
+        hp_profile_free(profile);
+    }
+}
+
+/* Calls without a time, and nothing at all: no event says that anything was estimated. */
+static void test_events_without_time(void **state) {
+    (void)state;
+    for (uint32_t calls = 0; calls < 2; calls++) {
+        size_t size = 0;
+        hp_profile *profile = NULL;
+        assert_int_equal(hp_profile_new(&profile), HP_OK);
+        uint32_t thread = hp_profile_add_thread(profile, "main", 1);
+        uint32_t function = hp_profile_function(profile, &(hp_function){HP_CODE_PYTHON, "m", "f", "f", "/srv/m.py", 1});
+        profile->tree.nodes[hp_tree_child(&profile->tree, profile->threads[thread].root, function)].calls = 5 * calls;
+        assert_int_equal(hp_profile_summarize(profile), HP_OK);
+        char *text = hp_test_export(profile, &hp_format_callgrind, &size);
+        viewed *v = view(text);
+        assert_int_equal(v->columns, 1);
+        assert_string_equal(v->event[0], calls > 0 ? "Calls_exact" : "Wall_exact_ns");
+        assert_null(strstr(text, "estimated"));
+        assert_null(strstr(text, "Samples"));
+        if (calls > 0)
+            assert_conserves(v);
         view_free(v);
         free(text);
         hp_profile_free(profile);
@@ -302,8 +355,13 @@ static void test_deep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_random), cmocka_unit_test(test_from_table),
-        cmocka_unit_test(test_events), cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_from_table),
+        cmocka_unit_test(test_vast_edges),
+        cmocka_unit_test(test_events_without_time),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_deep),
     };
     return cmocka_run_group_tests_name("callgrind", tests, NULL, NULL);
 }

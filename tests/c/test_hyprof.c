@@ -73,7 +73,7 @@ static void test_round_trip_empty(void **state) {
     hp_profile_free(profile);
 }
 
-/* One huge value in each field: what sums up to more than 64 bits cannot be a profile. */
+/* One huge value in each field: what sums up to 2^64 - 1 or more is no profile. */
 static void test_round_trip_extremes(void **state) {
     (void)state;
     hp_profile *profile = NULL;
@@ -89,15 +89,15 @@ static void test_round_trip_extremes(void **state) {
     function.file = "/\xed\xb3\xbf";
     uint32_t f = hp_profile_function(profile, &function);
     uint32_t node = hp_tree_child(&profile->tree, profile->threads[thread].root, f);
-    profile->tree.nodes[node].sampled = UINT64_MAX;
-    profile->tree.nodes[node].samples = UINT64_MAX;
+    profile->tree.nodes[node].sampled = UINT64_MAX - 1;
+    profile->tree.nodes[node].samples = UINT64_MAX - 1;
     profile->tree.nodes[node].flags = HP_NODE_PARTIAL | HP_NODE_OPEN;
-    hp_line line = {node, HP_LINE_LIMIT - 1, HP_STATES - 1, UINT64_MAX, UINT64_MAX};
+    hp_line line = {node, HP_LINE_LIMIT - 1, HP_STATES - 1, UINT64_MAX - 1, UINT64_MAX - 1};
     assert_int_equal(hp_profile_add_line(profile, &line), HP_OK);
-    hp_estimate estimate = {thread, f, UINT64_MAX, 1, UINT64_MAX, 1, UINT64_MAX, 3};
+    hp_estimate estimate = {thread, f, UINT64_MAX - 1, 1, UINT64_MAX - 1, 1, UINT64_MAX, 3};
     assert_int_equal(hp_profile_add_estimate(profile, &estimate), HP_OK);
     hp_profile_thread *t = &profile->threads[thread];
-    t->samples = t->sampled_ns = t->measured_ns = UINT64_MAX;
+    t->samples = t->sampled_ns = t->measured_ns = UINT64_MAX - 1;
     t->traced_samples = t->unresolved_ns = UINT64_C(1) << 63;
     profile->meta.started_ns = INT64_MIN;
     profile->meta.duration_ns = profile->meta.pid = UINT64_MAX;

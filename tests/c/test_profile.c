@@ -55,6 +55,8 @@ static void test_threads_lines_estimates(void **state) {
     profile->threads[0].measured_ns = 40;
     profile->threads[0].sampled_ns = 50;
     assert_int_equal(hp_profile_residual_ns(profile), -10);
+    profile->threads[0].measured_ns = UINT64_C(3) << 62; /* beyond a signed number: not a negative one for that */
+    assert_true(hp_profile_residual_ns(profile) == INT64_MAX);
     assert_ok(hp_profile_add_warning(profile, "something"));
     assert_string_equal(profile->meta.warnings[0], "something");
     hp_profile_free(profile);

@@ -12,13 +12,22 @@
 #include "formats/hyprof/hyprof.h"
 #include "formats/pprof/pprof.h"
 #include "formats/pstats/pstats.h"
+#include "formats/text.h"
 #include "hyprof_samples.h"
 #include "support/bytes.h"
+#include "support/messages.h"
 #include "support/pstats.h"
 
 typedef hp_status (*read_function)(const uint8_t *bytes, size_t size, hp_profile **out, hp_error *error);
 
 /* --- what must hold of anything that was read -------------------------------------------------------------------------------------- */
+
+/* Errors go to terminals and logs: a line that says something, and no byte of the file that a terminal would obey. */
+static void assert_sentence(const hp_error *error) {
+    assert_int_not_equal(error->text[0], '\0');
+    if (!hp_text_is_plain(error->text, strlen(error->text), 0))
+        fail_msg("not one printable line: %s", error->text);
+}
 
 /* In memory of its own size: sanitizers see a read behind it. NULL: refused, in a sentence. */
 static hp_profile *read_own(read_function read, const void *bytes, size_t size) {
@@ -30,7 +39,7 @@ static hp_profile *read_own(read_function read, const void *bytes, size_t size) 
     free(own);
     assert_true((status == HP_OK) == (profile != NULL));
     if (status != HP_OK)
-        assert_int_not_equal(error.text[0], '\0');
+        assert_sentence(&error);
     return profile;
 }
 
@@ -133,49 +142,163 @@ static void test_collapsed_files(void **state) {
 #define LONG_90 "l\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40"           /* beyond 64 bits */
 #define KEY(name) "(\3\0\0\0u\2\0\0\0/fi\3\0\0\0u\1\0\0\0" name /* ('/f', 3, name) */
 #define CENTURY "g\0\0\0\0\x20\x5f\xa0\x41"                     /* 137.4e6 s: 1.37e17 ns */
-#define ENDLESS "g\x9c\x75\x00\x88\x3c\xe4\x37\x7e"             /* 1e300 s */
+#define AGES "g\0\0\0\xc8\xd9\x93\x00\x42"                      /* 8.9e9 s */
+#define AGES_NS UINT64_C(8900000000000000000)
+#define ENDLESS "g\x9c\x75\x00\x88\x3c\xe4\x37\x7e" /* 1e300 s */
 #define ROW(calls, time) "(\5\0\0\0" calls calls time time "{0"
+#define ONE "i\1\0\0\0"
 
-static void test_counts_that_do_not_fit(void **state) {
-    (void)state;
-    /* The same key three times: 3 * 2^63 calls are not 2^63 again. */
-    hp_profile *profile = read_own(
-        hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) "0"));
-    assert_non_null(profile);
-    assert_true(row_of(profile, "a")->calls == UINT64_MAX);
-    expect_exports(profile);
-    hp_profile_free(profile);
-    profile = read_own(hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_90, CENTURY) "0"));
-    assert_true(profile == NULL || row_of(profile, "a")->calls == UINT64_MAX);
-    if (profile != NULL)
-        expect_exports(profile);
-    hp_profile_free(profile);
-    assert_null(read_own(hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_63, ENDLESS) "0")));
+static void expect_refused(const hp_format *format, const void *bytes, size_t size, const char *words) {
+    hp_profile *profile = NULL;
+    hp_error error = {0};
+    assert_int_equal(format->read(bytes, size, &profile, &error), HP_BAD_FORMAT);
+    assert_null(profile);
+    assert_sentence(&error);
+    if (strstr(error.text, words) == NULL)
+        fail_msg("%s: \"%s\" does not say \"%s\"", format->name, error.text, words);
 }
 
-/* Nodes whose times add up to more than 64 bits hold: no reader of ours takes them for a small sum without a word. */
-static void test_sums_that_do_not_fit(void **state) {
+static void test_pstats_numbers_that_do_not_fit(void **state) {
     (void)state;
-    hp_sample_shape shape = {.seed = 3, .stacks = 12, .functions = 9, .threads = 2, .depth = 4, .main_name = "MainThread"};
-    hp_profile *profile = sample_profile(&shape);
-    for (uint32_t i = 1; i < profile->tree.count; i++)
-        profile->tree.nodes[i].calls = profile->tree.nodes[i].exact = UINT64_C(1) << 63;
+    const hp_format *pstats = &hp_format_pstats;
+    /* Below 2^64 each, and beyond it together: in one row, whose key is there twice, in one edge, and in two rows. */
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(LONG_63, CENTURY) KEY("a") ROW(LONG_63, CENTURY) "0"), "calls add up to 2^64");
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(ONE, AGES) KEY("a") ROW(ONE, AGES) KEY("a") ROW(ONE, AGES) "0"),
+                   "times (ns) add up to 2^64");
+    expect_refused(pstats,
+                   BYTES("{" KEY("a") "(\5\0\0\0" ONE ONE CENTURY CENTURY "{" KEY("b") "(\4\0\0\0" LONG_63 ONE CENTURY CENTURY KEY(
+                       "b") "(\4\0\0\0" LONG_63 ONE CENTURY CENTURY "00"),
+                   "calls add up to 2^64");
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(LONG_63, CENTURY) KEY("b") ROW(LONG_63, CENTURY) "0"), "calls add up to 2^64");
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(ONE, AGES) KEY("b") ROW(ONE, AGES) KEY("c") ROW(ONE, AGES) "0"),
+                   "times (ns) add up to 2^64");
+    /* Beyond it alone. */
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(LONG_90, CENTURY) "0"), "calls add up to 2^64");
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(ENDLESS, CENTURY) "0"), "calls add up to 2^64");
+    expect_refused(pstats, BYTES("{" KEY("a") ROW(LONG_63, ENDLESS) "0"), "below 9e9");
+    /* What fits is there. */
+    hp_profile *profile = read_own(hp_format_pstats.read, BYTES("{" KEY("a") ROW(LONG_63, AGES) KEY("b") ROW(ONE, AGES) "0"));
+    assert_non_null(profile);
+    assert_true(row_of(profile, "a")->calls == UINT64_C(1) << 63 && row_of(profile, "b")->self_exact == AGES_NS);
     expect_exports(profile);
+    hp_profile_free(profile);
+}
+
+/* A file of the profile. */
+static void expect_file_refused(const hp_profile *profile, const char *words) {
     size_t size = 0;
     uint8_t *bytes = sample_encode(profile, &size);
-    if (bytes != NULL) {
-        hp_profile *back = read_own(hp_format_hyprof.read, bytes, size);
-        if (back != NULL) {
-            assert_ok(hp_profile_check(back, NULL));
-            expect_exports(back);
-        }
-        hp_profile_free(back);
-    }
+    assert_non_null(bytes);
+    expect_refused(&hp_format_hyprof, bytes, size, words);
+    hp_profile *parts = NULL;
+    hp_error error = {0};
+    if (profile->tree.count > 1 && hp_format_hyprof.read_parts(bytes, size, &parts, &error) == HP_OK)
+        fail_msg("merging would take it: %s", words);
     free(bytes);
+}
+
+static hp_profile *small_sample(void) {
+    return sample_profile(&(hp_sample_shape){.seed = 3, .stacks = 12, .functions = 9, .threads = 2, .depth = 4, .main_name = "MainThread"});
+}
+
+/* Each kind of number, of two nodes or threads: no reader of ours takes their sum for a small one without a word. */
+static void test_hyprof_sums_that_do_not_fit(void **state) {
+    (void)state;
+    static const size_t of_node[] = {offsetof(hp_node, samples), offsetof(hp_node, calls), offsetof(hp_node, sampled),
+                                     offsetof(hp_node, exact), offsetof(hp_node, overhead)};
+    static const size_t of_thread[] = {offsetof(hp_profile_thread, samples),      offsetof(hp_profile_thread, traced_samples),
+                                       offsetof(hp_profile_thread, measured_ns),  offsetof(hp_profile_thread, sampled_ns),
+                                       offsetof(hp_profile_thread, exact_ns),     offsetof(hp_profile_thread, overhead_ns),
+                                       offsetof(hp_profile_thread, unresolved_ns)};
+    static const char *const words[] = {"samples", "calls", "times (ns)", "times (ns)", "times (ns)"};
+    const uint64_t half = UINT64_C(1) << 63;
+    for (size_t i = 0; i < sizeof of_node / sizeof *of_node; i++) {
+        hp_profile *profile = small_sample();
+        for (uint32_t n = 3; n < 5; n++)
+            memcpy((char *)&profile->tree.nodes[n] + of_node[i], &half, sizeof half);
+        expect_exports(profile);
+        expect_file_refused(profile, words[i]);
+        hp_profile_free(profile);
+    }
+    for (size_t i = 0; i < sizeof of_thread / sizeof *of_thread; i++) {
+        hp_profile *profile = small_sample();
+        for (uint32_t n = 0; n < 2; n++)
+            memcpy((char *)&profile->threads[n] + of_thread[i], &half, sizeof half);
+        expect_file_refused(profile, i < 2 ? "samples" : "times (ns)");
+        hp_profile_free(profile);
+    }
+}
+
+/* Exact and sampled time are shown as one number. */
+static void test_sums_of_both_times(void **state) {
+    (void)state;
+    hp_profile *profile = small_sample(), *back = NULL;
+    size_t size = 0;
+    uint64_t all = 0;
+    for (uint32_t n = 1; n < profile->tree.count; n++)
+        all += profile->tree.nodes[n].sampled + profile->tree.nodes[n].exact + profile->tree.nodes[n].overhead;
+    profile->tree.nodes[3].sampled += UINT64_C(1) << 63;
+    profile->tree.nodes[4].exact += (UINT64_C(1) << 63) - 2 - all;
+    uint8_t *bytes = sample_encode(profile, &size);
+    back = read_own(hp_format_hyprof.read, bytes, size);
+    assert_non_null(back);
+    expect_exports(back);
+    hp_profile_free(back);
+    free(bytes);
+    profile->tree.nodes[4].exact++;
+    expect_file_refused(profile, "times (ns)");
     hp_profile_free(profile);
-    assert_null(read_own(hp_format_collapsed.read, BYTES("a;b 900000000000000000\na;c 900000000000000000\n")));
-    assert_null(read_own(hp_format_collapsed.read, BYTES("a;b 99999999999999999999999999999999\n")));
-    assert_null(read_own(hp_format_collapsed.read, BYTES("# interval: 99999999999999999999\na;b 9000000000000000000\n")));
+}
+
+static void test_tables_that_do_not_fit(void **state) {
+    (void)state;
+    const uint64_t half = UINT64_C(1) << 63;
+    for (int kind = 0; kind < 6; kind++) {
+        hp_profile *profile = sample_flat();
+        for (uint32_t n = 0; n < 2; n++) {
+            hp_row *row = &profile->rows[n];
+            hp_edge *edge = &profile->edges[n];
+            uint64_t *const numbers[] = {&row->samples,    &row->calls,         &row->self_sampled,
+                                         &row->self_exact, &row->total_sampled, &edge->total_sampled};
+            *numbers[kind] = half;
+        }
+        profile->rows[1].total_exact = kind == 4 ? half : profile->rows[1].total_exact;
+        profile->edges[1].total_exact = kind == 5 ? half : profile->edges[1].total_exact;
+        expect_file_refused(profile, kind == 0 ? "samples" : kind == 1 ? "calls" : "times (ns)");
+        hp_profile_free(profile);
+    }
+}
+
+static void test_sums_of_others_that_do_not_fit(void **state) {
+    (void)state;
+    const hp_format *collapsed = &hp_format_collapsed;
+    expect_refused(collapsed, BYTES("a;b 900000000000000000\na;c 900000000000000000\n"), "makes the sum 2^63");
+    expect_refused(collapsed, BYTES("a;b 99999999999999999999999999999999\n"), "does not end in a space and a number");
+    expect_refused(collapsed, BYTES("# interval: 99999999999999999999\na;b 9000000000000000000\n"), "makes the sum 2^63");
+    hp_message m = small_profile(small_strings, small_types, (uint64_t[]){INT64_MAX - 1}, 1);
+    message_sample(&m, true, (uint64_t[4]){1}, (uint64_t[]){INT64_MAX - 1}, 1, 0, 0);
+    assert_message(&m, HP_BAD_FORMAT, "add up to 2^63");
+}
+
+/* --- texts of the file in sentences ------------------------------------------------------------------------------------------------ */
+
+#define ESCAPES "\x1b[31mred\nline\x9b\xff"
+#define ESCAPED "\\x1b[31mred\\nline\\x9b\\xff"
+
+static void test_texts_in_sentences(void **state) {
+    (void)state;
+    expect_refused(&hp_format_collapsed, BYTES("a;b 1\n" ESCAPES "\n"), "line 2, \"\\x1b[31mred\", does not end");
+    expect_refused(&hp_format_pstats, BYTES("{" KEY("a") "(\5\0\0\0" ONE ONE "f\x0f" ESCAPES), "none: \"" ESCAPED "\"");
+    hp_message m = small_profile((const char *const[]){"", "f", "f.py", ESCAPES, "by\tes", NULL}, small_types, (uint64_t[]){1}, 1);
+    hp_profile *profile = NULL;
+    hp_error error = {0};
+    assert_int_equal(hp_format_pprof.read(m.bytes.data, m.bytes.size, &profile, &error), HP_UNSUPPORTED);
+    assert_sentence(&error);
+    assert_non_null(strstr(error.text, "no time but " ESCAPED " (by\\tes)"));
+    hp_bytes_free(&m.bytes);
+    /* What is long is cut between characters. */
+    expect_refused(&hp_format_collapsed, BYTES("a;b 1\n1234567890123456789012345678901234567\xf0\x9f\x90\x8d and more\n"),
+                   "34567\xf0\x9f\x90\x8d...\", does not end");
 }
 
 /* --- circles ----------------------------------------------------------------------------------------------------------------------- */
@@ -199,9 +322,16 @@ static void test_circles_of_callers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hyprof_files),           cmocka_unit_test(test_pprof_files),
-        cmocka_unit_test(test_pstats_files),           cmocka_unit_test(test_collapsed_files),
-        cmocka_unit_test(test_counts_that_do_not_fit), cmocka_unit_test(test_sums_that_do_not_fit),
+        cmocka_unit_test(test_hyprof_files),
+        cmocka_unit_test(test_pprof_files),
+        cmocka_unit_test(test_pstats_files),
+        cmocka_unit_test(test_collapsed_files),
+        cmocka_unit_test(test_pstats_numbers_that_do_not_fit),
+        cmocka_unit_test(test_hyprof_sums_that_do_not_fit),
+        cmocka_unit_test(test_sums_of_both_times),
+        cmocka_unit_test(test_tables_that_do_not_fit),
+        cmocka_unit_test(test_sums_of_others_that_do_not_fit),
+        cmocka_unit_test(test_texts_in_sentences),
         cmocka_unit_test(test_circles_of_callers),
     };
     return cmocka_run_group_tests_name("damage of golden files", tests, NULL, NULL);

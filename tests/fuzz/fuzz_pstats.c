@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     hp_format_pstats.recognize(bytes, size);
     if (hp_format_pstats.read(bytes, size, &profile, &error) == HP_OK)
         check_profile(profile, size);
-    else if (profile != NULL || error.text[0] == '\0')
+    else if (profile != NULL || !is_sentence(&error))
         abort();
     hp_profile_free(profile);
     return 0;

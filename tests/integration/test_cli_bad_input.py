@@ -85,6 +85,17 @@ def test_bad_input(run_cli: RunCli, tmp_path: Path, arguments: list[str], senten
     assert (tmp_path / "old.hyprof").read_text() == "what was there\n"
 
 
+def test_what_a_terminal_would_obey_is_written_out(run_cli: RunCli, tmp_path: Path) -> None:
+    """In the file's name, and in what the file holds: a unit of a pprof file, with which its sentence says what it counts instead of time."""
+    file = "red\x1b[31m.pb"
+    texts = [b"", b"space", b"by\x1b]0;title\x07\ntes", b"f", b"f.py"]
+    strings = b"".join(b"\x32" + bytes([len(text)]) + text for text in texts)
+    (tmp_path / file).write_bytes(b"\x0a\x04\x08\x01\x10\x02\x12\x05\x0a\x01\x01\x12\x00" + strings)
+    done = run_cli("report", file, status=2)
+    assert done.stderr[:-1].isprintable() and done.stderr.endswith("\n")
+    assert done.stderr.startswith("hybridprof: red\\x1b[31m.pb: ")
+
+
 @pytest.mark.parametrize(
     ("pretend", "sentence"),
     [

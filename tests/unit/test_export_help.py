@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What `export --help` says of each format, against what a hand has written down here after the pages formats/*/SPEC.md."""
+"""What `export --help` says of each format, against what a hand has written down here after the pages formats/*/SPEC.md; and what export says where
+a format has no place for anything that the profile holds."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from unit.made_profiles import Made, Stack, encoded
 
 from hybridprof import _core
 from hybridprof.cli import export
@@ -44,3 +47,21 @@ def test_help_says_it(capsys: pytest.CaptureFixture[str]) -> None:
     for name, lost in LOST.items():
         kept = ", ".join(part for part in PARTS if part not in lost.split(", "))
         assert re.search(rf" {name} \([^)]*\) [^:]+\. Keeps: {kept}\. Lost: {lost or 'nothing'}\.", shown), name
+
+
+@pytest.mark.parametrize("name", sorted(LOST))
+@pytest.mark.parametrize(
+    ("stack", "held"), [(Stack(0, (0,), calls=5), "calls and no time"), (Stack(0, (0,)), "no time"), (Stack(0, (0,), 1), "")]
+)
+def test_nothing_that_a_format_has_a_place_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, stack: Stack, held: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.hyprof").write_bytes(encoded(Made(1, (stack,))))
+    assert export.main(["x.hyprof", "-f", name, "-o", "out"]) == 0
+    said = capsys.readouterr().err
+    if held and "calls" in LOST[name].split(", "):
+        assert said.startswith(f"hybridprof: the profile holds {held}, and {name} shows time alone: what was written shows nothing")
+        assert said.count("\n") == 1 and ("export it as pstats" in said) == ("calls" in held)
+    else:
+        assert said == ""
