@@ -58,10 +58,13 @@ def test_threads() -> None:
     worker.start()
     _core.set_thread_name(threading.get_ident(), ODD + "main")
     found: set[str] = set()
-    while not {ODD, ODD + "main"} <= found:
-        found = {thread.name for thread in hybridprof.snapshot().threads}
-    done.set()
-    worker.join()
+    try:
+        while not {ODD, ODD + "main"} <= found:
+            found = {thread.name for thread in hybridprof.snapshot().threads}
+    finally:
+        _core.set_thread_name(threading.get_ident(), "MainThread")  # it would stay what later tests see
+        done.set()
+        worker.join()
 
 
 def test_tasks() -> None:
