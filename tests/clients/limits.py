@@ -100,6 +100,23 @@ TUNA_SHARED = Limit(
     (),
     nowhere,
 )
+DEEP_PYTHON = Limit(
+    "gprof2dot on callgrind and collapsed, tuna",
+    "everything",
+    "of a stack of more than some 480 different functions: Python's limit of recursion ends them",
+    (),
+    nowhere,
+)
+DEEP_SPEEDSCOPE = Limit(
+    "speedscope, on every format", "everything", "of a stack of some 5,000 different functions: its own stack overflows", (), nowhere
+)
+LARGE = Limit(
+    "pprof's `-top`, flamegraph.pl, inferno, speedscope, the Firefox Profiler",
+    "the last digits",
+    "of numbers above 2\u2075\u00b3 (104 days in ns): they calculate with doubles",
+    (),
+    nowhere,
+)
 SNAKEVIZ_PATH = Limit("snakeviz", "the whole page", "where the path of a source file holds `</script`", (), nowhere)
 
 LIMITS = (
@@ -114,4 +131,7 @@ LIMITS = (
     KCACHEGRIND_CYCLES,
     TUNA_SHARED,
     SNAKEVIZ_PATH,
+    DEEP_PYTHON,
+    DEEP_SPEEDSCOPE,
+    LARGE,
 )
