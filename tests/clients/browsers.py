@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -164,6 +165,16 @@ class FirefoxProfiler:
             tables.append(self._table(answer))
             self._answers(["zoom", "clear"])
         return tables
+
+    def totals(self, thread: int) -> dict[str, Decimal]:
+        """Of every function in ns, by the digits that it prints."""
+        process = self._start(
+            "thread", "functions", "--thread", f"t-{thread}", "--limit", "0", "--include-idle", "--json", "--session", "s"
+        )
+        text, complaint = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, complaint
+        rows = json.loads(text, parse_float=Decimal, parse_int=Decimal)["functions"]
+        return {row["nameWithLibrary"]: row["totalSamples"] * 10**6 for row in rows}
 
     def _table(self, answer: Any) -> Shown:
         assert answer["weightType"] == "tracing-ms"

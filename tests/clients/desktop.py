@@ -28,11 +28,12 @@ class Lists:
     source: list[list[str]] = field(default_factory=list)  # number of line, cost, second cost, arrows, text
 
     def table(self) -> Shown:
-        """By (function, location); calls are not compared: limits.KCACHEGRIND_CALLED."""
+        """By (function, location). What nothing calls has a (0), and a cycle no number of calls."""
         found: Shown = {}
-        for inclusive, own, _, function, location in self.functions:
+        for inclusive, own, called, function, location in self.functions:
             if location:  # the last row may say how many are not shown
-                show(found, (function, location), Numbers(number(own), number(inclusive), None, None))
+                calls = None if called == "-" else number(called.strip("()"))
+                show(found, (function, location), Numbers(number(own), number(inclusive), calls, None))
         return found
 
     def called(self, function: str) -> str:

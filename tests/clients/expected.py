@@ -95,6 +95,34 @@ class Held:
         stacks = self.stacks(keys, loop_erased=True)
         return {edge for node, stack in zip(self.nodes, stacks, strict=True) if node[2] or node[3] for edge in pairwise(stack)}
 
+    def call_lines(self, key_of: Callable[[Function], Hashable]) -> tuple[Counter[tuple[Hashable, Hashable]], set[Hashable]]:
+        """Calls that were counted by caller and callee, for each line that callgrind's file has (0: it stands for one all the same; caller None: the
+        row above several threads); and what was entered again, which has no line for that."""
+        keys = [key_of(function) for function in self.functions]
+        stacks = self.stacks(keys, loop_erased=True)
+        roots = {stack[0] for node, stack in zip(self.nodes, stacks, strict=True) if node[2] or node[3]}
+        lines = Counter(dict.fromkeys(self.edges(key_of, loop_erased=True), 0))
+        lines.update(dict.fromkeys([(None, root) for root in roots] if len(roots) > 1 else [], 0))
+        again = set[Hashable]()
+        for (parent, function, calls, _), stack in zip(self.nodes, stacks, strict=True):
+            if calls and parent >= 0 and keys[function] in stacks[parent]:
+                again.add(keys[function])
+            elif calls and parent >= 0:
+                lines[stack[-2], stack[-1]] += calls
+        return lines, again
+
+    def called(self, key_of: Callable[[Function], Hashable]) -> Counter[Hashable]:
+        """Calls, as readers of callgrind's call lines add them up."""
+        found = Counter[Hashable]()
+        for (_, callee), calls in self.call_lines(key_of)[0].items():
+            found[callee] += max(1, calls)
+        return found
+
+    def miscalled(self, key_of: Callable[[Function], Hashable]) -> set[Hashable]:
+        """Keys of which that is not what is held."""
+        lines, again = self.call_lines(key_of)
+        return again | {callee for (_, callee), calls in lines.items() if calls == 0}
+
     def reached(self, key_of: Callable[[Function], Hashable], *, loop_erased: bool = False) -> dict[Hashable, set[Hashable]]:
         """Of each key that calls another: all keys that can be reached from it. It is in a cycle where it is among them."""
         callees: dict[Hashable, set[Hashable]] = {}

@@ -55,13 +55,15 @@ GPROF2DOT_CALLGRIND = Limit(
     ("total_ns",),
     lambda held, key_of: held.beneath_cycles(key_of, loop_erased=True),
 )
-CALLGRIND_CALLS = Limit(
-    "gprof2dot and speedscope on callgrind",
-    "calls",
-    "everywhere: the one counts call lines, of which a sampled edge has one, the other shows none",
+CALLGRIND_CALLED = Limit(
+    "gprof2dot and KCachegrind on callgrind",
+    "calls (Called)",
+    "of a function that is entered again: those calls are not among them; and beneath a caller whose calls were not counted (it was sampled, or is"
+    " the row above threads): it counts as one; the event `Calls_exact` is right",
     ("calls", "primitive_calls"),
-    everywhere,
+    lambda held, key_of: held.miscalled(key_of),
 )
+SPEEDSCOPE_CALLS = Limit("speedscope on callgrind", "calls", "everywhere: it shows none, but as the event `Calls_exact`", (), nowhere)
 SPEEDSCOPE_CROSSED = Limit(
     "speedscope on callgrind",
     "all times",
@@ -91,17 +93,27 @@ KCACHEGRIND_CYCLES = Limit(
     ("total_ns",),
     lambda held, key_of: held.in_cycles(key_of, loop_erased=True),
 )
-KCACHEGRIND_CALLED = Limit(
-    "KCachegrind",
-    "Called",
-    "everywhere: recursive calls are not among them, and a sampled edge counts as one; the event `Calls_exact` is right",
-    ("calls", "primitive_calls"),
-    everywhere,
-)
 TUNA_SHARED = Limit(
     "tuna",
     "time",
     "beneath a function with two callers, which it does not draw, and in boxes of less than a pixel",
+    (),
+    nowhere,
+)
+DEEP_PYTHON = Limit(
+    "gprof2dot on callgrind and collapsed, tuna",
+    "everything",
+    "of a stack of more than some 480 different functions: Python's limit of recursion ends them",
+    (),
+    nowhere,
+)
+DEEP_SPEEDSCOPE = Limit(
+    "speedscope, on every format", "everything", "of a stack of some 5,000 different functions: its own stack overflows", (), nowhere
+)
+LARGE = Limit(
+    "pprof's `-top`, flamegraph.pl, inferno, speedscope, the Firefox Profiler",
+    "the last digits",
+    "of numbers above 2\u2075\u00b3 (104 days in ns): they calculate with doubles",
     (),
     nowhere,
 )
@@ -110,13 +122,16 @@ SNAKEVIZ_PATH = Limit("snakeviz", "the whole page", "where the path of a source 
 LIMITS = (
     GPROF2DOT_COLLAPSED,
     GPROF2DOT_CALLGRIND,
-    CALLGRIND_CALLS,
+    CALLGRIND_CALLED,
+    SPEEDSCOPE_CALLS,
     SPEEDSCOPE_CROSSED,
     SPEEDSCOPE_FOLDS,
     GPROF2DOT_PRIMITIVE,
     DOT_LARGE,
     KCACHEGRIND_CYCLES,
-    KCACHEGRIND_CALLED,
     TUNA_SHARED,
     SNAKEVIZ_PATH,
+    DEEP_PYTHON,
+    DEEP_SPEEDSCOPE,
+    LARGE,
 )

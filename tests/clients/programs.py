@@ -253,6 +253,50 @@ max(number for number in doubled(numbers(20)))
 """
 )
 
+# Recorded without the sampler: all its time and calls are exact, and no function is ever entered again.
+EXACT = (
+    BURN
+    + """
+class Basket:
+    def __init__(self, count):
+        self.items = list(range(count))
+
+    def add(self, item):
+        burn(0.001)
+        self.items.append(item)
+
+    def prices(self):
+        for item in self.items:
+            yield price(item)
+
+
+def price(item):
+    burn(0.0005)
+    return rounded(item / 3)
+
+
+def rounded(value):
+    return round(value, 1)
+
+
+def fill(basket, count):
+    for item in range(count):
+        basket.add(item)
+        price(item)
+    return basket
+
+
+def checkout(counts):
+    return [sum(fill(Basket(count), count).prices()) for count in counts]
+
+
+checkout([3, 17, 40])
+checkout([2])
+price(5)
+(lambda: rounded(0.5))()
+"""
+)
+
 # Either calls the other, in different stacks: a cycle of the call graph without any recursion.
 CROSSED = (
     BURN
@@ -354,6 +398,7 @@ PROGRAMS: Programs = {
     "threads": ({"program.py": THREADS}, ["--clock", "cpu"]),
     "fifty-threads": ({"program.py": FIFTY_THREADS}, ["--clock", "cpu"]),
     "generators": ({"program.py": GENERATORS}, ["--deep", "__main__:consume"]),
+    "exact": ({"program.py": EXACT}, ["-r", "0", "--deep", "*"]),
     "crossed": ({"program.py": CROSSED}, ["--deep", "__main__:left"]),
     "many-functions": ({"program.py": MANY_FUNCTIONS}, ["--deep", "*"]),
     "mixed": ({"program.py": MIXED}, ["--deep", "__main__:target"]),

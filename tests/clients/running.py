@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from clients.browsers import Speedscope
-from clients.expected import Function, Held, Shown, Steps, altered, differences, grouped
+from clients.expected import Function, Held, Numbers, Shown, Steps, altered, differences, grouped
+from clients.limits import CALLGRIND_CALLED
 from clients.programs import PROGRAMS, Programs
 from conftest import clean_environment
 
@@ -150,6 +151,32 @@ def check_and_awaken(held: Shown, shown: Shown, steps: Steps, **options: bool) -
         if both:
             greatest = max(both, key=lambda key: held[key][0].total_ns or 0)
             assert differences(altered(held, greatest, field_name, steps), shown, steps, **options), f"an altered {field_name} was not seen"
+
+
+def check_called(held: Held, key_of: Callable[[Function], Hashable], shown: Shown, *, by_chance: bool = False) -> int:
+    """All calls that a reader of callgrind shows are those of the call lines; and but for limits.CALLGRIND_CALLED they are those that are held, which
+    they are not in a cell of that limit (by_chance: lost and added calls may make up for each other). How many cells that limit has."""
+    # What has calls and no time is in the file too.
+    rows = Held(held.functions, [(*node[:3], node[3] + node[2]) for node in held.nodes]).by_key(key_of, loop_erased=True)
+    only_calls: Shown = {name: [Numbers(None, None, row.calls, None) for row in each] for name, each in shown.items()}
+    assert all(row.calls is not None for each in only_calls.values() for row in each), "a cell without calls"
+    lines, whole = held.called(key_of), {key: replace(row, self_ns=None) for key, row in rows.items()}
+    read = {key: replace(row, calls=lines[key]) for key, row in whole.items()}
+    check_and_awaken(grouped(read, lambda key: key), only_calls, Steps(), unmeasured_may_lack=True)
+    concerned = CALLGRIND_CALLED.concerns(held, key_of) & {key for key in rows if key in shown}
+    as_held = grouped(whole, lambda key: key)
+    if concerned and not by_chance:
+        assert differences(as_held, only_calls, Steps(), unmeasured_may_lack=True), "it shows such calls right: no limit any more"
+    CALLGRIND_CALLED.take_out(held, key_of, whole)
+    check_and_awaken(grouped(whole, lambda key: key), only_calls, Steps(), unmeasured_may_lack=True)
+    return len(concerned)
+
+
+def check_called_of(run: Run, key_of: Callable[[Function], Hashable], shown: Shown) -> None:
+    """The same, and that the limit is met where it must be, and not where all calls of one thread were counted and none was within another."""
+    concerned = check_called(run.held, key_of, shown)
+    assert concerned or run.name not in ("plain", "recursive", "threads")
+    assert not concerned or run.name != "exact"
 
 
 def without_invented(shown: Shown) -> Shown:

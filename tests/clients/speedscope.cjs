@@ -115,6 +115,7 @@ async function open(page, address) {
   await page.goto(address);
   await until("the sandwich table", async () => {
     await page.keyboard.press("3");
+    if (await page.evaluate(() => document.body.innerText.includes("Something went wrong."))) throw new Error("speedscope cannot open it");
     return page.evaluate(rowsInView, 0);
   }, page);
   const { name } = await page.evaluate(title);
@@ -133,7 +134,9 @@ async function show(page, port, question) {
   const errors = [];
   const note = (error) => errors.push(String(error.message ? (typeof error.message === "function" ? error.message() : error.message) : error));
   const dismiss = (dialog) => { note(dialog); dialog.dismiss(); };
+  const said = (message) => { if (message.text().startsWith("Failed to load")) note(message.text()); };
   page.on("pageerror", note);
+  page.on("console", said);
   page.on("dialog", dismiss);
   const profiles = [];
   let first = null;
@@ -151,6 +154,7 @@ async function show(page, port, question) {
     note(error);
   }
   page.off("pageerror", note);
+  page.off("console", said);
   page.off("dialog", dismiss);
   return { first, profiles, errors };
 }
@@ -163,6 +167,7 @@ async function main() {
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   });
   const page = await browser.newPage({ viewport: HIGH });
+  page.setDefaultNavigationTimeout(120000); // on a busy machine half a minute was not enough
   for await (const line of readline.createInterface({ input: process.stdin }))
     process.stdout.write(JSON.stringify(await show(page, server.address().port, JSON.parse(line))) + "\n");
   await browser.close();

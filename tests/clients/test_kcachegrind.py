@@ -11,7 +11,7 @@ import pytest
 from clients import desktop, limits
 from clients.expected import Function, Held, Numbers, Shown, Steps, by_event, differences, escaped, grouped, labels, lines_by_event
 from clients.programs import PROGRAMS
-from clients.running import Run, check_and_awaken, debian, missing, prepared, without_invented
+from clients.running import Run, check_and_awaken, check_called_of, debian, missing, prepared, without_invented
 
 from hybridprof import _core
 
@@ -55,7 +55,9 @@ def key_of(run: Run) -> Callable[[Function], tuple[str, str]]:
 def loop_erased(run: Run, held: Held | None = None, take_out: tuple[limits.Limit, ...] = ()) -> Shown:
     key = key_of(run)
     numbers = (held or run.held).by_key(key, loop_erased=True)
-    for limit in (limits.KCACHEGRIND_CALLED, *take_out):
+    for row in numbers.values():
+        row.calls = row.primitive_calls = None  # apart: check_called
+    for limit in take_out:
         limit.take_out(run.held, key, numbers)
     return grouped(numbers, lambda each: each)
 
@@ -73,8 +75,9 @@ def test_kcachegrind(name: str, run_of: Callable[[str], Run], tmp_path: Path) ->
     run = run_of(name)
     for number, (event, held) in enumerate(by_event(str(run.native)).items()):
         shown = desktop.lists(run.callgrind, tmp_path / event, event=event if number else "")
-        table = with_costs(without_invented(shown.table()))
-        check_and_awaken(loop_erased(run, held), table, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True)
+        rows = without_invented(shown.table())
+        check_and_awaken(loop_erased(run, held), with_costs(rows), desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True)
+        check_called_of(run, key_of(run), rows)  # the same whatever the event is, and of what has none of it too
 
 
 @pytest.mark.parametrize("name", ["recursive", "mutual", "crossed"])
@@ -87,6 +90,7 @@ def test_kcachegrind_with_cycle_detection(name: str, run_of: Callable[[str], Run
     shown = {(key[0].partition(" <cycle ")[0], key[1]): rows for key, rows in table.items() if key not in cycles}  # type: ignore[index]
     held = loop_erased(run, take_out=(limits.KCACHEGRIND_CYCLES,))
     check_and_awaken(held, shown, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True)
+    check_called_of(run, key_of(run), shown)
     assert bool(cycles) == (name == "crossed")
     if cycles:
         assert differences(loop_erased(run), shown, desktop.KCACHEGRIND_STEPS, unmeasured_may_lack=True), "no limit any more"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clients import limits, readers
 from clients.expected import Function, Held, Numbers, Shown, Steps, escaped, frame, grouped, labels, pstats_key
-from clients.running import check_and_awaken, without_invented
+from clients.running import check_and_awaken, check_called, without_invented
 from clients.test_pstats_readers import edge_numbers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -172,11 +172,11 @@ def test_gprof2dot_on_callgrind(made: Made, tools: Path, tmp_path: Path) -> None
     held = tree_of(made)[0]
     key = label_of(held)
     numbers = timed(held.by_key(key, loop_erased=True))
-    for limit in (limits.CALLGRIND_CALLS, limits.GPROF2DOT_CALLGRIND):
-        limit.take_out(held, key, numbers)
+    limits.GPROF2DOT_CALLGRIND.take_out(held, key, numbers)
     shown = readers.gprof2dot_parsed(written(made, tmp_path, "callgrind.out.test"), "callgrind", held.sum_ns, tools)
-    expected = grouped(numbers, same_name)
+    expected = grouped(without_counts(numbers), same_name)
     check_and_awaken(expected, without_invented(with_time(shown, expected)), DOUBLES)
+    check_called(held, key, without_invented(shown), by_chance=True)
 
 
 @given(made=ANY)
