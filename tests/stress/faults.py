@@ -101,10 +101,14 @@ def command_line_without_threads() -> None:
 
 
 def threads_refused_later(path: str) -> None:
-    """Under SHIM_THREADS=3,4: sampler and stream begin; after a fork they cannot begin again, nor when they are asked to, then they can."""
+    """Sampler and stream begin, and the first sync; after a fork the two cannot begin again, nor when they are asked to, then they can."""
+    shim = Shim()
     _core.stream(path, 0.05)
     _core.start(rate=RATE)
     time.sleep(0.2)
+    while shim.library.shim_threads() < 3:
+        time.sleep(0.01)
+    shim.library.shim_refuse_threads(ctypes.c_long(1), ctypes.c_long(3))
     pid = os.fork()
     if pid == 0:
         os._exit(0)

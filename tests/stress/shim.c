@@ -5,8 +5,9 @@
  *   SHIM_THREADS=N[,COUNT]      pthread_create refuses from the Nth call on
  *   SHIM_CLOCK=1                the clock of the day steps by days, forth and back, at each look; for the whole process
  *
- * shim_refuse() sets the first again while the program runs, and counts from 0; shim_allocations() tells how many the sampler's thread
- * asked for and how many were refused. */
+ * shim_refuse() sets the first again while the program runs, and counts from 0, as shim_refuse_threads() does the second;
+ * shim_allocations() tells how many the sampler's thread asked for and how many were refused, shim_threads() how many threads were asked
+ * for. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -154,12 +155,24 @@ int shim_fork(void) {
     return pid;
 }
 
+static void set(span *s, long first, long count) {
+    atomic_store(&s->first, 0);
+    atomic_store(&s->asked, 0);
+    atomic_store(&s->refused, 0);
+    atomic_store(&s->count, count);
+    atomic_store(&s->first, first);
+}
+
 void shim_refuse(long first, long count) {
-    atomic_store(&allocations.first, 0);
-    atomic_store(&allocations.asked, 0);
-    atomic_store(&allocations.refused, 0);
-    atomic_store(&allocations.count, count);
-    atomic_store(&allocations.first, first);
+    set(&allocations, first, count);
+}
+
+void shim_refuse_threads(long first, long count) {
+    set(&threads, first, count);
+}
+
+long shim_threads(void) {
+    return atomic_load(&threads.asked);
 }
 
 void shim_allocations(long *asked, long *refused) {

@@ -90,7 +90,7 @@ def test_no_thread_can_be_made_for_the_command_line(tmp_path: Path) -> None:
 
 def test_no_thread_can_be_made_after_a_fork(tmp_path: Path, shim: str) -> None:
     path = tmp_path / "refused.hyprof"
-    found = fault("threads_refused_later", path, LD_PRELOAD=shim, SHIM_THREADS="3,3")
+    found = fault("threads_refused_later", path, LD_PRELOAD=shim)
     assert found["error"] == f"no thread could be started to write '{path}' while the program runs"
     assert NO_THREAD + LEAVE_ROOM in found["warnings"]
     assert found["running"] == [False, False, True]
