@@ -235,6 +235,7 @@ time.time = set_by_the_test  # before any module of ours takes it
 
 def test_clocks_that_are_set_stop_nothing_and_remove_nothing(tmp_path: Path) -> None:
     """Back by an hour, and forward by a day, where files are kept for half of one."""
+    # Budgets are of the CPU time of a service that hardly has any: that no step is taken is to be the clocks' merit, not a quiet machine's.
     config = f"stage = 'fleet'\nstate_dir = '{tmp_path}/state'\n[caps]\nsampler_budget = '50%'\n[sampler]\nrate = 10\nbudget = '50%'\n"
     config += "[output]\ninterval = 1\nbudget = '100%'\ndays = 0.5\n"
     (tmp_path / "state").mkdir(mode=0o700)
