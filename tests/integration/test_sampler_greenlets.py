@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections import Counter
@@ -62,9 +63,13 @@ CALLERS = {
 
 @pytest.fixture(autouse=True)
 def nothing_runs() -> Iterator[None]:
+    """What other tests leave for the collector, and hypothesis' callback of it, would run on top of any greenlet's stack, and be seen there."""
     functions["greenlet"] = wheel("greenlet")
     _core.stop()
+    gc.collect()
+    callbacks, gc.callbacks[:] = gc.callbacks[:], []
     yield
+    gc.callbacks[:] = callbacks
     _core.stop()
 
 
