@@ -18,7 +18,7 @@ from clients.readers import show
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that Debian's gi belongs to
 TRIES = 3
-PATIENCE = 250  # seconds for one; it gives up by itself before that
+PATIENCE = 450  # seconds for one; it gives up by itself before that
 KCACHEGRIND_STEPS = Steps()
 
 

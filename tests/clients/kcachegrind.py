@@ -18,8 +18,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-PATIENCE = 45  # seconds from the start until its lists are there
-ANSWER = 30  # seconds for one answer: 20,000 rows are one
+PATIENCE = 150  # seconds from the start until its lists are there
+ANSWER = 100  # seconds for one answer: 20,000 rows are one
 AT_ONCE = 400  # questions on their way
 A11Y = "org.a11y.atspi"
 ROOT = f"/{A11Y.replace('.', '/')}/accessible/root"
@@ -102,9 +102,8 @@ class Program:
         return tuple(self.ask([(path, f"{A11Y}.Table", "GetColumnDescription", GLib.Variant("(i)", (at,))) for at in range(columns)]))
 
     def rows(self, path: str) -> list[list[str]]:
-        rows, columns = (self.properties([path], "Table", name)[0] for name in ("NRows", "NColumns"))
+        (columns,) = self.properties([path], "Table", "NColumns")
         (cells,) = self.children([path])  # row by row, those of the heading first
-        assert len(cells) == (rows + 1) * columns
         texts = self.properties([cell for _, cell in cells[columns:]], "Accessible", "Name")
         return [texts[at : at + columns] for at in range(0, len(texts), columns)]
 
@@ -123,8 +122,12 @@ def shown(program: Program, names: list[str]) -> dict[str, list[list[str]]]:
         counts.append(program.properties(lists, "Table", "NRows"))
         return 0 not in counts[-1] and counts[-4:] == [counts[-1]] * 4
 
-    until("their rows", steady)
-    return dict(zip(names, map(program.rows, lists), strict=True))
+    while True:  # a view that was updated meanwhile is read again
+        until("their rows", steady)
+        found = [program.rows(path) for path in lists]
+        counts.append(program.properties(lists, "Table", "NRows"))
+        if [len(rows) for rows in found] == counts[-1] == counts[-2]:
+            return dict(zip(names, found, strict=True))
 
 
 def main(trace: str, out: str, *names: str) -> None:
