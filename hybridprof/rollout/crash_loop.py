@@ -254,7 +254,7 @@ class Guard:
         except FileNotFoundError:
             return ()
         try:
-            crashes = tuple(Crash(float(at), str(key), bool(clear), bool(memory)) for at, key, clear, memory in found["crashes"])
+            crashes = tuple(Crash(float(at), str(key), bool(clear), any(memory)) for at, key, clear, *memory in found["crashes"])
             elapsed = self._elapsed(str(found["boot"]), float(found["monotonic"]), float(found["wall"]))
         except (TypeError, ValueError, KeyError, OverflowError):
             raise ValueError(f"{path.name} is damaged; delete it to forget past crashes") from None

@@ -21,6 +21,7 @@ from gi.repository import Gio, GLib
 PATIENCE = 150  # seconds from the start until its lists are there
 ANSWER = 100  # seconds for one answer: 20,000 rows are one
 AT_ONCE = 400  # questions on their way
+LOOKED_AT = 100  # rows that are read twice
 A11Y = "org.a11y.atspi"
 ROOT = f"/{A11Y.replace('.', '/')}/accessible/root"
 STARTED = time.monotonic()
@@ -101,10 +102,11 @@ class Program:
         (columns,) = self.properties([path], "Table", "NColumns")
         return tuple(self.ask([(path, f"{A11Y}.Table", "GetColumnDescription", GLib.Variant("(i)", (at,))) for at in range(columns)]))
 
-    def rows(self, path: str) -> list[list[str]]:
+    def rows(self, path: str, at_most: int | None = None) -> list[list[str]]:
         (columns,) = self.properties([path], "Table", "NColumns")
         (cells,) = self.children([path])  # row by row, those of the heading first
-        texts = self.properties([cell for _, cell in cells[columns:]], "Accessible", "Name")
+        end = None if at_most is None else (at_most + 1) * columns
+        texts = self.properties([cell for _, cell in cells[columns:end]], "Accessible", "Name")
         return [texts[at : at + columns] for at in range(0, len(texts), columns)]
 
 
@@ -122,11 +124,12 @@ def shown(program: Program, names: list[str]) -> dict[str, list[list[str]]]:
         counts.append(program.properties(lists, "Table", "NRows"))
         return 0 not in counts[-1] and counts[-4:] == [counts[-1]] * 4
 
-    while True:  # a view that was updated meanwhile is read again
+    while True:  # it may show another event in as many rows: what was updated meanwhile is read again
         until("their rows", steady)
         found = [program.rows(path) for path in lists]
+        again = [program.rows(path, LOOKED_AT) for path in lists]
         counts.append(program.properties(lists, "Table", "NRows"))
-        if [len(rows) for rows in found] == counts[-1] == counts[-2]:
+        if [len(rows) for rows in found] == counts[-1] and [rows[:LOOKED_AT] for rows in found] == again:
             return dict(zip(names, found, strict=True))
 
 
