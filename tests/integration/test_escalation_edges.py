@@ -143,18 +143,22 @@ def calls_beneath(profile: _core.Profile, callee: str) -> Counter[str]:
 
 def test_callers_without_events_are_told_apart() -> None:
     """Their frames lie at the same addresses, and neither's end is seen."""
-    with hybridprof.Profiler(rate=0, deep="auto", budget=0.05) as profiler:
-        until, before = time.monotonic() + 30, -1
-        while time.monotonic() < until and before != (before := _core.costs()["events"]):
+    lost = {"one", "another", "middle"}
+    with hybridprof.Profiler(rate=0, deep="auto", budget=0.05):
+        until = time.monotonic() + 60  # a budget that is spent pauses all of it, too, and then no function is named
+        while time.monotonic() < until and not lost <= {name.rpartition(".")[2] for name in hybridprof.snapshot().spared}:
             for _ in range(1000):
                 one(False)
                 another(False)
-        for _ in range(20):
-            one(True)
-            another(True)
-        found = calls_beneath(_core.snapshot(), "below")
-    assert all(has_warning(profiler, f"{name} (") for name in ("one", "another", "middle"))
-    assert found == {"one": 20, "another": 20}
+        found: Counter[str] = Counter()
+        while time.monotonic() < until and sum(found.values()) < 40:
+            for _ in range(20):
+                one(True)
+                another(True)
+            found = calls_beneath(_core.snapshot(), "below")
+        assert lost <= {name.rpartition(".")[2] for name in hybridprof.snapshot().spared}
+    # A pause may begin or end between the two.
+    assert set(found) == {"one", "another"} and abs(found["one"] - found["another"]) <= 2, found
 
 
 def test_greenlets_have_their_own_time_as_soon_as_a_function_returns() -> None:
