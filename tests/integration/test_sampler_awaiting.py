@@ -16,16 +16,18 @@ from integration.sampler_programs import sampled_stacks
 from hybridprof import _core
 
 Stack = tuple[str, ...]
-CPU_SECONDS = 0.08  # of each shape
+SAMPLES = 250  # of each shape
+PATIENCE = 20.0  # seconds for them: a machine that is busy keeps the sampler waiting
 LOST = 0.02  # share of a shape's samples that may lack the chain: on a machine where reading is interrupted again and again
 OURS = {name for name in vars(awaiting_programs) if not name.startswith("_")} | {"Waits.__await__"}
 
 
 async def everything() -> None:
     for name, (shape, _) in SHAPES.items():
-        end = time.process_time() + CPU_SECONDS
-        while time.process_time() < end:
-            await shape(name)
+        wanted, until = _core.status()["samples"]["kept"] + SAMPLES, time.monotonic() + PATIENCE
+        while _core.status()["samples"]["kept"] < wanted and time.monotonic() < until:
+            for _ in range(10):
+                await shape(name)
 
 
 @pytest.fixture(scope="module")
