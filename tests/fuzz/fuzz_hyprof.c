@@ -13,6 +13,8 @@
 /* Which of so many, by all of the bytes: with every format for every file it would take minutes. */
 static size_t chosen(const uint8_t *bytes, size_t size, size_t count) {
     size_t sum = 0;
+    if (count == 0)
+        abort();
     for (size_t i = 0; i < size; i++)
         sum += bytes[i];
     return sum % count;
