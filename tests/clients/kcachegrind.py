@@ -18,7 +18,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-PATIENCE = 150  # seconds from the start until its lists are there
+JOINING = 45  # seconds from the start until it has a window and is on the bus: one that is not by then never is, and another is asked
+PATIENCE = 150  # until its lists are there
 ANSWER = 100  # seconds for one answer: 20,000 rows are one
 AT_ONCE = 400  # questions on their way
 LOOKED_AT = 100  # rows that are read twice
@@ -29,16 +30,16 @@ LAST_COLUMN = {"functions": "Location", "source": "Source"}
 Question = tuple[str, str, str, "GLib.Variant | None"]  # path, interface, member, arguments
 
 
-def until(what: str, found: Callable[[], Any]) -> Any:
+def until(what: str, found: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """The first answer that is true. While the program is busy it has none."""
-    while time.monotonic() < STARTED + PATIENCE:
+    while time.monotonic() < STARTED + patience:
         try:
             if answer := found():
                 return answer
         except GLib.Error:
             pass
         time.sleep(0.05)
-    raise SystemExit(f"waited {PATIENCE} seconds for {what}")
+    raise SystemExit(f"waited {patience} seconds for {what}")
 
 
 class Program:
@@ -50,7 +51,7 @@ class Program:
         flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
         self._bus = Gio.DBusConnection.new_for_address_sync(address, flags)
         self._name = f"{A11Y}.Registry"
-        ((self._name, self.path),) = until("KCachegrind to join the accessibility bus", lambda: self.children([ROOT])[0])
+        ((self._name, self.path),) = until("KCachegrind to join the accessibility bus", lambda: self.children([ROOT])[0], JOINING)
 
     def ask(self, questions: list[Question]) -> list[Any]:
         answers: list[Any] = []
@@ -138,7 +139,7 @@ def main(trace: str, out: str, *names: str) -> None:
     process = subprocess.Popen(["kcachegrind", trace], cwd="/")
     try:
         window = ["xdotool", "search", "--onlyvisible", "--pid", str(process.pid), "--name", "."]
-        until("KCachegrind's window", lambda: process.poll() is not None or subprocess.run(window, capture_output=True).stdout)
+        until("KCachegrind's window", lambda: process.poll() is not None or subprocess.run(window, capture_output=True).stdout, JOINING)
         if process.poll() is not None:
             raise SystemExit("KCachegrind ended")
         answer = shown(Program(), list(names))
